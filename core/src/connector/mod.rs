@@ -1,0 +1,86 @@
+//! Connectors: one upstream API each, as facts. Made by [`crate::policy::compile`], immutable.
+
+pub mod inject;
+pub mod oauth;
+pub mod template;
+pub mod variables;
+
+use crate::id::ConnectorId;
+use crate::scope::{ProviderScope, Scope};
+use indexmap::IndexMap;
+
+pub use inject::Inject;
+pub use oauth::OAuth;
+pub use template::Template;
+pub use variables::{Source, Variable};
+
+/// One upstream API.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// Its name in documents and targets.
+    pub id: ConnectorId,
+    /// Its name for people.
+    pub title: String,
+    /// Origin of the API, or origin and path prefix; `{name}` is a variable.
+    pub upstream: Template,
+    /// Further origins of the same API by name (`host: NAME` of an operation).
+    pub hosts: IndexMap<String, Template>,
+    /// What the templates may name, and what values are legal.
+    pub variables: IndexMap<String, Variable>,
+    /// How customers connect; none for connectors whose credentials are only brought.
+    pub oauth: Option<OAuth>,
+    /// The gateway scopes in the author's order.
+    pub scopes: IndexMap<Scope, ScopeFacts>,
+    /// Where the credential goes in the upstream request.
+    pub inject: Inject,
+    /// Fixed headers that are added; values may hold variables. Names are lower case.
+    pub headers: Vec<(String, Template)>,
+    /// Request headers that pass besides the common list; lower case, a final `*` for a prefix.
+    pub request_headers: Vec<String>,
+    /// Request headers (lower case) that refuse the request.
+    pub refuse_headers: Vec<String>,
+    /// Query parameters that pass although they look like a credential or an override.
+    pub allow_query: Vec<String>,
+    /// Whether literals of path templates compare without regard to case.
+    pub case_insensitive_paths: bool,
+    /// Whether answers are searched for the injected token.
+    pub scan_answers: bool,
+    /// Whether a 401 of this API always means that nothing was executed.
+    pub replay_after_401: bool,
+    /// How refusals look to this API's clients; none: the problem document.
+    pub refusal: Option<RefusalShape>,
+}
+
+/// One gateway scope.
+#[derive(Clone, Debug)]
+pub struct ScopeFacts {
+    /// Alternatives of provider scopes; any one list wholly covers the scope. One empty list: needs none.
+    pub provider_scopes: Vec<Vec<ProviderScope>>,
+    /// What the customer reads on the consent page.
+    pub consent: Option<String>,
+    /// Scopes that come with it, directly.
+    pub implies: Vec<Scope>,
+    /// How much harm it can do.
+    pub risk: Risk,
+}
+
+/// How much harm a scope or an operation can do.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Risk {
+    /// Nothing to point out.
+    #[default]
+    Low,
+    /// Worth a second look.
+    High,
+    /// Its answers carry credentials; no wildcard ever reaches it.
+    Capability,
+}
+
+/// How a refusal is written for the clients of a connector.
+#[derive(Clone, Debug)]
+pub struct RefusalShape {
+    /// Instead of the status of the reason.
+    pub status: Option<u16>,
+    /// JSON with placeholders such as `{error}` in its strings.
+    pub body: serde_json::Value,
+}

@@ -1,0 +1,10 @@
+//! Words, nouns and rules of Scopegate: everything that decides, and nothing that touches the world.
+
+pub mod account;
+pub mod connector;
+pub mod id;
+pub mod policy;
+pub mod request;
+pub mod scope;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,166 @@
+//! What came out: values that say all that the answer and the audit need.
+
+use super::operation::Operation;
+use crate::account::AccountRecord;
+use crate::id::OperationId;
+use crate::request::Ambiguity;
+use crate::scope::Scope;
+use std::fmt;
+use std::sync::Arc;
+
+/// The answer of [`super::judge`]. It opens nothing.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Ruling {
+    /// It may be done.
+    Allow(Operations),
+    /// The body decides: read it whole and ask again.
+    ReadBody(Operations),
+    /// It may not be done.
+    Deny(Denial),
+}
+
+/// The answer of [`super::decide`]: a decision is a value, needs no I/O and cannot fail.
+#[derive(Debug)]
+#[must_use]
+pub enum Decision {
+    /// Forward it. Only this permit opens the grant.
+    Permit(Permit),
+    /// The body decides: read it whole and ask again.
+    ReadBody(Operations),
+    /// Answer it here; nothing leaves the gateway.
+    Deny(Denial),
+}
+
+/// Proof that [`super::decide`] allowed these operations to this account. Private
+/// fields and no constructor: nothing else can make one.
+#[derive(Debug)]
+pub struct Permit {
+    account: Arc<AccountRecord>,
+    operations: Operations,
+}
+
+impl Permit {
+    pub(super) fn new(account: Arc<AccountRecord>, operations: Operations) -> Self {
+        Self { account, operations }
+    }
+
+    /// The account that it was made for.
+    #[must_use]
+    pub fn account(&self) -> &Arc<AccountRecord> {
+        &self.account
+    }
+
+    /// The operations that it allows.
+    #[must_use]
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+}
+
+/// The operations that a request is: one, or several that all have to be allowed. Never empty; sorted by id.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    all: Arc<[Arc<Operation>]>,
+    required: Arc<[Vec<Scope>]>,
+}
+
+impl Operations {
+    /// `all` sorted by id and not empty; `required` the product of what they need, `[]` where nothing is.
+    pub(super) fn new(all: Arc<[Arc<Operation>]>, required: Arc<[Vec<Scope>]>) -> Self {
+        Self { all, required }
+    }
+
+    /// Each operation, by id.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<Operation>] {
+        &self.all
+    }
+
+    /// Their ids, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &OperationId> {
+        self.all.iter().map(|operation| &operation.id)
+    }
+
+    /// All alternatives, each a list of scopes; `[]` where nothing is needed.
+    #[must_use]
+    pub fn required(&self) -> &[Vec<Scope>] {
+        &self.required
+    }
+
+    /// The connector's other origin that they go to, where they name one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.all.iter().find_map(|operation| operation.host.as_deref())
+    }
+}
+
+/// Their ids joined with `+`: `report.left+report.right`.
+impl fmt::Display for Operations {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, id) in self.ids().enumerate() {
+            if at > 0 {
+                to.write_str("+")?;
+            }
+            write!(to, "{id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What lacks.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Lack {
+    /// The alternative that lacks fewest (the first such).
+    pub required_scopes: Vec<Scope>,
+    /// What of it is not held.
+    pub missing_scopes: Vec<Scope>,
+}
+
+/// Why not.
+#[derive(Clone, Debug)]
+pub enum Denial {
+    /// The request has more than one reading, as this connector reads it.
+    Ambiguous(Ambiguity),
+    /// No document names this operation.
+    UnknownOperation,
+    /// A role's `deny`, the author's own sentence, or a need that nobody knows.
+    OperationDenied {
+        /// Which operations.
+        operations: Operations,
+        /// Who says so.
+        by: DeniedBy,
+    },
+    /// No alternative lies in what the role allows: delegate, or ask an administrator.
+    RoleLacksScope {
+        /// Which operations.
+        operations: Operations,
+        /// What lacks; both lists are empty where the role has no entry for the connector and nothing is needed.
+        lack: Lack,
+    },
+    /// The role would do; the customer has not granted it: ask the customer.
+    ConsentRequired {
+        /// Which operations.
+        operations: Operations,
+        /// What lacks; counted over the alternatives that the role holds.
+        lack: Lack,
+        /// Whether the account is connected at all.
+        connected: bool,
+    },
+    /// The role would do; the grant has ended: ask the customer to connect again.
+    ReauthorizationRequired {
+        /// Which operations.
+        operations: Operations,
+    },
+}
+
+/// Who denies an operation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DeniedBy {
+    /// The role's `deny`.
+    Role,
+    /// The author's sentence on the operation.
+    Author(String),
+    /// Nobody knows what it needs.
+    UnknownNeed,
+}

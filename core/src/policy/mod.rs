@@ -1,0 +1,26 @@
+//! Policies: which scopes an operation needs, and whether an account holds them.
+//!
+//! Platform teams write documents; [`compile`] turns all of them into one
+//! immutable [`PolicySet`]; [`judge`] answers one request from it. Nothing here
+//! does I/O, reads a clock, or has heard of HTTP servers.
+//!
+//! **Invariant: silence denies.** A request that no operation names is refused.
+//! Where two operations match and neither is more specific, both must hold.
+
+mod case;
+mod compile;
+mod decision;
+mod diagnostic;
+mod model;
+mod operation;
+mod set;
+mod template;
+
+pub use case::Case;
+pub use compile::{Compiled, Origin, Override, Source, compile};
+pub use decision::{Decision, Denial, DeniedBy, Lack, Operations, Permit, Ruling};
+pub use diagnostic::{Diagnostic, Severity};
+pub use model::{ConnectorModel, Model, RoleModel};
+pub use operation::{Narrow, Need, Operation};
+pub use set::{PolicySet, decide, judge, read};
+pub use template::PathTemplate;
