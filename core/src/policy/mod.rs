@@ -8,12 +8,14 @@
 //! Where two operations match and neither is more specific, both must hold.
 
 mod case;
+mod code;
 mod compile;
 mod decision;
 mod diagnostic;
 mod document;
 mod model;
 mod operation;
+mod render;
 mod set;
 mod template;
 
@@ -24,5 +26,6 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use document::{Place, Placed, RawCase};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
+pub use render::{Look, render};
 pub use set::{PolicySet, decide, judge, read};
 pub use template::PathTemplate;
