@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 pub use inject::Inject;
 pub use oauth::OAuth;
 pub use template::Template;
-pub use variables::{HostPattern, Rule, Schemes, Source, Variable};
+pub use variables::{Source, Variable};
 
 /// One upstream API.
 #[derive(Clone, Debug)]
