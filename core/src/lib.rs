@@ -4,6 +4,7 @@ pub mod account;
 pub mod connector;
 pub mod id;
 pub mod policy;
+pub mod refusal;
 pub mod request;
 pub mod scope;
 pub mod secret;
