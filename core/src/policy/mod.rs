@@ -15,6 +15,7 @@ mod document;
 mod explain;
 mod model;
 mod operation;
+mod router;
 mod set;
 mod template;
 
