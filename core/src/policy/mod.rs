@@ -8,14 +8,20 @@
 //! Where two operations match and neither is more specific, both must hold.
 
 mod case;
+mod choice;
 mod compile;
 mod decision;
 mod diagnostic;
 mod document;
 mod explain;
+mod judge;
 mod model;
+mod narrow;
 mod operation;
+mod role;
 mod router;
+mod rules;
+mod scopes;
 mod set;
 mod template;
 
