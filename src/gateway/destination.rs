@@ -2,8 +2,7 @@
 
 use crate::egress::{Egress, ResolveError};
 use papaya::HashMap;
-use scopegate_core::connector::Origin;
-use scopegate_core::connector::variables::PlainHttp;
+use scopegate_core::connector::{Origin, PlainHttp, Scheme};
 use scopegate_core::time::Instant;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,7 +40,7 @@ impl Addresses {
 
     /// The addresses of `origin` that may be dialled, best first.
     pub(super) async fn of(&self, origin: &Origin, now: Instant) -> Result<Arc<[SocketAddr]>, NoAddress> {
-        if !origin.is_https() && self.egress.plain_http() == PlainHttp::Refused {
+        if origin.scheme() == Scheme::Http && self.egress.plain_http() == PlainHttp::Refused {
             return Err(NoAddress::Denied);
         }
         let key = (origin.host().to_owned(), origin.port());

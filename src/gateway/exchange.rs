@@ -176,7 +176,7 @@ impl Exchange {
 
     pub(super) fn forward(&self, head: scopegate_core::request::OutgoingHead, addresses: &[std::net::SocketAddr]) -> Box<Forward> {
         let bounds = &self.gateway.parts.bounds;
-        let tls = head.origin.is_https().then(|| head.origin.host().to_owned());
+        let tls = (head.origin.scheme() == scopegate_core::connector::Scheme::Https).then(|| head.origin.host().to_owned());
         Box::new(Forward {
             websocket: head.websocket,
             addresses: addresses.to_vec(),
