@@ -1,1 +1,10 @@
+//! Scopegate: everything that touches the world.
 
+pub mod audit;
+pub mod chance;
+pub mod clock;
+pub mod directory;
+pub mod metrics;
+pub mod store;
+pub mod tasks;
+pub mod vault;
