@@ -11,15 +11,17 @@ mod case;
 mod compile;
 mod decision;
 mod diagnostic;
+mod document;
 mod model;
 mod operation;
 mod set;
 mod template;
 
 pub use case::Case;
-pub use compile::{Compiled, Origin, Override, Source, compile};
+pub use compile::{Compiled, Origin, Override, Source, Summary, compile};
 pub use decision::{Decision, Denial, DeniedBy, Lack, Operations, Permit, Ruling};
 pub use diagnostic::{Diagnostic, Severity};
+pub use document::{Place, Placed, RawCase};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
 pub use set::{PolicySet, decide, judge, read};
