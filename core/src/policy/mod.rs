@@ -17,6 +17,7 @@ mod explain;
 mod model;
 mod operation;
 mod render;
+mod router;
 mod set;
 mod template;
 
