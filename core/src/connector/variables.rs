@@ -1,5 +1,6 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
+use super::upstream::PlainHttp;
 use std::collections::BTreeMap;
 
 /// Values of variables by name.
@@ -47,4 +48,18 @@ pub enum Rule {
     OneOf(Vec<String>),
     /// 1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit: safe as a host label or a path segment.
     Label,
+}
+
+/// A value that its variable's rule does not admit. It never repeats the value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct InadmissibleValue(&'static str);
+
+impl Rule {
+    /// Checks a value that came for the variable.
+    /// # Errors
+    /// A sentence that says what the value had to be.
+    pub fn admits(&self, _value: &str, _http: PlainHttp) -> Result<(), InadmissibleValue> {
+        todo!()
+    }
 }
