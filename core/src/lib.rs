@@ -3,6 +3,7 @@
 pub mod account;
 pub mod connector;
 pub mod id;
+pub mod oauth;
 pub mod policy;
 pub mod request;
 pub mod scope;
