@@ -1,6 +1,7 @@
 //! Words, nouns and rules of Scopegate: everything that decides, and nothing that touches the world.
 
 pub mod account;
+pub mod answer;
 pub mod connector;
 pub mod id;
 pub mod policy;
