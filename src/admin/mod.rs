@@ -20,7 +20,7 @@ pub use auth::MetricsAccess;
 use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
-use crate::gateway::policies::PolicyRoom;
+use crate::gateway::PolicyRoom;
 use crate::grants::Grants;
 use crate::metrics::Metrics;
 use crate::store::Store;

@@ -2,7 +2,7 @@
 
 use crate::admin::Plane;
 use crate::admin::problem::Problem;
-use crate::gateway::policies::{InForce, PolicyRoom, Rejected};
+use crate::gateway::{InForce, PolicyRoom, Rejected};
 use crate::metrics::ResultLabels;
 use axum::Json;
 use axum::extract::State;
