@@ -1,7 +1,8 @@
 //! `gateway` and `admin`.
 
 use super::scalar::Scalars;
-use super::{AdminSettings, GatewaySettings, MetricsDoor};
+use super::{AdminSettings, GatewaySettings};
+use crate::admin::MetricsAccess;
 use crate::gateway::TokenSlot;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
@@ -126,8 +127,8 @@ pub(super) fn admin(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> O
     let public_listen = fields.take("public_listen").and_then(|node| address(node, scalars));
     let public_url = fields.take("public_url").and_then(|node| scalars.origin(node));
     let return_to = fields.take("return_to").map(|node| origins(node, scalars)).unwrap_or_default();
-    let doors = [("open", MetricsDoor::Open), ("token", MetricsDoor::Token)];
-    let metrics = fields.take("metrics").and_then(|node| values::word(node, &doors, scalars.findings)).unwrap_or(MetricsDoor::Open);
+    let doors = [("open", MetricsAccess::Open), ("token", MetricsAccess::Token)];
+    let metrics = fields.take("metrics").and_then(|node| values::word(node, &doors, scalars.findings)).unwrap_or(MetricsAccess::Open);
     if let Some(node) = fields.take("tls") {
         scalars.unserved(node, "this version serves the admin plane over plain HTTP alone: put a proxy that ends TLS in front");
     }

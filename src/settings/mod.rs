@@ -8,8 +8,10 @@ mod gateway;
 mod scalar;
 mod sections;
 
+use crate::admin::MetricsAccess;
 use crate::caller::Rule;
 use crate::gateway::{PolicyPlaces, TokenSlot};
+use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
 use ipnet::IpNet;
 use scalar::Scalars;
@@ -17,7 +19,7 @@ use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::document::{self, Fields, Node};
 use scopegate_core::policy::{Diagnostic, Findings, Origin, Override, Source};
-use scopegate_core::secret::{BearerSecret, ClientSecret};
+use scopegate_core::secret::BearerSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
@@ -42,7 +44,7 @@ pub struct Settings {
     /// `callers`, in their order.
     pub callers: Vec<Rule>,
     /// `clients`: our OAuth registrations.
-    pub clients: BTreeMap<ConnectorId, Client>,
+    pub clients: Clients,
     /// `egress`.
     pub egress: EgressSettings,
     /// `audit`.
@@ -86,25 +88,7 @@ pub struct AdminSettings {
     /// Origins where `return_to` may lead.
     pub return_to: Vec<String>,
     /// Whether `/metrics` asks for the token.
-    pub metrics: MetricsDoor,
-}
-
-/// Whether `/metrics` asks for the admin token.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MetricsDoor {
-    /// Everybody who reaches the admin listener reads them.
-    Open,
-    /// Only with the token.
-    Token,
-}
-
-/// One of `clients`.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// RFC 6749 section 2.2.
-    pub client_id: String,
-    /// Secrets in the order in which they are tried; several while one is being replaced.
-    pub secrets: Vec<ClientSecret>,
+    pub metrics: MetricsAccess,
 }
 
 /// `egress`.

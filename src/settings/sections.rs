@@ -1,10 +1,12 @@
 //! The whole file, and its shorter sections.
 
 use super::scalar::Scalars;
-use super::{AuditSettings, Client, EgressSettings, LimitSettings, Settings, callers, gateway};
+use super::{AuditSettings, EgressSettings, LimitSettings, Settings, callers, gateway};
+use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
+use scopegate_core::oauth::{ClientKey, ClientRegistration};
 use scopegate_core::policy::Override;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::secret::ClientSecret;
@@ -70,8 +72,8 @@ fn key_file(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Pa
     file
 }
 
-fn clients(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> BTreeMap<ConnectorId, Client> {
-    let mut clients = BTreeMap::new();
+fn clients(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Clients {
+    let mut clients = Clients::new();
     let entries = node.and_then(|node| values::entries(node, scalars.findings)).unwrap_or_default();
     for entry in entries {
         let connector = connector(entry.key.value.as_str(), &entry.value, scalars);
@@ -92,7 +94,7 @@ fn connector(name: &str, node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Opti
     }
 }
 
-fn client(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<Client> {
+fn client(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<ClientRegistration> {
     let mut fields = Fields::open(node, "a client", scalars.findings)?;
     let client_id = fields.require("client_id", scalars.findings).and_then(|node| scalars.text(node));
     let mut secrets = Vec::new();
@@ -102,8 +104,10 @@ fn client(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<Client> {
             Value::Plain(_) | Value::Quoted(_) | Value::Map(_) | Value::Refused => secrets.extend(scalars.secret(node)),
         }
     }
+    let id = fields.take("key_id").and_then(|node| scalars.text(node));
+    let key = fields.take("private_key").and_then(|node| scalars.secret(node)).map(|pem| ClientKey { pem: ClientSecret::new(pem), id });
     fields.close(scalars.findings);
-    Some(Client { client_id: client_id?, secrets: secrets.into_iter().map(ClientSecret::new).collect() })
+    Some(ClientRegistration { client_id: client_id?, secrets: secrets.into_iter().map(ClientSecret::new).collect(), key })
 }
 
 pub(super) fn overrides(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> BTreeMap<ConnectorId, Override> {
