@@ -4,6 +4,7 @@ pub mod account;
 pub mod answer;
 pub mod connector;
 pub mod id;
+pub mod oauth;
 pub mod inspect;
 pub mod policy;
 pub mod refusal;

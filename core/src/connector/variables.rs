@@ -1,5 +1,6 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
+use super::upstream::PlainHttp;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use url::{Host, Url};
@@ -49,15 +50,6 @@ pub enum Rule {
     OneOf(Vec<String>),
     /// 1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit: safe as a host label or a path segment.
     Label,
-}
-
-/// Whether http without TLS is allowed: `egress.allow_http`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PlainHttp {
-    /// Only https.
-    Refused,
-    /// http too.
-    Allowed,
 }
 
 /// A value that a variable's rule does not allow. It never repeats the value.
