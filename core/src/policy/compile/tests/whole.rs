@@ -239,7 +239,10 @@ fn rendered_findings_name_file_line_and_column_and_show_the_line() {
     assert_eq!(render(&[], &sources, Look::Plain), "");
     assert!(render(&found, &sources, Look::Coloured).contains("\u{1b}["));
     // Where the source is not at hand, the place is still told.
-    assert!(render(&found, &[], Look::Plain).contains("policies/é.yaml:3"));
+    assert!(render(&found, &[], Look::Plain).contains("--> policies/é.yaml:3:16"));
+    let wide = "version: 1\nroles: {a: {mode: \"日本\", extends: x}}\n";
+    let shown = render(&diagnostics(&[own("p.yaml", wide)]), &[own("p.yaml", wide)], Look::Plain);
+    assert!(shown.contains("p.yaml:2:19") && shown.contains("p.yaml:2:34"), "{shown}");
 }
 
 #[test]
