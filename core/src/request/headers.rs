@@ -1,10 +1,11 @@
 //! Request headers as they came.
 
 use bytes::Bytes;
+use http::HeaderName;
 
 /// Headers in order; names in lower case.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Headers(Vec<(String, Bytes)>);
+pub struct Headers(Vec<(HeaderName, Bytes)>);
 
 impl Headers {
     /// All of them, in order.

@@ -4,17 +4,33 @@
 //! read differently is an [`Ambiguity`], never repaired. What was read is what is
 //! decided and what is sent.
 
+mod allowed;
 mod ambiguity;
+mod chunks;
+mod framing;
+mod head;
 mod headers;
+mod host;
 mod method;
+mod outgoing;
 mod path;
 mod query;
+mod scanner;
+mod target;
 
+pub use allowed::{ForbiddenHeader, HeaderPattern};
 pub use ambiguity::Ambiguity;
+pub use chunks::{ChunkReader, Fed};
+pub use framing::{Framing, StreamBody};
+pub use head::{Head, HeadFault, HeadFaultReason, HeadLimits, Version};
 pub use headers::Headers;
+pub use host::Host;
 pub use method::Method;
+pub use outgoing::{OutgoingError, OutgoingHead, dropped_headers};
 pub use path::{CanonicalPath, Encoded};
 pub use query::{Parameter, Query, Suspect};
+pub use scanner::{HeadScanner, Scan};
+pub use target::Target;
 
 use bytes::Bytes;
 
@@ -44,4 +60,14 @@ pub enum Body {
     Unread,
     /// All of it.
     Whole(Bytes),
+}
+
+impl Request {
+    /// Reads a request from its parts, for dry runs, tests and `explain`. `target` is without the segment that names the connector; without
+    /// `body`, the headers say whether there is one.
+    /// # Errors
+    /// Whatever would have more than one reading on the wire.
+    pub fn read(_method: &str, _target: &str, _headers: &[(String, String)], _body: Option<Bytes>) -> Result<Self, Ambiguity> {
+        todo!()
+    }
 }

@@ -1,5 +1,8 @@
 //! Paths with one reading.
 
+use super::Ambiguity;
+use std::str::FromStr;
+
 /// A path in its one canonical form: unreserved characters decoded, hex digits in upper case.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CanonicalPath {
@@ -12,7 +15,7 @@ pub struct CanonicalPath {
 pub struct Encoded {
     /// The segment that it stands in, from 0.
     pub segment: usize,
-    /// The character: one of `/`, `?`, `#` (what else may be allowed, see the fine print).
+    /// The character: one of `/`, `?`, `#`, `;`.
     pub character: char,
 }
 
@@ -32,5 +35,21 @@ impl CanonicalPath {
     #[must_use]
     pub fn encoded(&self) -> &[Encoded] {
         &self.encoded
+    }
+}
+
+impl Encoded {
+    /// What is refused where no operation allows it.
+    #[must_use]
+    pub fn ambiguity(&self) -> Ambiguity {
+        todo!()
+    }
+}
+
+/// Reads a path as it stands on the wire.
+impl FromStr for CanonicalPath {
+    type Err = Ambiguity;
+    fn from_str(_raw: &str) -> Result<Self, Ambiguity> {
+        todo!()
     }
 }

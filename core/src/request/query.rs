@@ -1,5 +1,7 @@
 //! Queries with one reading.
 
+use super::Ambiguity;
+
 /// The query byte for byte, and how it reads.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Query {
@@ -23,7 +25,7 @@ pub struct Suspect {
     /// The parameter's name, decoded once: what `allow_query` is compared with.
     pub name: String,
     /// What it looks like.
-    pub ambiguity: super::Ambiguity,
+    pub ambiguity: Ambiguity,
     /// Whether `allow_query` may take it off (an override found inside of a value may not).
     pub allowable: bool,
 }
@@ -45,5 +47,14 @@ impl Query {
     #[must_use]
     pub fn suspects(&self) -> &[Suspect] {
         &self.suspects
+    }
+}
+
+impl Query {
+    /// Reads what stands behind the question mark.
+    /// # Errors
+    /// Bytes that no query holds, escapes that are none or no UTF-8, or more than 500 parameters.
+    pub fn parse(_raw: &str) -> Result<Self, Ambiguity> {
+        todo!()
     }
 }
