@@ -25,7 +25,7 @@ pub struct World {
     /// What the gateway decides, as it decides.
     pub watched: Watched,
     practice: Practice,
-    running: Running,
+    pub(super) running: Running,
     agent: Agent,
     operator: Operator,
     clock: Clock,
