@@ -27,6 +27,7 @@ pub use framing::{Framing, StreamBody};
 pub use head::{Head, HeadFault, HeadFaultReason, HeadLimits, Version};
 pub use headers::Headers;
 pub use host::Host;
+pub(crate) use host::{is_host, is_port, split_port};
 pub use method::Method;
 pub use outgoing::{OutgoingError, OutgoingHead, dropped_headers};
 pub use path::{CanonicalPath, Encoded};
