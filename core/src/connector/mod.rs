@@ -24,6 +24,10 @@ pub struct Connector {
     pub id: ConnectorId,
     /// Its name for people.
     pub title: String,
+    /// Whose API it is: the name that all connectors of one provider share.
+    pub provider: String,
+    /// What it was imported from; none for a document that people write.
+    pub source: Option<Provenance>,
     /// Origin of the API, or origin and path prefix; `{name}` is a variable.
     pub upstream: Template,
     /// Further origins of the same API by name (`host: NAME` of an operation).
@@ -52,6 +56,21 @@ pub struct Connector {
     pub replay_after_401: bool,
     /// How refusals look to this API's clients; none: the problem document.
     pub refusal: Option<RefusalShape>,
+}
+
+/// The description that a connector was imported from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Provenance {
+    /// Its format, such as `openapi`.
+    pub kind: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// The licence that it came under.
+    pub licence: Option<String>,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: Option<String>,
 }
 
 /// One gateway scope.

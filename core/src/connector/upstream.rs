@@ -94,7 +94,8 @@ impl Origin {
         if self.port == self.scheme.port() { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 
-    /// Whether `pattern` of an `origin_of` names its host: `example.com`, `*.example.com` for any names below it; with a port, that port alone.
+    /// Whether `pattern` of an `origin_of` names its host: `example.com`, `*.example.com` for any names below it. A pattern without a port names
+    /// the scheme's own.
     #[must_use]
     pub fn matches(&self, pattern: &str) -> bool {
         let Some((host, port)) = split_port(pattern) else { return false };
@@ -103,7 +104,7 @@ impl Origin {
             Some(parent) => self.host.strip_suffix(parent).is_some_and(|below| below.len() > 1 && below.ends_with('.')) && is_host(parent),
             None => self.host == host,
         };
-        named && port.is_none_or(|port| port.parse() == Ok(self.port))
+        named && port.map_or(self.port == self.scheme.port(), |port| port.parse() == Ok(self.port))
     }
 
     /// The origin at the front of `text`, and what stands behind it.
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_names_the_host_and_a_port_only_when_it_says_one() {
+    fn a_pattern_names_a_host_and_its_usual_port_unless_it_says_another() {
         for (origin, pattern, expected) in [
             ("https://one.my.salesforce.com", "*.my.salesforce.com", true),
             ("https://one.sandbox.my.salesforce.com", "*.my.salesforce.com", true),
@@ -265,7 +266,7 @@ mod tests {
             ("https://one.my.salesforce.com.evil.example", "*.my.salesforce.com", false),
             ("https://a.example", "a.example", true),
             ("https://b.a.example", "a.example", false),
-            ("https://a.example:8443", "a.example", true),
+            ("https://a.example:8443", "a.example", false),
             ("https://a.example:8443", "a.example:8443", true),
             ("https://a.example:8443", "a.example:443", false),
             ("https://a.example", "a.example:443", true),

@@ -1,6 +1,7 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
 use super::upstream::{Origin, PlainHttp, Scheme};
+use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
 /// Values of variables by name.
@@ -50,46 +51,70 @@ pub enum Rule {
     Label,
 }
 
-/// A value that its variable's rule does not admit. It never repeats the value.
+/// A value that a variable's rule does not allow. It never repeats the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub struct InadmissibleValue(&'static str);
-
-const NO_ORIGIN: InadmissibleValue = InadmissibleValue("the value is no origin such as `https://host.example`");
-const PLAIN: InadmissibleValue = InadmissibleValue("the value is an http origin, and only https is allowed");
-const OTHER_ORIGIN: InadmissibleValue = InadmissibleValue("the value is an origin that no pattern of `origin_of` names");
-const NOT_LISTED: InadmissibleValue = InadmissibleValue("the value is not one of `one_of`");
-const NO_LABEL: InadmissibleValue = InadmissibleValue("the value is not 1 to 128 of A-Z, a-z, 0-9, `.`, `_`, `-`, the first a letter or digit");
+pub enum NotAllowed {
+    /// Not `https://host` or `https://host:port`.
+    #[error("the value is no origin, such as https://host or https://host:8443")]
+    NoOrigin,
+    /// http, and only https is allowed.
+    #[error("the origin is not https")]
+    PlainHttp,
+    /// The host, or its port, is named by no pattern.
+    #[error("no pattern of `origin_of` names this host and port")]
+    OtherHost,
+    /// Not in the list.
+    #[error("the value is not in the list of `one_of`")]
+    NotListed,
+    /// Not 1 to 128 of the legal characters.
+    #[error("the value is not 1 to 128 of A-Z, a-z, 0-9, `.`, `_`, `-`, the first a letter or digit, no dot at the end or beside another")]
+    NoLabel,
+}
 
 impl Rule {
-    /// Checks a value that came for the variable.
+    /// The value in the form in which templates take it; an origin stands without a final slash.
     /// # Errors
-    /// A sentence that says what the value had to be.
-    pub fn admits(&self, value: &str, http: PlainHttp) -> Result<(), InadmissibleValue> {
+    /// What the value lacks.
+    pub fn admit(&self, value: &str, plain_http: PlainHttp) -> Result<String, NotAllowed> {
         match self {
-            Self::OriginOf(patterns) => {
-                let origin: Origin = value.parse().map_err(|_| NO_ORIGIN)?;
-                if (origin.scheme(), http) == (Scheme::Http, PlainHttp::Refused) {
-                    return Err(PLAIN);
-                }
-                if patterns.iter().any(|pattern| origin.matches(pattern)) { Ok(()) } else { Err(OTHER_ORIGIN) }
-            }
-            Self::OneOf(values) if values.iter().any(|known| known == value) => Ok(()),
-            Self::OneOf(_) => Err(NOT_LISTED),
-            Self::Label if is_label(value) => Ok(()),
-            Self::Label => Err(NO_LABEL),
+            Self::OriginOf(patterns) => admit_origin(patterns, value, plain_http),
+            Self::OneOf(values) => values.iter().find(|listed| *listed == value).cloned().ok_or(NotAllowed::NotListed),
+            Self::Label if is_label(value) => Ok(value.to_owned()),
+            Self::Label => Err(NotAllowed::NoLabel),
         }
     }
 }
 
-/// Never a dot segment, and no label of a host that is empty.
-fn is_label(value: &str) -> bool {
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    value.len() <= 128
-        && value.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && !value.ends_with('.')
-        && !value.contains("..")
-        && value.bytes().all(legal)
+/// The values that templates of a connector are filled with: `account` where a variable is `from: account`,
+/// else `grant`, else its default. A value that its rule does not allow is left out, so that a template which needs it
+/// cannot be filled.
+#[must_use]
+pub fn effective(declared: &IndexMap<String, Variable>, account: &Variables, grant: &Variables, plain_http: PlainHttp) -> Variables {
+    let value = |name: &String, variable: &Variable| {
+        let given = match variable.from {
+            Source::Account => account.get(name),
+            Source::Token { .. } | Source::Callback { .. } | Source::Lookup { .. } => grant.get(name),
+        };
+        variable.rule.admit(given.or(variable.default.as_ref())?, plain_http).ok()
+    };
+    declared.iter().filter_map(|(name, variable)| Some((name.clone(), value(name, variable)?))).collect()
+}
+
+/// Never a dot segment, and no empty label of a host.
+fn is_label(text: &str) -> bool {
+    text.len() <= 128
+        && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !text.contains("..")
+        && !text.ends_with('.')
+}
+
+fn admit_origin(patterns: &[String], value: &str, plain_http: PlainHttp) -> Result<String, NotAllowed> {
+    let origin: Origin = value.parse().map_err(|_| NotAllowed::NoOrigin)?;
+    if (origin.scheme(), plain_http) == (Scheme::Http, PlainHttp::Refused) {
+        return Err(NotAllowed::PlainHttp);
+    }
+    if patterns.iter().any(|pattern| origin.matches(pattern)) { Ok(origin.to_string()) } else { Err(NotAllowed::OtherHost) }
 }
 
 #[cfg(test)]
@@ -97,41 +122,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_has_to_match_a_pattern_and_to_be_https() {
-        let rule = Rule::OriginOf(vec!["*.my.salesforce.com".into(), "127.0.0.1:9000".into()]);
-        for (value, http, expected) in [
-            ("https://one.my.salesforce.com", PlainHttp::Refused, Ok(())),
-            ("https://one.my.salesforce.com/", PlainHttp::Refused, Ok(())),
-            ("http://one.my.salesforce.com", PlainHttp::Refused, Err(PLAIN)),
-            ("http://127.0.0.1:9000", PlainHttp::Allowed, Ok(())),
-            ("http://127.0.0.1:9000", PlainHttp::Refused, Err(PLAIN)),
-            ("http://127.0.0.1:9001", PlainHttp::Allowed, Err(OTHER_ORIGIN)),
-            ("http://127.0.0.1:9000/?.my.salesforce.com", PlainHttp::Allowed, Err(NO_ORIGIN)),
-            ("http://x.my.salesforce.com@127.0.0.1:9000", PlainHttp::Allowed, Err(NO_ORIGIN)),
-            ("https://one.my.salesforce.com/path", PlainHttp::Refused, Err(NO_ORIGIN)),
-            ("one.my.salesforce.com", PlainHttp::Refused, Err(NO_ORIGIN)),
+    fn an_origin_is_taken_only_where_a_pattern_names_host_and_port() {
+        let rule = Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
+        for (value, admitted) in [
+            ("https://one.my.salesforce.com", Ok("https://one.my.salesforce.com")),
+            ("https://ONE.My.Salesforce.com/", Ok("https://one.my.salesforce.com")),
+            ("https://a.sandbox.my.salesforce.com", Ok("https://a.sandbox.my.salesforce.com")),
+            ("https://api.example:443", Ok("https://api.example")),
+            ("https://x.port.example:8443", Ok("https://x.port.example:8443")),
+            ("https://x.port.example", Err(NotAllowed::OtherHost)),
+            ("https://api.example:8443", Err(NotAllowed::OtherHost)),
+            ("https://my.salesforce.com", Err(NotAllowed::OtherHost)),
+            ("https://.my.salesforce.com", Err(NotAllowed::OtherHost)),
+            ("https://evilmy.salesforce.com", Err(NotAllowed::OtherHost)),
+            ("https://one.my.salesforce.com.evil.example", Err(NotAllowed::OtherHost)),
+            ("https://xapi.example", Err(NotAllowed::OtherHost)),
+            ("http://one.my.salesforce.com", Err(NotAllowed::PlainHttp)),
+            ("ftp://api.example", Err(NotAllowed::NoOrigin)),
+            ("https:api.example", Err(NotAllowed::NoOrigin)),
+            ("api.example", Err(NotAllowed::NoOrigin)),
+            ("https://api.example/path", Err(NotAllowed::NoOrigin)),
+            ("https://api.example//", Err(NotAllowed::NoOrigin)),
+            ("https://user@api.example", Err(NotAllowed::NoOrigin)),
+            ("https://evil.example/?.my.salesforce.com", Err(NotAllowed::NoOrigin)),
+            ("https://evil.example#.my.salesforce.com", Err(NotAllowed::NoOrigin)),
+            ("https://evil.example\\.my.salesforce.com", Err(NotAllowed::NoOrigin)),
+            ("https://api.example\r\nx", Err(NotAllowed::NoOrigin)),
+            (" https://api.example", Err(NotAllowed::NoOrigin)),
+            ("", Err(NotAllowed::NoOrigin)),
         ] {
-            assert_eq!(rule.admits(value, http), expected, "{value}");
+            assert_eq!(rule.admit(value, PlainHttp::Refused), admitted.map(String::from), "{value}");
+        }
+        for (value, admitted) in [("http://127.0.0.1:8080", true), ("http://127.1:8080", false), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)] {
+            assert_eq!(rule.admit(value, PlainHttp::Allowed).is_ok(), admitted, "{value}");
         }
     }
 
     #[test]
-    fn a_value_is_one_of_the_list_or_a_plain_label() {
-        let rule = Rule::OneOf(vec!["login.salesforce.com".into(), "test.salesforce.com".into()]);
-        for (value, expected) in [
-            ("login.salesforce.com", Ok(())),
-            ("LOGIN.salesforce.com", Err(NOT_LISTED)),
-            ("login.salesforce.com.evil.example", Err(NOT_LISTED)),
-            ("login.salesforce.com/evil", Err(NOT_LISTED)),
-            ("", Err(NOT_LISTED)),
+    fn lists_and_labels_are_compared_byte_for_byte() {
+        let listed = Rule::OneOf(vec!["eu".into(), "us".into()]);
+        for (rule, value, admitted) in [
+            (&listed, "eu", true),
+            (&listed, "EU", false),
+            (&listed, "", false),
+            (&Rule::Label, "acme-1.eu", true),
+            (&Rule::Label, "-acme", false),
+            (&Rule::Label, "a/b", false),
+            (&Rule::Label, "a@b", false),
+            (&Rule::Label, "a..b", false),
+            (&Rule::Label, "a.", false),
+            (&Rule::Label, "", false),
         ] {
-            assert_eq!(rule.admits(value, PlainHttp::Refused), expected, "{value}");
+            assert_eq!(rule.admit(value, PlainHttp::Refused).is_ok(), admitted, "{value}");
         }
-        for value in ["acme", "7f-3", "a.b_c", &"x".repeat(128)] {
-            assert_eq!(Rule::Label.admits(value, PlainHttp::Refused), Ok(()), "{value}");
-        }
-        for value in ["", ".", "..", "-a", "_a", "a..b", "a.", "a/b", "a:b", "a@b", "a b", "a%2f", "\u{e9}", "a\n", &"x".repeat(129)] {
-            assert_eq!(Rule::Label.admits(value, PlainHttp::Refused), Err(NO_LABEL), "{value}");
-        }
+    }
+
+    #[test]
+    fn each_variable_takes_its_value_from_its_own_source_and_only_a_legal_one() {
+        let one_of = |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
+        let declared = IndexMap::from([
+            ("own".to_owned(), one_of(Source::Account, Some("a"))),
+            ("came".to_owned(), one_of(Source::Token { pointer: "/x".into() }, None)),
+            ("wrong".to_owned(), one_of(Source::Account, Some("a"))),
+        ]);
+        let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Variables>();
+        let account = of(&[("came", "a"), ("wrong", "z"), ("undeclared", "a")]);
+        assert_eq!(effective(&declared, &account, &of(&[("own", "b"), ("came", "b")]), PlainHttp::Refused), of(&[("own", "a"), ("came", "b")]));
     }
 }

@@ -4,6 +4,7 @@ use super::PolicySet;
 use super::case::Case;
 use super::diagnostic::Diagnostic;
 use crate::id::ConnectorId;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One policy file.
@@ -50,8 +51,25 @@ pub struct Compiled {
     pub policies: Option<PolicySet>,
     /// The tests that the documents hold, in order.
     pub cases: Vec<Case>,
+    /// How much there is.
+    pub summary: Summary,
     /// All findings, sorted by file, line and column.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How much the platform team's own documents hold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Summary {
+    /// Connectors.
+    pub connectors: usize,
+    /// Operations.
+    pub operations: usize,
+    /// Those of them that are always refused because nobody knows what they need.
+    pub operations_unknown: usize,
+    /// Roles.
+    pub roles: usize,
+    /// Requests of tests.
+    pub cases: usize,
 }
 
 /// Compiles all documents together; reports everything that is wrong with them.

@@ -154,6 +154,85 @@ pub enum Denial {
     },
 }
 
+/// Why not, as the contract names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenialReason {
+    /// More than one reading.
+    AmbiguousRequest,
+    /// Nothing declared.
+    UnknownOperation,
+    /// A role's `deny`, the author's own sentence, or a need that nobody knows.
+    OperationDenied,
+    /// The role does not allow it.
+    RoleLacksScope,
+    /// The customer has not granted it.
+    ConsentRequired,
+    /// The grant has ended.
+    ReauthorizationRequired,
+}
+
+impl DenialReason {
+    /// All of them, in the order in which they are asked for.
+    pub const ALL: [Self; 6] = [
+        Self::AmbiguousRequest,
+        Self::UnknownOperation,
+        Self::OperationDenied,
+        Self::RoleLacksScope,
+        Self::ReauthorizationRequired,
+        Self::ConsentRequired,
+    ];
+
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AmbiguousRequest => "ambiguous_request",
+            Self::UnknownOperation => "unknown_operation",
+            Self::OperationDenied => "operation_denied",
+            Self::RoleLacksScope => "role_lacks_scope",
+            Self::ConsentRequired => "consent_required",
+            Self::ReauthorizationRequired => "reauthorization_required",
+        }
+    }
+}
+
+impl Denial {
+    /// Its reason.
+    #[must_use]
+    pub const fn reason(&self) -> DenialReason {
+        match self {
+            Self::Ambiguous(_) => DenialReason::AmbiguousRequest,
+            Self::UnknownOperation => DenialReason::UnknownOperation,
+            Self::OperationDenied { .. } => DenialReason::OperationDenied,
+            Self::RoleLacksScope { .. } => DenialReason::RoleLacksScope,
+            Self::ConsentRequired { .. } => DenialReason::ConsentRequired,
+            Self::ReauthorizationRequired { .. } => DenialReason::ReauthorizationRequired,
+        }
+    }
+
+    /// The operations that it is about; none where none is known.
+    #[must_use]
+    pub const fn operations(&self) -> Option<&Operations> {
+        match self {
+            Self::Ambiguous(_) | Self::UnknownOperation => None,
+            Self::OperationDenied { operations, .. }
+            | Self::RoleLacksScope { operations, .. }
+            | Self::ConsentRequired { operations, .. }
+            | Self::ReauthorizationRequired { operations } => Some(operations),
+        }
+    }
+
+    /// What lacks; none where it is not for lack of a scope.
+    #[must_use]
+    pub const fn lack(&self) -> Option<&Lack> {
+        match self {
+            Self::RoleLacksScope { lack, .. } | Self::ConsentRequired { lack, .. } => Some(lack),
+            Self::Ambiguous(_) | Self::UnknownOperation | Self::OperationDenied { .. } | Self::ReauthorizationRequired { .. } => None,
+        }
+    }
+}
+
 /// Who denies an operation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum DeniedBy {

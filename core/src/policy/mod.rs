@@ -8,19 +8,27 @@
 //! Where two operations match and neither is more specific, both must hold.
 
 mod case;
+mod code;
 mod compile;
 mod decision;
 mod diagnostic;
+mod document;
+mod explain;
 mod model;
 mod operation;
+mod render;
+mod router;
 mod set;
 mod template;
 
-pub use case::Case;
-pub use compile::{Compiled, Origin, Override, Source, compile};
-pub use decision::{Decision, Denial, DeniedBy, Lack, Operations, Permit, Ruling};
+pub use case::{Case, CaseLine, CaseOutcome, Expectation, InvalidCase, run};
+pub use compile::{Compiled, Origin, Override, Source, Summary, compile};
+pub use decision::{Decision, Denial, DenialReason, DeniedBy, Lack, Operations, Permit, Ruling};
 pub use diagnostic::{Diagnostic, Severity};
+pub use document::{Place, Placed, RawCase};
+pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
+pub use render::{Look, render};
 pub use set::{PolicySet, decide, judge, read};
-pub use template::PathTemplate;
+pub use template::{InvalidPathTemplate, Letters, PathTemplate};
