@@ -1,1 +1,4 @@
+//! Scopegate: everything that touches the world.
 
+pub mod egress;
+pub mod http_client;

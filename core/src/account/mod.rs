@@ -1,5 +1,6 @@
 //! Connected accounts: what an agent names by an identifier.
 
+mod credential;
 mod grant;
 mod handle;
 mod standing;
@@ -10,6 +11,7 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+pub use credential::{Credential, TokenSet, fits_a_header};
 pub use grant::{Ended, GrantFacts, GrantState, Granted};
 pub use handle::{HandleDigest, HandleRecord, HandleTarget};
 pub use standing::{GrantStanding, Standing};

@@ -9,6 +9,7 @@
 
 mod case;
 mod choice;
+mod code;
 mod compile;
 mod decision;
 mod diagnostic;
@@ -18,6 +19,7 @@ mod judge;
 mod model;
 mod narrow;
 mod operation;
+mod render;
 mod role;
 mod router;
 mod rules;
@@ -33,5 +35,6 @@ pub use document::{Place, Placed, RawCase};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
+pub use render::{Look, render};
 pub use set::{PolicySet, decide, judge, read};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
