@@ -208,7 +208,7 @@ impl<'a> Asker<'a> {
         }
         let operations = self.operations(meant);
         let held = self.held(meant);
-        let lack = lack(operations.required().iter(), |name| self.rules.scopes.holds(held, name));
+        let lack = Lack::fewest(operations.required(), |name| self.rules.scopes.holds(held, name));
         Some(Denial::RoleLacksScope { operations, lack })
     }
 
@@ -238,7 +238,7 @@ impl<'a> Asker<'a> {
         let held = self.held(meant);
         let of_role = operations.required().iter().filter(|alternative| alternative.iter().all(|name| self.rules.scopes.holds(held, name)));
         let covered = self.rules.scopes.covered(coverage);
-        let lack = lack(of_role, |name| self.rules.scopes.holds(&covered, name));
+        let lack = Lack::fewest(of_role, |name| self.rules.scopes.holds(&covered, name));
         Denial::ConsentRequired { operations, lack, connected: connected == Connected::Already }
     }
 
@@ -277,13 +277,4 @@ impl<'a> Candidates<'a> {
 enum Connected {
     NotYet,
     Already,
-}
-
-/// What the alternative lacks that lacks fewest, the first such.
-fn lack<'a>(alternatives: impl Iterator<Item = &'a Vec<Scope>>, is_held: impl Fn(&Scope) -> bool) -> Lack {
-    let lacks = alternatives.map(|alternative| Lack {
-        required_scopes: alternative.clone(),
-        missing_scopes: alternative.iter().filter(|name| !is_held(name)).cloned().collect(),
-    });
-    lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
 }
