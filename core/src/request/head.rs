@@ -69,6 +69,8 @@ pub enum HeadFaultReason {
     Ambiguous(Ambiguity),
     /// It is larger than the limits: 431.
     TooLarge,
+    /// It did not come whole within its time: 408.
+    TooSlow,
 }
 
 impl Head {
