@@ -34,7 +34,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use connect::PageHeaders;
 use problem::Problem;
-use scopegate_core::connector::variables::PlainHttp;
+use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
 use std::sync::Arc;
