@@ -16,6 +16,7 @@ pub mod http_client;
 pub mod limits;
 pub mod logs;
 pub mod metrics;
+pub mod practice;
 pub mod proxy;
 pub mod settings;
 pub mod store;
