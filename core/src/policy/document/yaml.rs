@@ -7,7 +7,7 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StructureStyl
 use std::collections::HashMap;
 
 /// Reads source number `source`. None where it is no YAML, or holds nothing.
-pub(crate) fn read(source: usize, text: &str, findings: &mut Findings<'_>) -> Option<Node> {
+pub fn read(source: usize, text: &str, findings: &mut Findings<'_>) -> Option<Node> {
     let mut options = granit_parser::options! { disallow_directives: true, emit_anchor_events: true, emit_unresolved_aliases: true };
     options.set_emit_comments(false);
     let mut builder = Builder { source, findings, open: Vec::new(), root: None, documents: 0 };
