@@ -134,6 +134,12 @@ impl World {
         &self.clock
     }
 
+    /// Who runs what agents do at once.
+    #[must_use]
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
     /// The settings that it runs with.
     #[must_use]
     pub fn settings(&self) -> &PathBuf {
