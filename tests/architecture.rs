@@ -7,8 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `core/src`, a row a line; what stands in one row may import each other.
-const CORE: &[&[&str]] =
-    &[&["id"], &["scope", "secret", "time"], &["request", "connector"], &["answer", "account", "inspect"], &["policy"], &["refusal"], &["oauth"], &["refresh"]];
+const CORE: &[&[&str]] = &[
+    &["id"],
+    &["scope", "secret", "time"],
+    &["request", "connector"],
+    &["answer", "account", "inspect"],
+    &["policy"],
+    &["refusal"],
+    &["oauth"],
+    &["refresh"],
+];
 
 /// Modules of `src`.
 const ROOT: &[&[&str]] = &[
@@ -232,7 +240,8 @@ fn what_has_a_door_goes_through_it() {
     let mut wrong = Vec::new();
     for source in sources("core/src").into_iter().chain(sources("src")) {
         for door in DOORS.iter().filter(|door| !door.places.iter().any(|place| source.path.starts_with(place))) {
-            wrong.extend(lines_with(&source.code, door.name).into_iter().map(|line| format!("{}:{line}: `{}`: {}", source.path, door.name, door.why)));
+            wrong
+                .extend(lines_with(&source.code, door.name).into_iter().map(|line| format!("{}:{line}: `{}`: {}", source.path, door.name, door.why)));
         }
     }
     assert_none(&wrong);

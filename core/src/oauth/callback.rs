@@ -2,8 +2,8 @@
 
 use super::Told;
 use super::token_request::filled;
-use crate::connector::oauth::OAuth;
 use crate::connector::PlainHttp;
+use crate::connector::oauth::OAuth;
 use crate::connector::variables::{Source, Variable, Variables};
 use crate::secret::Proof;
 use indexmap::IndexMap;
