@@ -164,3 +164,6 @@ impl ConnectorDraft {
         ConnectorModel { connector: Arc::new(self.connector), operations: self.operations.into_iter().map(|draft| draft.operation).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests;

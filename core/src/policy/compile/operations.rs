@@ -1,16 +1,16 @@
 //! The operations of a connector.
 
 use super::connector::names;
-use super::later;
 use super::matching::{self, Match};
-use super::narrow::{self, BodyAllowed};
 use super::requirement::{BareList, alternatives};
 use super::scopes::{RISKS, Scopes};
+use super::narrow::{self, BodyAllowed};
+use super::later;
 use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Node, Span, Value, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, values};
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
 use std::collections::HashMap;
@@ -74,10 +74,7 @@ fn operation(node: &Node, known: &Known<'_>, findings: &mut Findings<'_>) -> Opt
     fields.close(findings);
     narrow::check_reachable(&narrow, &matches, extras.body, findings);
     let (id, need) = (id?.value, need?);
-    let draft = |found: Match| OperationDraft {
-        span: found.span,
-        operation: extras.operation(id.clone(), found, narrow.iter().map(|one| one.value.clone()).collect(), need.clone()),
-    };
+    let draft = |found: Match| OperationDraft { span: found.span, operation: extras.operation(id.clone(), found, &narrow, need.clone()) };
     Some(matches.into_iter().map(draft).collect())
 }
 
@@ -93,6 +90,7 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
         (need, Some(sentence), _) => need.map_or(Some(()), |need| need.map(drop)).and(sentence).map(Need::Denied),
         (need, None, Some(sentence)) => need.map_or(Some(()), |need| need.map(drop)).map(|()| Need::Denied(sentence)),
         (Some(need), None, None) => need,
+        (None, None, None) if fields.means("require") => None,
         (None, None, None) => {
             let help = "write `require: SCOPE`, or `require: none` if it really needs nothing";
             findings.add(code::NO_NEED.at(span, "this operation does not say what it needs").help(help));
@@ -130,12 +128,12 @@ struct Extras {
 }
 
 impl Extras {
-    fn operation(&self, id: OperationId, found: Match, narrow: Vec<Narrow>, need: Need) -> Operation {
+    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need) -> Operation {
         Operation {
             id,
             method: found.method,
             template: found.template,
-            narrow,
+            narrow: narrow.iter().map(|one| one.value.clone()).collect(),
             need,
             risk: self.risk,
             host: self.host.clone(),
@@ -154,8 +152,7 @@ fn extras(fields: &mut Fields<'_>, known: &Known<'_>, matches: &[Match], finding
     let host = fields.take("host").and_then(|node| host(node, known.hosts, findings));
     let body = fields.take("body").and_then(|node| values::flag(node, findings)).unwrap_or_default();
     let body = if body { BodyAllowed::Always } else { BodyAllowed::ByMethod };
-    let mut says =
-        |key, word, findings: &mut Findings<'_>| fields.take(key).is_some_and(|node| values::word(node, &[(word, ())], findings).is_some());
+    let mut says = |key, word, findings: &mut Findings<'_>| fields.take(key).is_some_and(|node| values::word(node, &[(word, ())], findings).is_some());
     let websocket = says("upgrade", "websocket", findings);
     let redirect_passes = says("redirect", "pass", findings);
     let replay_after_401 = says("replay_after_401", "all", findings);

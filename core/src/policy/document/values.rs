@@ -145,7 +145,7 @@ pub fn pointer_text(found: Located<&str>, findings: &mut Findings<'_>) -> Option
 
 fn wrong_kind<T>(node: &Node, expected: &str, findings: &mut Findings<'_>) -> Option<T> {
     if !matches!(node.value, Value::Refused) {
-        findings.add(code::WRONG_KIND.at(node.span, format!("here stands {expected}, and this is {}", node.kind())));
+        findings.add(code::WRONG_KIND.at(node.span, format!("here stands {} instead of {expected}", node.kind())));
     }
     None
 }
