@@ -149,7 +149,9 @@ fn names_host(pattern: &str, host: &Host<&str>, port: Option<u16>) -> bool {
     match (name.strip_prefix("*."), host) {
         (Some(parent), Host::Domain(host)) => {
             let labels = host.len().checked_sub(parent.len() + 1).and_then(|length| host.split_at_checked(length));
-            labels.is_some_and(|(labels, rest)| !labels.is_empty() && rest.starts_with('.') && rest.trim_start_matches('.').eq_ignore_ascii_case(parent))
+            labels.is_some_and(|(labels, rest)| {
+                !labels.is_empty() && rest.starts_with('.') && rest.trim_start_matches('.').eq_ignore_ascii_case(parent)
+            })
         }
         (Some(_), Host::Ipv4(_) | Host::Ipv6(_)) => false,
         (None, host) => host.to_string().eq_ignore_ascii_case(name),
@@ -162,7 +164,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_taken_only_where_a_pattern_names_host_and_port() {
-        let rule = Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
+        let rule =
+            Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
         for (value, admitted) in [
             ("https://one.my.salesforce.com", Ok("https://one.my.salesforce.com")),
             ("https://ONE.My.Salesforce.com/", Ok("https://one.my.salesforce.com")),
@@ -192,7 +195,9 @@ mod tests {
         ] {
             assert_eq!(rule.admit(value, PlainHttp::Refused), admitted.map(String::from), "{value}");
         }
-        for (value, admitted) in [("http://127.0.0.1:8080", true), ("http://127.1:8080", true), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)] {
+        for (value, admitted) in
+            [("http://127.0.0.1:8080", true), ("http://127.1:8080", true), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)]
+        {
             assert_eq!(rule.admit(value, PlainHttp::Allowed).is_ok(), admitted, "{value}");
         }
     }
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn each_variable_takes_its_value_from_its_own_source_and_only_a_legal_one() {
-        let one_of = |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
+        let one_of =
+            |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
         let declared = IndexMap::from([
             ("own".to_owned(), one_of(Source::Account, Some("a"))),
             ("came".to_owned(), one_of(Source::Token { pointer: "/x".into() }, None)),

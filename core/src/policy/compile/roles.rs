@@ -135,9 +135,16 @@ impl Reader<'_, '_> {
                 let reached = scopes.iter().filter(|(scope, facts)| facts.risk != Risk::Capability && glob::matches(found.value, scope.as_str()));
                 let before = allowed.all.len();
                 let count = reached.map(|(scope, _)| allowed.all.insert(scope.clone())).count();
-                if count == 0 && before == allowed.all.len() && !draft.scope_names.iter().any(|name| !scopes.contains_key(name.as_str()) && glob::matches(found.value, name)) {
+                if count == 0
+                    && before == allowed.all.len()
+                    && !draft.scope_names.iter().any(|name| !scopes.contains_key(name.as_str()) && glob::matches(found.value, name))
+                {
                     let named = scopes.keys().any(|scope| glob::matches(found.value, scope.as_str()));
-                    let help = if named { "scopes that are `risk: capability` are reached by their names alone" } else { "look at the scopes that the connector has" };
+                    let help = if named {
+                        "scopes that are `risk: capability` are reached by their names alone"
+                    } else {
+                        "look at the scopes that the connector has"
+                    };
                     let message = format!("`{}` reaches no scope of `{}`", found.value, draft.connector.id);
                     self.unknown(code::GLOB_REACHES_NOTHING.at(found.span, message).help(help));
                 }

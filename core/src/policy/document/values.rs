@@ -105,7 +105,9 @@ pub fn duration(node: &Node, findings: &mut Findings<'_>) -> Option<Duration> {
     let read = read_duration(found.value);
     if read.is_none() {
         let message = format!("`{}` is no duration", found.value);
-        findings.add(code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"));
+        findings.add(
+            code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"),
+        );
     }
     read
 }
@@ -134,7 +136,11 @@ pub fn pointer(node: &Node, findings: &mut Findings<'_>) -> Option<String> {
         return Some(found.value.to_owned());
     }
     let message = format!("`{}` is no JSON pointer", found.value);
-    findings.add(code::INVALID_POINTER.at(found.span, message).help("a pointer such as `/data/id` begins with `/`; `~` stands as `~0`, and `/` in a name as `~1`"));
+    findings.add(
+        code::INVALID_POINTER
+            .at(found.span, message)
+            .help("a pointer such as `/data/id` begins with `/`; `~` stands as `~0`, and `/` in a name as `~1`"),
+    );
     None
 }
 

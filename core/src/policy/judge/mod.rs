@@ -4,16 +4,22 @@
 //! account's status, consent, body. A body is read only where some reading of it
 //! could still be allowed.
 
+#[cfg(test)]
+mod deciding;
+#[cfg(test)]
+mod language;
+
 use super::decision::{Denial, DeniedBy, Lack, Operations, Ruling};
 use super::narrow::{self, Holds};
-use super::operation::Need;
+use super::operation::{Need, Operation};
 use super::role::Ceiling;
 use super::rules::{Meant, Rule, Rules};
 use super::scopes::Coverage;
 use crate::account::{GrantStanding, Standing};
 use crate::inspect::JsonBody;
 use crate::request::{Ambiguity, Body, Encoded, Headers, Request, Suspect};
-use crate::scope::{Requirement, Scope, ScopeSet};
+use crate::scope::{Requirement, ScopeSet};
+use std::sync::Arc;
 
 const BODY_ON_GET: Ambiguity = Ambiguity::new("body-on-get", "a GET or HEAD carries a body, and the operation does not say that it may");
 const TWO_HOSTS: Ambiguity = Ambiguity::new("two-hosts", "two operations of different hosts match, and neither is more specific");
@@ -102,6 +108,11 @@ impl<'a> Found<'a> {
 
     fn allows_query(&self, suspect: &Suspect) -> bool {
         !self.rules.is_empty() && self.rules.iter().all(|rule| rule.operation.allow_query.contains(&suspect.name))
+    }
+
+    /// The operations themselves.
+    pub(super) fn into_operations(self) -> impl Iterator<Item = &'a Arc<Operation>> {
+        self.rules.into_iter().map(|rule| &rule.operation)
     }
 
     fn candidates(self, request: &Request) -> Result<Candidates<'a>, Ambiguity> {
