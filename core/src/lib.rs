@@ -5,6 +5,7 @@ pub mod answer;
 pub mod connector;
 pub mod id;
 pub mod inspect;
+pub mod oauth;
 pub mod policy;
 pub mod refusal;
 pub mod request;

@@ -4,7 +4,7 @@
 //! value of a request is repeated, for it may be a token in the wrong place.
 
 use super::strict::Fault;
-use crate::gateway::policies::Rejected;
+use crate::gateway::Rejected;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use scopegate_core::refusal::{Reason, Retryable};

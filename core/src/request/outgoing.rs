@@ -5,6 +5,7 @@ use crate::connector::variables::Variables;
 use crate::connector::{Connector, Origin, template::Unfilled};
 use bytes::Bytes;
 use http::HeaderName;
+use std::fmt;
 
 /// What is sent to the API: made from a request by allow-list, so that nothing passes that was not judged.
 #[derive(Clone)]
@@ -21,6 +22,13 @@ pub struct OutgoingHead {
     pub framing: Framing,
     /// Whether it asks to become a WebSocket; then `connection` and `upgrade` are among the headers.
     pub websocket: bool,
+}
+
+/// Shows neither the query nor any header's value: a credential may stand in both.
+impl fmt::Debug for OutgoingHead {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("OutgoingHead").field("method", &self.method).field("origin", &self.origin).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no head to send.

@@ -284,13 +284,7 @@ fn order_in_the_documents_never_matters() {
 #[test]
 fn letters_do_not_count_where_the_connector_says_so() {
     let policies = shop(operations());
-    for (text, expected) in [
-        ("GET /things/7", "allow thing"),
-        ("GET /THINGS/7", "allow thing"),
-        ("GET /thing/7", "deny unknown_operation"),
-        ("get /things/7", "deny ambiguous_request"),
-    ] {
-        let Some(("GET", _)) = text.split_once(' ') else { continue };
+    for (text, expected) in [("GET /things/7", "allow thing"), ("GET /THINGS/7", "allow thing"), ("GET /thing/7", "deny unknown_operation")] {
         let came = ruled(&policies, "loose", "reader", GrantStanding::Live(&granted(None)), &request(text, None));
         assert_eq!(came, expected, "{text}");
     }
