@@ -78,8 +78,8 @@ impl Finding {
 impl<'s> Findings<'s> {
     /// None yet. Spans point into `sources`.
     #[must_use]
-    pub fn new(sources: Vec<&'s Source>) -> Self {
-        Self { sources, found: Vec::new() }
+    pub fn new(sources: impl IntoIterator<Item = &'s Source>) -> Self {
+        Self { sources: sources.into_iter().collect(), found: Vec::new() }
     }
 
     /// Adds one.

@@ -159,7 +159,13 @@ impl Reader<'_, '_> {
             return false;
         };
         let expect = request.expect;
-        let Ok(expectation) = Expectation::parse(expect.value) else { return true };
+        let expectation = match Expectation::parse(expect.value) {
+            Ok(expectation) => expectation,
+            Err(error) => {
+                self.invalid(expect, error.offset, error.sentence, error.help);
+                return false;
+            }
+        };
         let (kind, code, words, known): (_, _, Vec<String>, &[String]) = match &expectation {
             Expectation::Allow(ids) => ("operation", &code::UNKNOWN_OPERATION, ids.iter().map(ToString::to_string).collect(), &draft.operation_ids),
             Expectation::Deny { missing, .. } => {

@@ -3,7 +3,7 @@
 use super::gather::{Gathered, Named};
 use super::merge;
 use super::operations::{self, OperationDraft};
-use super::scopes::{self, Scopes};
+use super::scopes;
 use super::settings::Overrides;
 use super::urls::{self, Purpose};
 use super::variables::{self, Variables};

@@ -2,7 +2,7 @@
 
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Located, Node, Span, nearest, values};
+use crate::policy::document::{Located, Node, Span, nearest};
 use crate::policy::template::PathTemplate;
 use crate::request::Method;
 

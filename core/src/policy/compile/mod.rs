@@ -127,7 +127,7 @@ struct Read {
 
 fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read {
     let (settings, overrides) = settings::as_source(overrides, sources.len());
-    let mut findings = Findings::new(sources.iter().chain([&settings]).collect());
+    let mut findings = Findings::new(sources.iter().chain([&settings]));
     let gathered = gather::gather(sources, &mut findings);
     let connectors = connector::read_all(&gathered, overrides, &mut findings);
     let roles = roles::read_all(&gathered, &connectors, &mut findings);

@@ -17,8 +17,7 @@ pub(super) fn read(node: &Node, findings: &mut Findings<'_>) -> Vec<Located<Narr
         }
     }
     for entry in fields.take("json").and_then(|node| values::entries(node, findings)).unwrap_or_default() {
-        let key = Node { span: entry.key.span, value: Value::Quoted(entry.key.value.clone()) };
-        let pointer = values::pointer(&key, findings).and_then(|text| text.parse().ok());
+        let pointer = values::pointer_text(Located { value: entry.key.value.as_str(), span: entry.key.span }, findings);
         let value = scalar(&entry.value, findings);
         if let (Some(pointer), Some(value)) = (pointer, value) {
             made.push(Located { value: Narrow::Json { pointer, value }, span: entry.key.span });

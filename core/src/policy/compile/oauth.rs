@@ -25,7 +25,7 @@ pub(super) fn lookup_pointer(connector: &Node) -> Option<&str> {
 /// Reads `oauth:`.
 pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut Findings<'_>) -> Option<OAuth> {
     let mut fields = Fields::open(node, "`oauth`", findings)?.named_at(key);
-    let mut url = |fields: &mut Fields<'_>, key, purpose, findings: &mut Findings<'_>| -> Option<Template> {
+    let url = |fields: &mut Fields<'_>, key, purpose, findings: &mut Findings<'_>| -> Option<Template> {
         fields.take(key).and_then(|node| urls::read(node, purpose, variables, findings))
     };
     let authorization_url = url(&mut fields, "authorization_url", Purpose::Authorization, findings);
@@ -45,12 +45,13 @@ pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut
     let scope_separator = fields.take("scope_separator").and_then(|node| separator(node, findings)).unwrap_or_else(|| " ".into());
     let always_request = fields.take("always_request").map(|node| provider_scopes(node, findings)).unwrap_or_default();
     let authorize_params = fields.take("authorize_params").map(|node| parameters(node, findings)).unwrap_or_default();
-    let mut duration = |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| fields.take(key).and_then(|node| values::duration(node, findings));
+    let pointer = |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| values::pointer(fields.take(key)?, findings).map(|found| found.to_string());
+    let duration = |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| fields.take(key).and_then(|node| values::duration(node, findings));
     let expires_in = duration(&mut fields, "expires_in", findings);
     let replay_window = duration(&mut fields, "replay_window", findings);
     let keep_alive = duration(&mut fields, "keep_alive", findings);
-    let token_pointer = fields.take("token_pointer").and_then(|node| values::pointer(node, findings));
-    let error_pointer = fields.take("error_pointer").and_then(|node| values::pointer(node, findings));
+    let token_pointer = pointer(&mut fields, "token_pointer", findings);
+    let error_pointer = pointer(&mut fields, "error_pointer", findings);
     let rotation = fields.take("rotation").and_then(|node| values::flag(node, findings));
     fields.close(findings);
     Some(OAuth {

@@ -3,7 +3,7 @@
 use super::connector::{ConnectorDraft, Connectors};
 use super::gather::{Gathered, Named};
 use super::{Origin, glob, later};
-use crate::connector::Risk;
+use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
@@ -132,22 +132,7 @@ impl Reader<'_, '_> {
                 allowed.all.insert(scope.clone());
                 allowed.spelled_out.insert(scope.clone());
             } else if glob::is_glob(found.value) {
-                let reached = scopes.iter().filter(|(scope, facts)| facts.risk != Risk::Capability && glob::matches(found.value, scope.as_str()));
-                let before = allowed.all.len();
-                let count = reached.map(|(scope, _)| allowed.all.insert(scope.clone())).count();
-                if count == 0
-                    && before == allowed.all.len()
-                    && !draft.scope_names.iter().any(|name| !scopes.contains_key(name.as_str()) && glob::matches(found.value, name))
-                {
-                    let named = scopes.keys().any(|scope| glob::matches(found.value, scope.as_str()));
-                    let help = if named {
-                        "scopes that are `risk: capability` are reached by their names alone"
-                    } else {
-                        "look at the scopes that the connector has"
-                    };
-                    let message = format!("`{}` reaches no scope of `{}`", found.value, draft.connector.id);
-                    self.unknown(code::GLOB_REACHES_NOTHING.at(found.span, message).help(help));
-                }
+                allowed.all.extend(self.reached(found, draft));
             } else if !draft.scope_names.iter().any(|name| name == found.value) {
                 let help = suggestion(found.value, draft.scope_names.iter().map(String::as_str));
                 let message = format!("the connector `{}` has no scope `{}`", draft.connector.id, found.value);
@@ -155,6 +140,23 @@ impl Reader<'_, '_> {
             }
         }
         allowed
+    }
+
+    /// The scopes that a glob reaches. It never reaches what is `risk: capability`, nor a scope that implies such a one.
+    fn reached(&mut self, glob: Located<&str>, draft: &ConnectorDraft) -> Vec<Scope> {
+        let fits = |name: &str| glob::matches(glob.value, name);
+        let (capable, reached): (Vec<Scope>, Vec<Scope>) =
+            draft.connector.scopes.keys().filter(|scope| fits(scope.as_str())).cloned().partition(|scope| brings_capability(scope, &draft.connector.scopes));
+        let faulty = draft.scope_names.iter().any(|name| !draft.connector.scopes.contains_key(name.as_str()) && fits(name));
+        if reached.is_empty() && !faulty {
+            let help = match capable.first() {
+                Some(scope) => format!("a glob never reaches what is `risk: capability`: name `{scope}`"),
+                None => "look at the scopes that the connector has".into(),
+            };
+            let message = format!("`{}` reaches no scope of `{}`", glob.value, draft.connector.id);
+            self.unknown(code::GLOB_REACHES_NOTHING.at(glob.span, message).help(help));
+        }
+        reached
     }
 
     fn denied(&mut self, node: &Node, draft: &ConnectorDraft) -> IndexSet<OperationId> {
@@ -176,6 +178,20 @@ impl Reader<'_, '_> {
         }
         denied
     }
+}
+
+/// Whether a scope is `risk: capability`, or implies one that is, directly or not.
+fn brings_capability(scope: &Scope, scopes: &IndexMap<Scope, ScopeFacts>) -> bool {
+    let mut seen: IndexSet<&Scope> = IndexSet::new();
+    let mut open = vec![scope];
+    while let Some(next) = open.pop() {
+        let Some(facts) = scopes.get(next).filter(|_| seen.insert(next)) else { continue };
+        if facts.risk == Risk::Capability {
+            return true;
+        }
+        open.extend(&facts.implies);
+    }
+    false
 }
 
 /// Each circle is reported once, at the first of its roles.

@@ -93,7 +93,7 @@ fn source(fields: &mut Fields<'_>, lookup: Option<&str>, findings: &mut Findings
         findings.add(code::CONFLICT.at(node.span, "`parameter` goes with `from: callback`"));
     }
     match from {
-        From::Token => Some(Source::Token { pointer: values::pointer(present(pointer, "pointer", span, findings)?, findings)? }),
+        From::Token => Some(Source::Token { pointer: values::pointer(present(pointer, "pointer", span, findings)?, findings)?.to_string() }),
         From::Callback => {
             let parameter = values::filled(present(parameter, "parameter", span, findings)?, findings)?;
             Some(Source::Callback { parameter: parameter.value.to_owned() })
@@ -105,7 +105,7 @@ fn source(fields: &mut Fields<'_>, lookup: Option<&str>, findings: &mut Findings
                     .add(code::VARIABLE_LATE.at(place, "nothing looks this variable up").help("say where with `lookup: {url: ...}` under `oauth`"));
                 return None;
             };
-            let own = pointer.map_or(Some(String::new()), |node| values::pointer(node, findings))?;
+            let own = pointer.map_or(Some(String::new()), |node| values::pointer(node, findings).map(|own| own.to_string()))?;
             Some(Source::Lookup { pointer: format!("{below}{own}") })
         }
         From::Account => Some(Source::Account),

@@ -2,6 +2,7 @@
 
 use super::nearest::suggestion;
 use super::node::{Entry, Located, Node, Value};
+use crate::inspect::Pointer;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
 use std::fmt::Display;
@@ -128,20 +129,18 @@ fn read_duration(text: &str) -> Option<Duration> {
 }
 
 /// A JSON pointer (RFC 6901).
-pub fn pointer(node: &Node, findings: &mut Findings<'_>) -> Option<String> {
-    let found = text(node, findings)?;
-    let legal = found.value.is_empty() || found.value.starts_with('/');
-    let escapes = found.value.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    if legal && escapes {
-        return Some(found.value.to_owned());
+pub fn pointer(node: &Node, findings: &mut Findings<'_>) -> Option<Pointer> {
+    pointer_text(text(node, findings)?, findings)
+}
+
+/// The JSON pointer that a text is.
+pub fn pointer_text(found: Located<&str>, findings: &mut Findings<'_>) -> Option<Pointer> {
+    let read = found.value.parse().ok();
+    if read.is_none() {
+        let help = "a pointer such as `/data/id` begins with `/`; `~` stands as `~0`, and `/` in a name as `~1`";
+        findings.add(code::INVALID_POINTER.at(found.span, format!("`{}` is no JSON pointer", found.value)).help(help));
     }
-    let message = format!("`{}` is no JSON pointer", found.value);
-    findings.add(
-        code::INVALID_POINTER
-            .at(found.span, message)
-            .help("a pointer such as `/data/id` begins with `/`; `~` stands as `~0`, and `/` in a name as `~1`"),
-    );
-    None
+    read
 }
 
 fn wrong_kind<T>(node: &Node, expected: &str, findings: &mut Findings<'_>) -> Option<T> {
