@@ -34,7 +34,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use connect::PageHeaders;
 use problem::Problem;
-use scopegate_core::connector::variables::PlainHttp;
+use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -138,3 +138,6 @@ async fn never_kept(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
+
+#[cfg(test)]
+mod tests;
