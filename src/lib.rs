@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod chance;
 pub mod cli;
 pub mod clock;
+pub mod dev;
 pub mod directory;
 pub mod egress;
 pub mod gateway;

@@ -1,7 +1,8 @@
 //! Variables of a connector, and the rules for their values.
 
 use super::requirement::filled_list;
-use crate::connector::variables::{PlainHttp, Rule};
+use crate::connector::PlainHttp;
+use crate::connector::variables::Rule;
 use crate::connector::{Source, Variable};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
