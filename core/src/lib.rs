@@ -5,6 +5,7 @@ pub mod connector;
 pub mod id;
 pub mod oauth;
 pub mod policy;
+pub mod refresh;
 pub mod request;
 pub mod scope;
 pub mod secret;
