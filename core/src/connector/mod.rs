@@ -3,15 +3,18 @@
 pub mod inject;
 pub mod oauth;
 pub mod template;
+pub mod upstream;
 pub mod variables;
 
 use crate::id::ConnectorId;
+use crate::request::HeaderPattern;
 use crate::scope::{ProviderScope, Scope};
 use indexmap::IndexMap;
 
-pub use inject::Inject;
+pub use inject::{Credential, Inject};
 pub use oauth::OAuth;
 pub use template::Template;
+pub use upstream::{Origin, PlainHttp, Scheme, Upstream};
 pub use variables::{Source, Variable};
 
 /// One upstream API.
@@ -21,6 +24,10 @@ pub struct Connector {
     pub id: ConnectorId,
     /// Its name for people.
     pub title: String,
+    /// Whose API it is: the name that all connectors of one provider share.
+    pub provider: String,
+    /// What it was imported from; none for a document that people write.
+    pub source: Option<Provenance>,
     /// Origin of the API, or origin and path prefix; `{name}` is a variable.
     pub upstream: Template,
     /// Further origins of the same API by name (`host: NAME` of an operation).
@@ -35,8 +42,8 @@ pub struct Connector {
     pub inject: Inject,
     /// Fixed headers that are added; values may hold variables. Names are lower case.
     pub headers: Vec<(String, Template)>,
-    /// Request headers that pass besides the common list; lower case, a final `*` for a prefix.
-    pub request_headers: Vec<String>,
+    /// Request headers that pass besides the common list.
+    pub request_headers: Vec<HeaderPattern>,
     /// Request headers (lower case) that refuse the request.
     pub refuse_headers: Vec<String>,
     /// Query parameters that pass although they look like a credential or an override.
@@ -49,6 +56,21 @@ pub struct Connector {
     pub replay_after_401: bool,
     /// How refusals look to this API's clients; none: the problem document.
     pub refusal: Option<RefusalShape>,
+}
+
+/// The description that a connector was imported from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Provenance {
+    /// Its format, such as `openapi`.
+    pub kind: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// The licence that it came under.
+    pub licence: Option<String>,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: Option<String>,
 }
 
 /// One gateway scope.

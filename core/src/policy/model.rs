@@ -35,6 +35,9 @@ pub struct RoleModel {
     pub name: RoleName,
     /// Scopes that it allows, its ancestors' included, before implication.
     pub allow: IndexMap<ConnectorId, Vec<Scope>>,
+    /// Those of `allow` that somebody spelled out. Only these, and what they imply, reach an operation that is
+    /// [`Risk::Capability`](crate::connector::Risk::Capability): no wildcard does.
+    pub spelled_out: IndexMap<ConnectorId, Vec<Scope>>,
     /// Operations that it refuses, its ancestors' included.
     pub deny: IndexMap<ConnectorId, Vec<OperationId>>,
 }

@@ -1,0 +1,310 @@
+//! The problem document of a refusal (RFC 9457), and its challenge (RFC 6750 section 3).
+
+use super::{Reason, Refusal, Retryable, Unauthenticated};
+use crate::id::{ConnectorId, Identifier, RequestId, RoleName};
+use crate::policy::{Denial, DeniedBy, Lack, Operations};
+use crate::scope::Scope;
+use serde::Serialize;
+
+/// What is known of the request besides the refusal itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Names the request.
+    pub request_id: &'a RequestId,
+    /// The connector, where a policy names it.
+    pub connector: Option<&'a ConnectorId>,
+    /// The resolved account; none where it is unknown.
+    pub account: Option<&'a Identifier>,
+    /// The account's role.
+    pub role: Option<&'a RoleName>,
+    /// What role and grant together hold, for connectors whose refusals say so.
+    pub held_scopes: &'a [Scope],
+    /// Accounts of the same customer that hold what is missing; only where the policy discloses them.
+    pub delegates: &'a [Identifier],
+    /// Whether a byte reached the API.
+    pub upstream_called: bool,
+    /// Whether the method is safe.
+    pub safe_method: SafeMethod,
+}
+
+/// Whether the request's method is safe (RFC 9110 section 9.2.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SafeMethod {
+    /// GET, HEAD, OPTIONS.
+    Yes,
+    /// Any other, or not known.
+    No,
+}
+
+impl SafeMethod {
+    /// Whether this method is safe.
+    #[must_use]
+    pub fn of(method: &str) -> Self {
+        if matches!(method, "GET" | "HEAD" | "OPTIONS") { Self::Yes } else { Self::No }
+    }
+}
+
+/// The problem document. Field order is the contract's.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// A URI that names the reason.
+    pub r#type: String,
+    /// The sentence that clients show.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was blocked, why, and what to do.
+    pub detail: String,
+    /// The OAuth error code.
+    pub error: &'static str,
+    /// The reason.
+    pub reason: &'static str,
+    /// Whether trying again can help.
+    pub retryable: bool,
+    /// What to do next.
+    pub next_step: &'static str,
+    /// Whether a byte reached the API.
+    pub upstream_called: bool,
+    /// The connector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
+    /// The operation, without the connector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// All alternatives; stands in every denial of scope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required: Option<Vec<Vec<String>>>,
+    /// The alternative that lacks fewest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub required_scopes: Option<Vec<String>>,
+    /// What of it is not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_scopes: Option<Vec<String>>,
+    /// Who of the same customer holds what is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delegates: Vec<String>,
+    /// The account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Names the request.
+    pub request_id: String,
+    /// The title again, for clients that show only this.
+    pub error_description: String,
+    /// The title again, for clients that show only this.
+    pub message: String,
+}
+
+impl Problem {
+    /// The problem document of `refusal`.
+    #[must_use]
+    pub fn of(refusal: &Refusal, context: &Context<'_>) -> Self {
+        let reason = refusal.reason();
+        let title = title(refusal, context);
+        let lack = refusal.lack();
+        let retryable = match reason.retryable() {
+            Retryable::No => false,
+            Retryable::Yes => true,
+            Retryable::SafeMethods => context.safe_method == SafeMethod::Yes,
+        };
+        Self {
+            r#type: format!("https://scopegate.dev/problems/{reason}"),
+            status: refusal.status(),
+            detail: detail(refusal, context),
+            error: reason.error(),
+            reason: reason.as_str(),
+            retryable,
+            next_step: reason.next_step().as_str(),
+            upstream_called: context.upstream_called,
+            connector: context.connector.map(ToString::to_string),
+            operation: refusal.operations().map(ToString::to_string),
+            required: lack.and(refusal.operations()).map(|operations| operations.required().iter().map(|all| texts(all)).collect()),
+            required_scopes: lack.map(|lack| texts(&lack.required_scopes)),
+            missing_scopes: lack.map(|lack| texts(&lack.missing_scopes)),
+            delegates: texts(context.delegates),
+            account: context.account.map(ToString::to_string),
+            request_id: context.request_id.to_string(),
+            error_description: title.clone(),
+            message: title.clone(),
+            title,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`: for every 401 of ours, and for denials of scope.
+    #[must_use]
+    pub fn challenge(&self) -> Option<String> {
+        let scopes = self.required_scopes.as_ref();
+        if self.status != 401 && scopes.is_none() {
+            return None;
+        }
+        let mut text = r#"Bearer realm="scopegate""#.to_owned();
+        if self.reason != Reason::MissingIdentifier.as_str() {
+            text.push_str(&format!(r#", error="{}""#, self.error));
+        }
+        if let Some(scopes) = scopes.filter(|scopes| !scopes.is_empty()) {
+            text.push_str(&format!(r#", scope="{}""#, scopes.join(" ")));
+        }
+        Some(text)
+    }
+}
+
+fn texts<T: ToString>(all: &[T]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
+fn joined<T: ToString>(all: &[T]) -> String {
+    texts(all).join(" ")
+}
+
+/// The sentence that clients show.
+fn title(refusal: &Refusal, context: &Context<'_>) -> String {
+    let reason = refusal.reason();
+    if let Some(lack) = refusal.lack().filter(|lack| !lack.missing_scopes.is_empty()) {
+        return format!("{}: {} required", reason.error(), joined(&lack.missing_scopes));
+    }
+    let sentence = match refusal {
+        Refusal::Denied(Denial::RoleLacksScope { .. }) => {
+            return format!("{}: {} has no entry for {}", reason.error(), role(context), connector(context));
+        }
+        Refusal::Denied(Denial::ConsentRequired { .. }) | Refusal::NotConnected(_) => "this account is not connected yet".into(),
+        Refusal::Denied(Denial::OperationDenied { operations, by }) => match by {
+            DeniedBy::Author(sentence) => sentence.clone(),
+            DeniedBy::Role => format!("{operations} is denied to {}", role(context)),
+            DeniedBy::UnknownNeed => format!("nobody has said yet which scopes {operations} needs"),
+        },
+        Refusal::Denied(Denial::Ambiguous(ambiguity)) | Refusal::Ambiguous(ambiguity) => ambiguity.sentence.into(),
+        Refusal::Denied(Denial::UnknownOperation) => format!("no policy of {} names this operation", connector(context)),
+        Refusal::Denied(Denial::ReauthorizationRequired { .. }) | Refusal::GrantEnded(_) => "the customer has to connect this account again".into(),
+        Refusal::CallerUnauthenticated(why) => unauthenticated(*why).into(),
+        Refusal::CallerNotAllowed => format!("this caller may not use {}", connector(context)),
+        Refusal::MissingIdentifier => "no Scopegate-Account header and no handle names an account".into(),
+        Refusal::AmbiguousIdentifier => "more than one place of the request names an account".into(),
+        Refusal::UnknownAccount => "no such account for this caller".into(),
+        Refusal::UnknownConnector => "no policy names this connector".into(),
+        Refusal::SessionCustomerMismatch => "this session belongs to another customer".into(),
+        Refusal::BodyTooLarge { limit } => format!("the body is larger than {limit} bytes"),
+        Refusal::HeaderTooLarge { limit } => format!("the head of the request is larger than {limit} bytes or 100 headers"),
+        Refusal::TooSlow => "the request took too long to arrive".into(),
+        Refusal::RateLimited { .. } => "too many requests of this account".into(),
+        Refusal::TokenUnavailable { .. } => format!("the provider of {} gives no token at present", connector(context)),
+        Refusal::UpstreamUnreachable(_) => format!("{} could not be reached", connector(context)),
+        Refusal::UpstreamTimeout(_) => format!("{} took too long to answer", connector(context)),
+        Refusal::EgressDenied(_) => format!("the address of {} lies where the gateway must not connect to", connector(context)),
+        Refusal::PolicyUnavailable => "no policies are loaded".into(),
+        Refusal::StoreUnavailable => "the gateway cannot keep what it has to keep at present".into(),
+    };
+    format!("{reason}: {sentence}")
+}
+
+const fn unauthenticated(why: Unauthenticated) -> &'static str {
+    match why {
+        Unauthenticated::NoCredential => "this gateway needs a caller's credential in Scopegate-Authorization",
+        Unauthenticated::WrongCredential => "the caller's credential in Scopegate-Authorization is not accepted",
+        Unauthenticated::Forwarded => "a forwarded request does not count as coming from loopback",
+        Unauthenticated::ForeignHost => "the Host is neither loopback nor configured, so the request does not count as coming from loopback",
+    }
+}
+
+/// What was blocked, why, and what to do.
+fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
+    let blocked = |operations: &Operations, why: String| format!("Blocked before reaching {}: {operations} {why}", connector(context));
+    match refusal {
+        Refusal::Denied(Denial::RoleLacksScope { operations, lack }) => {
+            let why = if lack.missing_scopes.is_empty() {
+                format!("is not open to {}, which has no entry for {}.", role(context), connector(context))
+            } else {
+                format!("needs {}, which {} does not hold.", needed(operations, lack), role(context))
+            };
+            let delegate = if context.delegates.is_empty() {
+                "delegate to an account that holds it".to_owned()
+            } else {
+                format!("delegate to {}", joined(context.delegates))
+            };
+            format!("{} Do not retry; {delegate}, skip the step, or ask an administrator.", blocked(operations, why))
+        }
+        Refusal::Denied(Denial::ConsentRequired { operations, lack, connected }) => {
+            let why = match (connected, lack.missing_scopes.is_empty()) {
+                (true, _) => format!("needs {}, which the customer has not granted.", joined(&lack.missing_scopes)),
+                (false, false) => format!("needs {}, and the customer has not connected this account yet.", joined(&lack.missing_scopes)),
+                (false, true) => "needs a connected account, and the customer has not connected this one yet.".into(),
+            };
+            format!("{} Do not retry; ask the customer to connect the account, or skip the step.", blocked(operations, why))
+        }
+        Refusal::NotConnected(operations) => {
+            blocked(operations, "needs a connected account, and this one is not. Do not retry; ask the customer to connect it.".into())
+        }
+        Refusal::Denied(Denial::ReauthorizationRequired { operations }) | Refusal::GrantEnded(operations) => format!(
+            "Stopped at {}: the provider no longer honours the grant of this account, so {operations} cannot be done. Do not retry; ask the customer to connect the account again.",
+            connector(context)
+        ),
+        Refusal::Denied(Denial::OperationDenied { operations, by }) => {
+            let why = match by {
+                DeniedBy::Author(sentence) => format!("is refused by the policy: {sentence}"),
+                DeniedBy::Role => format!("is denied to {} by name.", role(context)),
+                DeniedBy::UnknownNeed => "is known, but not which scopes it needs.".into(),
+            };
+            format!("{} Do not retry; delegate, skip the step, or ask an administrator.", blocked(operations, why))
+        }
+        Refusal::Denied(Denial::UnknownOperation) => format!(
+            "Blocked before reaching {}: no policy names an operation for this method and path. Check both, or ask an administrator to add the operation.",
+            connector(context)
+        ),
+        Refusal::Denied(Denial::Ambiguous(ambiguity)) | Refusal::Ambiguous(ambiguity) => {
+            format!("Blocked at the gateway: {} ({}). Nothing was sent; send the request in its one plain form.", ambiguity.sentence, ambiguity.code)
+        }
+        Refusal::CallerUnauthenticated(why) => {
+            format!("Blocked at the gateway: {}. Nothing was sent; authenticate as a caller, or ask an administrator for a rule under `callers`.", unauthenticated(*why))
+        }
+        Refusal::CallerNotAllowed => {
+            format!("Blocked at the gateway: the entry of this caller does not list {}. Ask an administrator.", connector(context))
+        }
+        Refusal::MissingIdentifier => {
+            "Blocked at the gateway: name the connected account in the header Scopegate-Account, or put its handle where the tool puts its token.".into()
+        }
+        Refusal::AmbiguousIdentifier => "Blocked at the gateway: name the connected account in exactly one place of the request.".into(),
+        Refusal::UnknownAccount => {
+            "Blocked at the gateway: no account of this name may be used by this caller. Do not retry; ask an administrator for the account's identifier.".into()
+        }
+        Refusal::UnknownConnector => "Blocked at the gateway: the first segment of the path, or the Host, must name a connector of the policies.".into(),
+        Refusal::SessionCustomerMismatch => {
+            "Blocked at the gateway: the session was begun for another customer's account. Use a session of its own for each customer.".into()
+        }
+        Refusal::BodyTooLarge { limit } => format!("Stopped at the gateway: the body is larger than {limit} bytes. Send less at once."),
+        Refusal::HeaderTooLarge { limit } => {
+            format!("Blocked at the gateway: request line and headers together may have {limit} bytes and 100 headers. Send fewer.")
+        }
+        Refusal::TooSlow => "Stopped at the gateway: the request did not arrive whole within its time. Send it at once.".into(),
+        Refusal::RateLimited { .. } => "Blocked at the gateway: this account made too many requests. Wait as long as Retry-After says.".into(),
+        Refusal::TokenUnavailable { operations, .. } => {
+            blocked(operations, "needs a fresh token, and the token endpoint gives none at present. Wait as long as Retry-After says.".into())
+        }
+        Refusal::UpstreamUnreachable(operations) => {
+            format!("{} could not be reached for {operations}. Wait and try again if the request may be repeated.", connector(context))
+        }
+        Refusal::UpstreamTimeout(operations) => format!(
+            "{} did not answer {operations} in time; it may have been executed. Wait and try again if the request may be repeated.",
+            connector(context)
+        ),
+        Refusal::EgressDenied(operations) => blocked(
+            operations,
+            "would go to an address that the settings do not allow (`egress.allow_networks`, `egress.allow_http`). Ask an administrator.".into(),
+        ),
+        Refusal::PolicyUnavailable => "Blocked at the gateway: it has no policies, and without one nothing is allowed. Wait, or ask an administrator.".into(),
+        Refusal::StoreUnavailable => {
+            "Blocked at the gateway: store or audit log cannot be written, and nothing is done that is not kept. Wait, or ask an administrator.".into()
+        }
+    }
+}
+
+/// What an operation needs, in words.
+fn needed(operations: &Operations, lack: &Lack) -> String {
+    let missing = joined(&lack.missing_scopes).replace(' ', " and ");
+    if operations.required().len() > 1 { format!("{missing} (or another alternative)") } else { missing }
+}
+
+fn role(context: &Context<'_>) -> String {
+    context.role.map_or_else(|| "the role".to_owned(), |role| format!("the role {role}"))
+}
+
+fn connector(context: &Context<'_>) -> String {
+    context.connector.map_or_else(|| "the API".to_owned(), ToString::to_string)
+}

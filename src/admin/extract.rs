@@ -1,0 +1,125 @@
+//! What handlers are given: bodies, queries and the account that a path names, read strictly.
+
+use super::Plane;
+use super::problem::{Problem, Thing};
+use super::strict;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use scopegate_core::account::ConnectedAccount;
+use scopegate_core::connector::Connector;
+use scopegate_core::id::{ConnectorId, Identifier};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// The largest body that is read: a dry run carries the body of the request that it judges.
+const LARGEST_BODY: usize = 16 << 20;
+
+/// A JSON body; none at all counts as an empty object, and the media type is not looked at.
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Plane> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Plane) -> Result<Self, Problem> {
+        let bytes = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| Problem::TooLarge)?;
+        Ok(Self(strict::json(&bytes)?))
+    }
+}
+
+/// The parameters of a query; an unknown one is refused, for a filter that is misspelt would show too much.
+pub(super) struct Filter<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Filter<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(strict::pairs(url::form_urlencoded::parse(query.as_bytes()).into_owned())?))
+    }
+}
+
+/// Names a connected account.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct AccountParams {
+    /// The connector's name.
+    connector: String,
+    /// The account's identifier.
+    identifier: String,
+}
+
+/// The place of an account: its names are well formed; whether there is one is not known.
+pub(super) struct AccountPlace {
+    pub connector: ConnectorId,
+    pub identifier: Identifier,
+}
+
+impl FromRequestParts<Plane> for AccountPlace {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &Plane) -> Result<Self, Problem> {
+        let Path(AccountParams { connector, identifier }) =
+            Path::from_request_parts(parts, plane).await.map_err(|_| Problem::field("identifier", "must be UTF-8"))?;
+        let connector = connector.parse().map_err(|_| Problem::Unknown(Thing::Connector))?;
+        let identifier = identifier.parse().map_err(|fault| Problem::field("identifier", format_args!("is {fault}")))?;
+        Ok(Self { connector, identifier })
+    }
+}
+
+impl AccountPlace {
+    /// The connector's facts.
+    pub(super) fn facts(&self, plane: &Plane) -> Result<Arc<Connector>, Problem> {
+        plane.policies.policies().connector(self.connector.as_str()).cloned().ok_or(Problem::Unknown(Thing::Connector))
+    }
+
+    /// The account that is there. One whose connector has left the policies can still be seen and deleted.
+    pub(super) fn find(&self, plane: &Plane) -> Result<ConnectedAccount, Problem> {
+        plane.directory.find(&self.connector, &self.identifier).map_or_else(|| Err(self.facts(plane).err().unwrap_or(Problem::Unknown(Thing::Account))), Ok)
+    }
+}
+
+/// The account that a path names; it exists.
+pub(super) struct Existing(pub ConnectedAccount);
+
+impl FromRequestParts<Plane> for Existing {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &Plane) -> Result<Self, Problem> {
+        AccountPlace::from_request_parts(parts, plane).await?.find(plane).map(Self)
+    }
+}
+
+/// Names an identifier, at whatever connector.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct IdentifierParam {
+    /// The identifier.
+    identifier: String,
+}
+
+/// An identifier that a path names; whether an account has it is not known.
+pub(super) struct NamedIdentifier(pub Identifier);
+
+impl FromRequestParts<Plane> for NamedIdentifier {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &Plane) -> Result<Self, Problem> {
+        let Path(IdentifierParam { identifier }) =
+            Path::from_request_parts(parts, plane).await.map_err(|_| Problem::field("identifier", "must be UTF-8"))?;
+        identifier.parse().map(Self).map_err(|fault| Problem::field("identifier", format_args!("is {fault}")))
+    }
+}
+
+/// Names of a path that are read by the handler itself. What is no UTF-8 names nothing.
+pub(super) struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(names) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::NoSuchRoute)?;
+        Ok(Self(names))
+    }
+}

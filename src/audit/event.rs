@@ -1,0 +1,133 @@
+//! The event: what is written of a request.
+
+use scopegate_core::id::{ConnectorId, CustomerId, RequestId, RoleName, SessionId};
+use scopegate_core::refusal::Reason;
+use scopegate_core::scope::Scope;
+use scopegate_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One request. Never a token, a handle, a body or a query value.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Event {
+    /// When it arrived.
+    pub time: Timestamp,
+    /// Its name in the answer's `Scopegate-Request-Id`.
+    pub request_id: RequestId,
+    /// The crew's run that it belongs to.
+    pub session: Option<SessionId>,
+    /// Whose data it is; none until the account is known.
+    pub customer: Option<CustomerId>,
+    /// The API; none where none of that name is known.
+    pub connector: Option<ConnectorId>,
+    /// The resolved identifier; an unknown one as given, unless it is a handle.
+    pub account: Option<String>,
+    /// The account's role.
+    pub role: Option<RoleName>,
+    /// The caller's name in the settings.
+    pub caller: Option<String>,
+    /// None where it could not be read.
+    pub method: Option<String>,
+    /// The canonical path without the connector's segment and without a query; none where it could not be read.
+    pub path: Option<String>,
+    /// The operation's id, several sorted and joined with `+`.
+    pub operation: Option<String>,
+    /// The alternatives of what is needed.
+    pub required: Vec<Vec<Scope>>,
+    /// What of them is not held.
+    pub missing: Vec<Scope>,
+    /// What was decided.
+    pub decision: Verdict,
+    /// Why not, or what went wrong afterwards.
+    #[serde(with = "reason")]
+    pub reason: Option<Reason>,
+    /// The status of the answer; none where the client left before it.
+    pub status: Option<u16>,
+    /// Whether a byte went to the API.
+    pub upstream_called: bool,
+    /// The API's status.
+    pub upstream_status: Option<u16>,
+    /// From arrival to the end of the answer.
+    pub duration_ms: u64,
+    /// Of that, what the API took; none where it was not called.
+    pub upstream_ms: Option<u64>,
+    /// Bytes of the client's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// The policies that decided.
+    pub policy_hash: Option<String>,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was allowed.
+    Allow,
+    /// It was refused.
+    Deny,
+    /// It was allowed because its connector only watches; it would have been refused.
+    WouldDeny,
+}
+
+/// An event as it stands in the file.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Recorded {
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Counts events, from 1.
+    pub seq: u64,
+    /// The hash of the event before; empty for the first.
+    pub prev_hash: String,
+    /// SHA-256 in hex over `prev_hash` and this event without `hash` as RFC 8785 writes it.
+    pub hash: String,
+}
+
+impl Event {
+    /// The draft of a request that arrived at `time`: refused, nothing known.
+    #[must_use]
+    pub fn draft(request_id: RequestId, time: Timestamp) -> Self {
+        Self {
+            time,
+            request_id,
+            session: None,
+            customer: None,
+            connector: None,
+            account: None,
+            role: None,
+            caller: None,
+            method: None,
+            path: None,
+            operation: None,
+            required: Vec::new(),
+            missing: Vec::new(),
+            decision: Verdict::Deny,
+            reason: None,
+            status: None,
+            upstream_called: false,
+            upstream_status: None,
+            duration_ms: 0,
+            upstream_ms: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            policy_hash: None,
+        }
+    }
+}
+
+mod reason {
+    use scopegate_core::refusal::Reason;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde gives a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(reason: &Option<Reason>, to: S) -> Result<S::Ok, S::Error> {
+        reason.map(Reason::as_str).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error> {
+        let word = <Option<std::borrow::Cow<'de, str>>>::deserialize(from)?;
+        let reason = |word: &str| Reason::of_word(word).ok_or_else(|| serde::de::Error::custom("not a reason"));
+        word.as_deref().map(reason).transpose()
+    }
+}

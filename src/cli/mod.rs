@@ -1,0 +1,93 @@
+//! The command line: one file per verb. Results go to stdout, everything else to stderr.
+//!
+//! Exit status: 0 yes, clean, allowed; 1 no: findings, failed tests, denied; 2 could not tell.
+
+mod account;
+mod dev;
+mod keys;
+mod output;
+mod policy;
+mod serve;
+mod version;
+
+use clap::{Parser, Subcommand};
+use output::Format;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A reverse-proxy policy gateway: the right customer's token, held to the scopes of the role that calls.
+#[derive(Debug, Parser)]
+#[command(name = "scopegate", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// How results are written.
+    #[arg(short = 'o', long = "output", value_enum, global = true, default_value_t = Format::Human)]
+    output: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Everything on loopback from nothing: practice provider and API, gateway, admin, two customers.
+    Dev(dev::Dev),
+    /// Runs the gateway.
+    Serve(serve::Serve),
+    /// Checks, tests and explains policies.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Works on connected accounts through the admin API.
+    Account(account::Account),
+    /// Makes wrapping keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Tells the version.
+    Version,
+}
+
+/// Where the settings are.
+#[derive(Clone, Debug, clap::Args)]
+struct SettingsFile {
+    /// The settings file.
+    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// How a verb ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Outcome {
+    /// Yes, clean, allowed.
+    Yes,
+    /// No: findings, failed tests, denied, differences.
+    No,
+}
+
+/// Runs the verb that `arguments` name; the first is the program's name.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // a reader of our help that went away is nothing to report
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let format = arguments.output;
+    let ended = match arguments.verb {
+        Verb::Dev(verb) => verb.run(format),
+        Verb::Serve(verb) => verb.run(format),
+        Verb::Policy(verb) => verb.run(format),
+        Verb::Account(verb) => verb.run(format),
+        Verb::Keys(verb) => verb.run(format),
+        Verb::Version => version::run(format),
+    };
+    match ended {
+        Ok(Outcome::Yes) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Which account a request names: by identifier, or by a handle wherever a tool puts its token.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use scopegate_core::connector::{Connector, Inject};
+use scopegate_core::id::Identifier;
+use scopegate_core::refusal::Refusal;
+use scopegate_core::request::Headers;
+use scopegate_core::secret::HandleText;
+
+/// What a request says of its account.
+#[derive(Clone, Debug)]
+pub enum Named {
+    /// By an identifier.
+    Identifier(Identifier),
+    /// By a handle.
+    Handle(HandleText),
+    /// By a text that is neither.
+    Nonsense,
+}
+
+/// Where identifiers and handles are taken from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Lower-case names of the headers that name the account.
+    pub headers: Vec<String>,
+    /// Whether a handle is also taken where a tool puts its API token.
+    pub token_slot: TokenSlot,
+}
+
+/// Whether a handle is also taken where a tool puts its API token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenSlot {
+    /// It is.
+    Taken,
+    /// It is not.
+    Ignored,
+}
+
+impl Sources {
+    /// What the request says of its account.
+    /// # Errors
+    /// [`Refusal::MissingIdentifier`], or [`Refusal::AmbiguousIdentifier`] where more than one source names one.
+    pub fn named(&self, headers: &Headers, connector: Option<&Connector>) -> Result<Named, Refusal> {
+        let mut found = self.found(headers, connector).into_iter();
+        match (found.next(), found.next()) {
+            (None, _) => Err(Refusal::MissingIdentifier),
+            (Some(only), None) => Ok(read(&only)),
+            (Some(_), Some(_)) => Err(Refusal::AmbiguousIdentifier),
+        }
+    }
+
+    /// Every value that names an account.
+    fn found(&self, headers: &Headers, connector: Option<&Connector>) -> Vec<Vec<u8>> {
+        let mut found: Vec<Vec<u8>> = self.headers.iter().flat_map(|name| headers.all(name)).map(|value| value.to_vec()).collect();
+        if self.token_slot == TokenSlot::Taken {
+            found.extend(headers.all("authorization").flat_map(|value| handles_in(value)));
+            if let Some(Inject::Header { name, scheme }) = connector.map(|connector| &connector.inject)
+                && name != "authorization"
+            {
+                found.extend(headers.all(name).filter_map(|value| own_header(value, scheme.as_deref())));
+            }
+        }
+        found
+    }
+}
+
+/// A handle alone, or behind the connector's scheme.
+fn own_header(value: &[u8], scheme: Option<&str>) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let bare = match (text.split_once(' '), scheme) {
+        (Some((word, rest)), Some(scheme)) if word.eq_ignore_ascii_case(scheme) => rest,
+        _ => text,
+    };
+    bare.starts_with("sgh_").then(|| bare.as_bytes().to_vec())
+}
+
+/// Handles in an `Authorization` header: `Bearer H`, `token H`, Basic with a handle on either side.
+fn handles_in(value: &[u8]) -> Vec<Vec<u8>> {
+    let Some((scheme, rest)) = std::str::from_utf8(value).ok().and_then(|text| text.split_once(' ')) else { return Vec::new() };
+    let rest = rest.trim_matches(' ');
+    if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
+        return Vec::from_iter(rest.starts_with("sgh_").then(|| rest.as_bytes().to_vec()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Vec::new();
+    }
+    let Some(pair) = STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
+    let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
+    [user, password].into_iter().filter(|side| side.starts_with("sgh_")).map(|side| side.as_bytes().to_vec()).collect()
+}
+
+fn read(value: &[u8]) -> Named {
+    match std::str::from_utf8(value) {
+        Ok(text) if text.starts_with("sgh_") => Named::Handle(HandleText::new(text.to_owned())),
+        Ok(text) => text.parse().map_or(Named::Nonsense, Named::Identifier),
+        Err(_) => Named::Nonsense,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn said(pairs: &[(&str, &str)], token_slot: TokenSlot) -> String {
+        let headers: Headers = pairs.iter().map(|(name, value)| ((*name).to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect();
+        let sources = Sources { headers: vec!["scopegate-account".into()], token_slot };
+        match sources.named(&headers, None) {
+            Ok(Named::Identifier(identifier)) => identifier.to_string(),
+            Ok(Named::Handle(handle)) => handle.reveal().to_owned(),
+            Ok(Named::Nonsense) => "nonsense".into(),
+            Err(refusal) => refusal.reason().to_string(),
+        }
+    }
+
+    #[test]
+    fn exactly_one_source_names_the_account() {
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+        for (pairs, came) in [
+            (vec![("scopegate-account", "user_1".to_owned())], "user_1"),
+            (vec![("scopegate-account", "sgh_x".to_owned())], "sgh_x"),
+            (vec![("scopegate-account", "a b".to_owned())], "nonsense"),
+            (vec![], "missing_identifier"),
+            (vec![("scopegate-account", "a".to_owned()), ("scopegate-account", "a".to_owned())], "ambiguous_identifier"),
+            (vec![("authorization", "Bearer sgh_x".to_owned())], "sgh_x"),
+            (vec![("authorization", "token sgh_x".to_owned())], "sgh_x"),
+            (vec![("authorization", "Bearer other".to_owned())], "missing_identifier"),
+            (vec![("authorization", basic("sgh_x:"))], "sgh_x"),
+            (vec![("authorization", basic("any:sgh_x"))], "sgh_x"),
+            (vec![("authorization", basic("sgh_x:sgh_x"))], "ambiguous_identifier"),
+            (vec![("authorization", "Bearer sgh_x".to_owned()), ("scopegate-account", "sgh_x".to_owned())], "ambiguous_identifier"),
+            (vec![("authorization", "Bearer other".to_owned()), ("scopegate-account", "user_1".to_owned())], "user_1"),
+        ] {
+            let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(said(&pairs, TokenSlot::Taken), came, "{pairs:?}");
+        }
+        assert_eq!(said(&[("authorization", "Bearer sgh_x")], TokenSlot::Ignored), "missing_identifier");
+    }
+}

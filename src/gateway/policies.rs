@@ -1,0 +1,232 @@
+//! The policies in force: from which files, in which generation, and what was rejected last.
+//!
+//! Files are read and compiled together; requests keep the set that they began
+//! with, and the next ones see the new one.
+//!
+//! **Invariant: reload is all or nothing.** One document with an error, or one
+//! file that cannot be read, keeps the whole old set, and says so.
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use scopegate_core::id::ConnectorId;
+use scopegate_core::policy::{Compiled, Diagnostic, Origin, Override, PolicySet, Severity, Source, compile, hash_of};
+use scopegate_core::time::Timestamp;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
+
+/// Where policies come from.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyPlaces {
+    /// Files and folders of the platform team, in the order of the settings.
+    pub paths: Vec<PathBuf>,
+    /// The documents that ship in the binary.
+    pub catalog: Vec<Source>,
+    /// What this deployment replaces of connectors.
+    pub overrides: BTreeMap<ConnectorId, Override>,
+}
+
+/// The policies in force, and the way to replace them.
+#[derive(Debug)]
+pub struct PolicyRoom {
+    places: PolicyPlaces,
+    in_force: ArcSwap<InForce>,
+    last_rejected: ArcSwapOption<Rejected>,
+    reloading: Mutex<()>,
+}
+
+/// A set that is or was in force.
+#[derive(Debug)]
+pub struct InForce {
+    /// The set.
+    pub policies: Arc<PolicySet>,
+    /// Counts sets that came into force, from 1.
+    pub generation: u64,
+    /// The platform team's files, as they were found.
+    pub files: Vec<String>,
+    /// What the author should look at, although it holds nothing up.
+    pub warnings: Vec<Diagnostic>,
+    /// When it came into force.
+    pub since: Timestamp,
+}
+
+/// An attempt to reload that changed nothing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rejected {
+    /// When.
+    pub time: Timestamp,
+    /// The hash of the documents that were rejected; none where they could not be read.
+    pub hash: Option<String>,
+    /// What is wrong with them, warnings included.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why there is no set.
+#[derive(Debug, thiserror::Error)]
+pub enum NotLoaded {
+    /// The world's fault.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The author's: all findings, warnings included.
+    #[error("the policies have errors")]
+    Faulty {
+        /// The hash of the documents.
+        hash: String,
+        /// All findings.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+/// A policy file or folder that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the policy file or folder `{}`", path.display())]
+pub struct Unreadable {
+    /// Which one, as the settings or the folder name it.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl PolicyRoom {
+    /// Loads the first set. Reads files: not for a thread that serves requests.
+    /// # Errors
+    /// A file that cannot be read, or documents with errors; then there is nothing to fall back on.
+    pub fn open(places: PolicyPlaces, now: Timestamp) -> Result<Self, NotLoaded> {
+        let first = load(&places, 1, now)?;
+        Ok(Self { places, in_force: ArcSwap::from_pointee(first), last_rejected: ArcSwapOption::empty(), reloading: Mutex::new(()) })
+    }
+
+    /// The set in force. One request asks once and keeps what it got.
+    #[must_use]
+    pub fn policies(&self) -> Arc<PolicySet> {
+        Arc::clone(&self.in_force.load().policies)
+    }
+
+    /// The set in force, and where it came from.
+    #[must_use]
+    pub fn in_force(&self) -> Guard<Arc<InForce>> {
+        self.in_force.load()
+    }
+
+    /// The attempt that was rejected since the set in force was loaded, if there was one.
+    #[must_use]
+    pub fn last_rejected(&self) -> Option<Arc<Rejected>> {
+        self.last_rejected.load_full()
+    }
+
+    /// Reads all files again and puts the new set in force, or keeps the old one whole.
+    /// Attempts come one after the other. Reads files: not for a thread that serves requests.
+    /// # Errors
+    /// What was wrong; it stays visible until the next reload that works.
+    pub fn reload(&self, now: Timestamp) -> Result<Arc<InForce>, Arc<Rejected>> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        match load(&self.places, self.in_force.load().generation + 1, now) {
+            Ok(next) => {
+                let next = Arc::new(next);
+                self.in_force.store(Arc::clone(&next));
+                self.last_rejected.store(None);
+                Ok(next)
+            }
+            Err(fault) => {
+                let rejected = Arc::new(Rejected::of(fault, now));
+                self.last_rejected.store(Some(Arc::clone(&rejected)));
+                Err(rejected)
+            }
+        }
+    }
+}
+
+impl Rejected {
+    /// How many errors there are, warnings not counted.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
+    fn of(fault: NotLoaded, time: Timestamp) -> Self {
+        match fault {
+            NotLoaded::Faulty { hash, diagnostics } => Self { time, hash: Some(hash), diagnostics },
+            NotLoaded::Unreadable(unreadable) => Self { time, hash: None, diagnostics: vec![unreadable.diagnostic()] },
+        }
+    }
+}
+
+impl Unreadable {
+    /// The same as a finding, for those who read only findings.
+    #[must_use]
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic {
+            file: self.path.display().to_string(),
+            line: 1,
+            column: 1,
+            width: 1,
+            severity: Severity::Error,
+            code: "SG0001",
+            message: format!("this file or folder cannot be read: {}", self.cause.kind()),
+            help: Some("check the path, and that the user scopegate runs as may read it".into()),
+        }
+    }
+}
+
+fn load(places: &PolicyPlaces, generation: u64, since: Timestamp) -> Result<InForce, NotLoaded> {
+    let own = read_sources(&places.paths)?;
+    let files = own.iter().map(|source| source.name.clone()).collect();
+    let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
+    let Compiled { policies, diagnostics, .. } = compile(&sources, &places.overrides);
+    match policies {
+        Some(policies) => Ok(InForce { policies: Arc::new(policies), generation, files, warnings: diagnostics, since }),
+        None => Err(NotLoaded::Faulty { hash: hash_of(&sources), diagnostics }),
+    }
+}
+
+/// Reads policy files, and all `*.yaml` and `*.yml` of folders and their subfolders, sorted by name. What begins with a
+/// dot is left out, and a file that two paths lead to is read once.
+/// # Errors
+/// The first file or folder that is not there, may not be read, or is no UTF-8.
+pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
+    let mut files = Vec::new();
+    for path in paths {
+        if stat(path)?.is_dir() {
+            gather(path, &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut known = HashSet::new();
+    let mut sources = Vec::new();
+    for file in files {
+        let whole = fs::canonicalize(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
+        if known.insert(whole) {
+            let text = fs::read_to_string(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
+            sources.push(Source { name: file.display().to_string(), text, origin: Origin::Own });
+        }
+    }
+    Ok(sources)
+}
+
+fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+    let unreadable = |cause| Unreadable { path: folder.into(), cause };
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        entries.push(entry.map_err(unreadable)?.path());
+    }
+    entries.sort();
+    for path in entries {
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
+        if stat(&path)?.is_dir() {
+            gather(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == OsStr::new("yaml") || extension == OsStr::new("yml")) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn stat(path: &Path) -> Result<fs::Metadata, Unreadable> {
+    fs::metadata(path).map_err(|cause| Unreadable { path: path.into(), cause })
+}

@@ -1,0 +1,175 @@
+//! Counters for operators. No label ever carries an identifier, or anything else that came with a request.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+
+/// All metrics. Clones count together.
+#[derive(Clone)]
+pub struct Metrics(Arc<Families>);
+
+/// The families, and the registry that shows them.
+pub struct Families {
+    registry: Registry,
+    /// Requests by what became of them.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Seconds from arrival to the end of the answer.
+    pub request_seconds: Family<ConnectorLabels, Histogram, fn() -> Histogram>,
+    /// Seconds that the API took.
+    pub upstream_seconds: Family<ConnectorLabels, Histogram, fn() -> Histogram>,
+    /// Refreshes by how they ended.
+    pub refreshes: Family<OutcomeLabels, Counter>,
+    /// Calls of token and revocation endpoints by how they ended.
+    pub token_calls: Family<OutcomeLabels, Counter>,
+    /// Events that are taken, or have a place, and are not on disk.
+    pub audit_queue: Gauge,
+    /// Events that are on disk.
+    pub audit_events: Counter,
+    /// Times that the disk did not take events.
+    pub audit_failures: Counter,
+    /// Events of refusals for which there was no room.
+    pub audit_lost: Counter,
+    /// Reloads of the policies by `accepted` or `rejected`.
+    pub reloads: Family<ResultLabels, Counter>,
+    /// Requests that ended below HTTP: malformed beyond an answer of ours.
+    pub malformed: Family<ProtocolLabels, Counter>,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct RequestLabels {
+    /// A connector of the policies; empty where the request names none of them.
+    pub connector: String,
+    /// `allow` or `deny`.
+    pub decision: &'static str,
+    /// A word of the table of reasons, or empty.
+    pub reason: &'static str,
+}
+
+/// Which API.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ConnectorLabels {
+    /// A connector of the policies; empty where the request names none of them.
+    pub connector: String,
+}
+
+/// How something at a provider ended.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct OutcomeLabels {
+    /// A connector of the policies.
+    pub connector: String,
+    /// A word of ours.
+    pub outcome: &'static str,
+}
+
+/// How something here ended.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ResultLabels {
+    /// A word of ours.
+    pub result: &'static str,
+}
+
+/// Which protocol was spoken.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ProtocolLabels {
+    /// `h1` or `h2`.
+    pub protocol: &'static str,
+}
+
+/// From a tenth of a millisecond, where a refusal ends, to two minutes.
+fn seconds() -> Histogram {
+    Histogram::new([0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0])
+}
+
+impl Metrics {
+    /// All families, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("scopegate");
+        let families = Families {
+            requests: registered(&mut registry, "requests", "Requests by connector, decision and reason", Family::default()),
+            request_seconds: registered(
+                &mut registry,
+                "request_duration_seconds",
+                "From arrival to the end of the answer",
+                Family::new_with_constructor(seconds as fn() -> Histogram),
+            ),
+            upstream_seconds: registered(
+                &mut registry,
+                "upstream_duration_seconds",
+                "What the API took of it",
+                Family::new_with_constructor(seconds as fn() -> Histogram),
+            ),
+            refreshes: registered(&mut registry, "refreshes", "Refreshes by connector and outcome", Family::default()),
+            token_calls: registered(&mut registry, "token_calls", "Calls of token endpoints by connector and outcome", Family::default()),
+            audit_queue: registered(&mut registry, "audit_queue", "Audit events and reserved places that are not on disk", Gauge::default()),
+            audit_events: registered(&mut registry, "audit_events", "Audit events on disk", Counter::default()),
+            audit_failures: registered(&mut registry, "audit_failures", "Times that the disk did not take audit events", Counter::default()),
+            audit_lost: registered(&mut registry, "audit_lost", "Refusals whose audit event found no room", Counter::default()),
+            reloads: registered(&mut registry, "policy_reloads", "Reloads of the policies by result", Family::default()),
+            malformed: registered(&mut registry, "malformed_requests", "Requests malformed beyond an answer, by protocol", Family::default()),
+            registry,
+        };
+        Self(Arc::new(families))
+    }
+
+    /// All families as text for Prometheus (OpenMetrics 1.0).
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+fn registered<M: prometheus_client::registry::Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::ops::Deref for Metrics {
+    type Target = Families;
+    fn deref(&self) -> &Families {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Metrics")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_shown_under_its_name() {
+        let metrics = Metrics::new();
+        metrics.requests.get_or_create(&RequestLabels { connector: "crm".into(), decision: "deny", reason: "role_lacks_scope" }).inc();
+        metrics.clone().audit_queue.set(3);
+        let text = metrics.text();
+        for line in [
+            "scopegate_requests_total{connector=\"crm\",decision=\"deny\",reason=\"role_lacks_scope\"} 1\n",
+            "scopegate_audit_queue 3\n",
+            "# TYPE scopegate_request_duration_seconds histogram\n",
+            "# EOF\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The tables of the embedded store, version by version.

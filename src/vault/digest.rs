@@ -1,0 +1,1 @@
+//! Keyed hashes of what somebody has to show.
