@@ -1,6 +1,7 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
-use super::upstream::{Origin, PlainHttp, Scheme};
+pub use super::upstream::PlainHttp;
+use super::upstream::{Origin, Scheme};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_taken_only_where_a_pattern_names_host_and_port() {
-        let rule = Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
+        let rule =
+            Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
         for (value, admitted) in [
             ("https://one.my.salesforce.com", Ok("https://one.my.salesforce.com")),
             ("https://ONE.My.Salesforce.com/", Ok("https://one.my.salesforce.com")),
@@ -153,7 +155,9 @@ mod tests {
         ] {
             assert_eq!(rule.admit(value, PlainHttp::Refused), admitted.map(String::from), "{value}");
         }
-        for (value, admitted) in [("http://127.0.0.1:8080", true), ("http://127.1:8080", false), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)] {
+        for (value, admitted) in
+            [("http://127.0.0.1:8080", true), ("http://127.1:8080", false), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)]
+        {
             assert_eq!(rule.admit(value, PlainHttp::Allowed).is_ok(), admitted, "{value}");
         }
     }
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn each_variable_takes_its_value_from_its_own_source_and_only_a_legal_one() {
-        let one_of = |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
+        let one_of =
+            |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
         let declared = IndexMap::from([
             ("own".to_owned(), one_of(Source::Account, Some("a"))),
             ("came".to_owned(), one_of(Source::Token { pointer: "/x".into() }, None)),

@@ -55,10 +55,9 @@ mod tests {
     fn the_refresh_token_is_revoked_or_the_access_token_where_there_is_none() {
         let oauth = OAuth { revocation_url: Some(Template::parse("https://login.example/revoke").unwrap()), ..oauth() };
         let client = Client { id: "me", evidence: Evidence::Nothing };
-        for (refresh, body) in [
-            (Some("r"), "token=r&token_type_hint=refresh_token&client_id=me"),
-            (None, "token=a&token_type_hint=access_token&client_id=me"),
-        ] {
+        for (refresh, body) in
+            [(Some("r"), "token=r&token_type_hint=refresh_token&client_id=me"), (None, "token=a&token_type_hint=access_token&client_id=me")]
+        {
             let tokens = TokenSet { access: AccessToken::new("a".into()), refresh: refresh.map(|text| RefreshToken::new(text.into())) };
             let call = revoke_call(&oauth, &client, &Variables::new(), &tokens).unwrap().unwrap();
             assert_eq!(*call.body, body);

@@ -260,6 +260,7 @@ mod tests {
             Ok(_) => Ok(()),
             Err(HeadFault { reason: HeadFaultReason::Ambiguous(ambiguity), .. }) => Err(ambiguity.code),
             Err(HeadFault { reason: HeadFaultReason::TooLarge, .. }) => Err("too-large"),
+            Err(HeadFault { reason: HeadFaultReason::TooSlow, .. }) => Err("too-slow"),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::admin::page::{AccountsAfter, Limit};
 use crate::admin::problem::{Problem, Thing};
 use crate::chance;
 use crate::directory::AccountFilter;
+use crate::grants::NotForgotten;
 use crate::store::{Applied, Change};
 use axum::Json;
 use axum::extract::State;
@@ -276,7 +277,7 @@ pub(super) async fn change(State(plane): State<Plane>, place: AccountPlace, Body
 #[utoipa::path(delete, path = "/v1/connectors/{connector}/accounts/{identifier}", tag = "accounts", operation_id = "delete_account",
     params(AccountParams), responses((status = 204, description = "It is gone"), (status = 404, description = "Unknown connector or account")))]
 pub(super) async fn delete(State(plane): State<Plane>, Existing(account): Existing) -> Result<StatusCode, Problem> {
-    plane.grants.forget(&account).await.map_err(|failure| Problem::store(&failure))?;
+    plane.grants.forget(&account).await.map_err(|NotForgotten::Store| Problem::unavailable())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -320,7 +321,7 @@ pub(super) async fn list(State(plane): State<Plane>, Filter(which): Filter<Which
     let page = plane.directory.list(&filter, cursor.as_ref().map(|after| &after.0), limit.0);
     let policies = plane.policies.policies();
     let accounts = page.accounts.iter().map(|account| Account::of(account, &policies)).collect();
-    Json(Accounts { accounts, cursor: page.next.map(|next| next.to_string()) })
+    Json(Accounts { accounts, cursor: page.next.map(|next| AccountsAfter(next).to_string()) })
 }
 
 /// Applies changes; readers see them before this returns.
