@@ -182,7 +182,19 @@ impl Life {
         if !self.refreshable {
             return self.nothing_to_spend(flight, at);
         }
+        if self.holds_back(flight, known, habits, at) {
+            return self.land(Landing::Fresh, at);
+        }
         self.go(flight, Phase::Intending, Deed::Intend { version: flight.version })
+    }
+
+    /// Whether the refresh token may have been sent by a process that is gone, and should be left alone while the token lives.
+    fn holds_back(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> bool {
+        let sent = known.and_then(|known| known.intent).filter(|_| self.held_from.is_none() && !self.backoff.is_open());
+        if let Some(sent) = sent {
+            self.held_from = habits.held_after(at.wall.since(sent)).map(|after| at.mono.plus(after));
+        }
+        flight.cause == Cause::Ahead && !self.is_over(at.mono) && self.held_from.is_some_and(|held| held <= at.mono)
     }
 
     fn nothing_to_spend(&mut self, flight: Flight, at: Moment) -> Effects {

@@ -197,7 +197,8 @@ impl Life {
     }
 
     /// When the grant is to be looked at, as if it were in use.
-    pub(super) fn wake(&self, now: Instant) -> Wake {
+    #[must_use]
+    pub fn wake(&self, now: Instant) -> Wake {
         match self.first_of(self.ahead_point(now)) {
             Some(point) => Wake::At(point),
             None => Wake::Never,

@@ -208,6 +208,26 @@ fn after_a_crash_the_old_token_is_used_up_before_the_refresh_token_is_tried_agai
 }
 
 #[test]
+fn an_open_intent_that_only_the_record_shows_holds_back_what_is_not_urgent() {
+    let crashed = Known { intent: Some(at(70_000).wall), ..known(Some(100)) };
+    for (event, spends) in [
+        (Event::Due { used_at: at(0).wall }, false),
+        (Event::Asked(Ask::Operator), true),
+        (Event::Asked(Ask::Unauthorized { version: 1 }), true),
+    ] {
+        let mut life = life(known(Some(100)), &HABITS);
+        assert!(life.step(event, &HABITS, at(75_000)).next.is_some());
+        life.step(Event::Done(Step::Leased(Leased::Taken)), &HABITS, at(75_000));
+        let effects = life.step(Event::Done(Step::Read(Some(crashed))), &HABITS, at(75_000));
+        let expected = if spends { Some((Deed::Intend { version: 1 }, Duration::ZERO)) } else { None };
+        assert_eq!(effects.next, expected, "{event:?}");
+        if !spends {
+            assert_eq!(effects.wake, Wake::At(Instant::from_millis(95_000)));
+        }
+    }
+}
+
+#[test]
 fn a_lost_answer_waits_for_the_end_of_the_old_token_where_a_second_try_could_end_the_grant() {
     for (replay, wake) in [(Replay::Never, 95_000), (Replay::For(seconds(60)), 76_000), (Replay::Always, 76_000)] {
         let habits = Habits { replay, ..HABITS };
