@@ -7,7 +7,7 @@
 mod allowed;
 mod ambiguity;
 mod chunks;
-pub(crate) mod escape;
+mod escape;
 mod framing;
 mod head;
 mod headers;
@@ -23,6 +23,7 @@ mod target;
 pub use allowed::{ForbiddenHeader, HeaderPattern};
 pub use ambiguity::Ambiguity;
 pub use chunks::{ChunkReader, Fed};
+pub(crate) use escape::encoded;
 pub use framing::{Framing, StreamBody};
 pub use head::{Head, HeadFault, HeadFaultReason, HeadLimits, Version};
 pub use headers::Headers;
