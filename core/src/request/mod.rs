@@ -30,6 +30,7 @@ pub use headers::Headers;
 pub use host::Host;
 pub(crate) use host::{is_host, is_port, split_port};
 pub use method::Method;
+pub(crate) use outgoing::is_named;
 pub use outgoing::{OutgoingError, OutgoingHead, dropped_headers};
 pub use path::{CanonicalPath, Encoded};
 pub use query::{Parameter, Query, Suspect};
