@@ -4,6 +4,8 @@ pub mod account;
 pub mod answer;
 pub mod connector;
 pub mod id;
+pub mod inspect;
+pub mod oauth;
 pub mod policy;
 pub mod refusal;
 pub mod request;

@@ -102,6 +102,11 @@ impl Gateway {
         Exchange::new(Arc::clone(self), *arrival)
     }
 
+    /// Forgets accounts that have not asked for a while, so that limits take no memory for them.
+    pub fn forget_quiet_accounts(&self) {
+        self.parts.rates.forget_quiet();
+    }
+
     /// The largest head that is read, in bytes.
     #[must_use]
     pub fn header_bytes(&self) -> usize {

@@ -140,6 +140,12 @@ impl PolicyRoom {
 }
 
 impl Rejected {
+    /// How many errors there are, warnings not counted.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|finding| finding.severity == Severity::Error).count()
+    }
+
     fn of(fault: NotLoaded, time: Timestamp) -> Self {
         match fault {
             NotLoaded::Faulty { hash, diagnostics } => Self { time, hash: Some(hash), diagnostics },
