@@ -129,6 +129,17 @@ pub struct Lack {
     pub missing_scopes: Vec<Scope>,
 }
 
+impl Lack {
+    /// What the alternative lacks that lacks fewest, the first such; nothing where there is no alternative.
+    pub(super) fn fewest<'a>(alternatives: impl IntoIterator<Item = &'a Vec<Scope>>, is_held: impl Fn(&Scope) -> bool) -> Self {
+        let lacks = alternatives.into_iter().map(|alternative| Self {
+            required_scopes: alternative.clone(),
+            missing_scopes: alternative.iter().filter(|name| !is_held(name)).cloned().collect(),
+        });
+        lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
+    }
+}
+
 /// Why not.
 #[derive(Clone, Debug)]
 pub enum Denial {

@@ -109,7 +109,9 @@ pub fn duration(node: &Node, findings: &mut Findings<'_>) -> Option<Duration> {
     let read = read_duration(found.value);
     if read.is_none() {
         let message = format!("`{}` is no duration", found.value);
-        findings.add(code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"));
+        findings.add(
+            code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"),
+        );
     }
     read
 }

@@ -73,7 +73,11 @@ impl Builder<'_, '_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.findings.add(code::ALIAS.at(span, "a policy file has no aliases: what a name stands for must be read in its place").help("write the value out"));
+                self.findings.add(
+                    code::ALIAS
+                        .at(span, "a policy file has no aliases: what a name stands for must be read in its place")
+                        .help("write the value out"),
+                );
                 self.place(Node { span, value: Value::Refused });
             }
             Event::Anchor(_, name) => {
@@ -86,7 +90,8 @@ impl Builder<'_, '_> {
     fn document(&mut self, span: Span) {
         self.documents += 1;
         if self.documents == 2 {
-            self.findings.add(code::DOCUMENTS.at(span, "a second document begins here; a policy file holds one").help("put it into a file of its own"));
+            self.findings
+                .add(code::DOCUMENTS.at(span, "a second document begins here; a policy file holds one").help("put it into a file of its own"));
         }
     }
 
@@ -149,7 +154,9 @@ fn legal_key(node: Node, seen: &mut HashMap<String, Span>, findings: &mut Findin
         }
         Value::Plain(text) | Value::Quoted(text) => match seen.get(&text) {
             Some(first) => {
-                findings.add(code::KEY_TWICE.at(span, format!("`{text}` stands twice in this mapping, first in line {}", first.line)).help("keep one of them"));
+                findings.add(
+                    code::KEY_TWICE.at(span, format!("`{text}` stands twice in this mapping, first in line {}", first.line)).help("keep one of them"),
+                );
                 Key::Faulty
             }
             None => {
