@@ -8,7 +8,7 @@
 //! whatever spelling or embedding it went in.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use scopegate_core::connector::variables::PlainHttp;
+use scopegate_core::connector::PlainHttp;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use thiserror::Error;

@@ -14,12 +14,12 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use scopegate_core::oauth::Call;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use url::Url;
-use zeroize::Zeroizing;
 
 const TIME: Duration = Duration::from_secs(15);
 const MOST: usize = 64 * 1024;
@@ -66,7 +66,7 @@ pub enum ClientError {
     Client(#[source] reqwest::Error),
 }
 
-/// Why no answer came. Says nothing of what was sent.
+/// Why no answer came. Never repeats what was sent.
 #[derive(Debug, Error)]
 pub enum CallError {
     /// The address is none, or may not be called.
@@ -95,22 +95,6 @@ pub struct HttpAnswer {
     pub headers: HeaderMap,
     /// Its body, of at most 64 KiB.
     pub body: Bytes,
-}
-
-/// One request of a client. Its `Debug` shows the address alone.
-pub struct Outgoing {
-    /// Where it goes.
-    pub url: Url,
-    /// Header names (lower case) and values, which may be secret.
-    pub headers: Vec<(String, Zeroizing<String>)>,
-    /// What it carries.
-    pub body: Zeroizing<String>,
-}
-
-impl std::fmt::Debug for Outgoing {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.debug_struct("Outgoing").field("url", &self.url.as_str()).finish_non_exhaustive()
-    }
 }
 
 impl HttpClient {
@@ -146,32 +130,37 @@ impl HttpClient {
 
     /// Posts once and reads the whole answer. Dropping the future closes the connection; the request may have been carried out.
     /// # Errors
-    /// [`CallError::Unconnected`] where nothing was sent; all but `Denied`, `Unwritable` and it leave that open.
-    pub async fn post(&self, outgoing: &Outgoing) -> Result<HttpAnswer, CallError> {
-        self.send(reqwest::Method::POST, outgoing).await
+    /// Only `Denied`, `Unwritable` and `Unconnected` are sure that nothing was sent.
+    pub async fn post(&self, call: &Call) -> Result<HttpAnswer, CallError> {
+        self.egress.judge_origin(&call.url).map_err(CallError::Denied)?;
+        let mut request = self.client.post(call.url.clone()).body(call.body.to_string());
+        for (name, value) in &call.headers {
+            request = request.header(*name, secret(value)?);
+        }
+        self.send(request).await
     }
 
-    /// Gets once and reads the whole answer; `outgoing.body` is not sent.
+    /// Gets once and reads the whole answer. `headers` are names in lower case and values, which may be secret.
     /// # Errors
     /// As [`HttpClient::post`].
-    pub async fn get(&self, outgoing: &Outgoing) -> Result<HttpAnswer, CallError> {
-        self.send(reqwest::Method::GET, outgoing).await
+    pub async fn get(&self, url: &Url, headers: &[(&str, &str)]) -> Result<HttpAnswer, CallError> {
+        self.egress.judge_origin(url).map_err(CallError::Denied)?;
+        let mut request = self.client.get(url.clone());
+        for (name, value) in headers {
+            request = request.header(*name, secret(value)?);
+        }
+        self.send(request).await
     }
 
-    async fn send(&self, method: reqwest::Method, outgoing: &Outgoing) -> Result<HttpAnswer, CallError> {
-        self.egress.judge_origin(&outgoing.url).map_err(CallError::Denied)?;
-        let carries = method == reqwest::Method::POST;
-        let mut request = self.client.request(method, outgoing.url.clone()).header(header::ACCEPT, "application/json");
-        for (name, value) in &outgoing.headers {
-            let mut value = HeaderValue::from_str(value).map_err(|_| CallError::Unwritable)?;
-            value.set_sensitive(true);
-            request = request.header(name, value);
-        }
-        if carries {
-            request = request.body(outgoing.body.to_string());
-        }
-        whole(request.send().await.map_err(told_apart)?).await
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<HttpAnswer, CallError> {
+        whole(request.header(header::ACCEPT, "application/json").send().await.map_err(told_apart)?).await
     }
+}
+
+fn secret(value: &str) -> Result<HeaderValue, CallError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| CallError::Unwritable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 async fn whole(mut answer: reqwest::Response) -> Result<HttpAnswer, CallError> {

@@ -90,3 +90,36 @@ impl FromRequestParts<Plane> for Existing {
         AccountPlace::from_request_parts(parts, plane).await?.find(plane).map(Self)
     }
 }
+
+/// Names an identifier, at whatever connector.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct IdentifierParam {
+    /// The identifier.
+    identifier: String,
+}
+
+/// An identifier that a path names; whether an account has it is not known.
+pub(super) struct NamedIdentifier(pub Identifier);
+
+impl FromRequestParts<Plane> for NamedIdentifier {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, plane: &Plane) -> Result<Self, Problem> {
+        let Path(IdentifierParam { identifier }) =
+            Path::from_request_parts(parts, plane).await.map_err(|_| Problem::field("identifier", "must be UTF-8"))?;
+        identifier.parse().map(Self).map_err(|fault| Problem::field("identifier", format_args!("is {fault}")))
+    }
+}
+
+/// Names of a path that are read by the handler itself. What is no UTF-8 names nothing.
+pub(super) struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(names) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::NoSuchRoute)?;
+        Ok(Self(names))
+    }
+}

@@ -106,6 +106,17 @@ enum Verb {
     Delete(Name),
 }
 
+/// Asks the running gateway what it would decide for an account; `body` is that of `POST /v1/decisions`.
+pub(super) fn explain(config: &std::path::Path, body: &Value, format: Format) -> anyhow::Result<Outcome> {
+    let door = settings::admin_door(config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let call = Call::new(Method::POST, "/v1/decisions".into()).with(body.clone());
+    let (status, answer) = runtime.block_on(ask(&door.url, &door.token, call))?;
+    let shown = show(status, &answer, format)?;
+    let allowed = answer.get("decision").and_then(Value::as_str) == Some("allow");
+    Ok(if shown == Outcome::Yes && allowed { Outcome::Yes } else { Outcome::No })
+}
+
 /// One call of the admin API.
 struct Call {
     method: Method,

@@ -3,15 +3,18 @@
 pub mod inject;
 pub mod oauth;
 pub mod template;
+pub mod upstream;
 pub mod variables;
 
 use crate::id::ConnectorId;
+use crate::request::HeaderPattern;
 use crate::scope::{ProviderScope, Scope};
 use indexmap::IndexMap;
 
 pub use inject::Inject;
 pub use oauth::OAuth;
 pub use template::Template;
+pub use upstream::{Origin, PlainHttp, Scheme, Upstream};
 pub use variables::{Source, Variable};
 
 /// One upstream API.
@@ -39,8 +42,8 @@ pub struct Connector {
     pub inject: Inject,
     /// Fixed headers that are added; values may hold variables. Names are lower case.
     pub headers: Vec<(String, Template)>,
-    /// Request headers that pass besides the common list; lower case, a final `*` for a prefix.
-    pub request_headers: Vec<String>,
+    /// Request headers that pass besides the common list.
+    pub request_headers: Vec<HeaderPattern>,
     /// Request headers (lower case) that refuse the request.
     pub refuse_headers: Vec<String>,
     /// Query parameters that pass although they look like a credential or an override.

@@ -1,8 +1,9 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
+pub use super::upstream::PlainHttp;
+use super::upstream::{Origin, Scheme};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
-use url::{Host, Url};
 
 /// Values of variables by name.
 pub type Variables = BTreeMap<String, String>;
@@ -51,15 +52,6 @@ pub enum Rule {
     Label,
 }
 
-/// Whether http without TLS is allowed: `egress.allow_http`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PlainHttp {
-    /// Only https.
-    Refused,
-    /// http too.
-    Allowed,
-}
-
 /// A value that a variable's rule does not allow. It never repeats the value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotAllowed {
@@ -76,7 +68,7 @@ pub enum NotAllowed {
     #[error("the value is not in the list of `one_of`")]
     NotListed,
     /// Not 1 to 128 of the legal characters.
-    #[error("the value is not 1 to 128 of A-Z, a-z, 0-9, `.`, `_`, `-`, the first a letter or digit")]
+    #[error("the value is not 1 to 128 of A-Z, a-z, 0-9, `.`, `_`, `-`, the first a letter or digit, no dot at the end or beside another")]
     NoLabel,
 }
 
@@ -109,51 +101,21 @@ pub fn effective(declared: &IndexMap<String, Variable>, account: &Variables, gra
     declared.iter().filter_map(|(name, variable)| Some((name.clone(), value(name, variable)?))).collect()
 }
 
+/// Never a dot segment, and no empty label of a host.
 fn is_label(text: &str) -> bool {
     text.len() <= 128
         && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !text.contains("..")
+        && !text.ends_with('.')
 }
 
 fn admit_origin(patterns: &[String], value: &str, plain_http: PlainHttp) -> Result<String, NotAllowed> {
-    // What is left of the alphabet has one reading: no user part, query, fragment, blank, backslash or escape.
-    if !value.contains("://") || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/[]-_".contains(&byte)) {
-        return Err(NotAllowed::NoOrigin);
+    let origin: Origin = value.parse().map_err(|_| NotAllowed::NoOrigin)?;
+    if (origin.scheme(), plain_http) == (Scheme::Http, PlainHttp::Refused) {
+        return Err(NotAllowed::PlainHttp);
     }
-    let url = Url::parse(value).map_err(|_| NotAllowed::NoOrigin)?;
-    let host = url.host().ok_or(NotAllowed::NoOrigin)?;
-    match (url.scheme(), plain_http) {
-        ("https", _) | ("http", PlainHttp::Allowed) => {}
-        ("http", PlainHttp::Refused) => return Err(NotAllowed::PlainHttp),
-        _ => return Err(NotAllowed::NoOrigin),
-    }
-    if url.path() != "/" {
-        return Err(NotAllowed::NoOrigin);
-    }
-    if patterns.iter().any(|pattern| names_host(pattern, &host, url.port())) {
-        Ok(url.origin().ascii_serialization())
-    } else {
-        Err(NotAllowed::OtherHost)
-    }
-}
-
-/// Whether `pattern` names `host` at `port` (none: the scheme's own). `*.` stands for one or more labels.
-fn names_host(pattern: &str, host: &Host<&str>, port: Option<u16>) -> bool {
-    let (name, named_port) = match pattern.rsplit_once(':') {
-        Some((name, digits)) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => (name, digits.parse::<u16>().ok()),
-        _ => (pattern, None),
-    };
-    if named_port != port {
-        return false;
-    }
-    match (name.strip_prefix("*."), host) {
-        (Some(parent), Host::Domain(host)) => {
-            let labels = host.len().checked_sub(parent.len() + 1).and_then(|length| host.split_at_checked(length));
-            labels.is_some_and(|(labels, rest)| !labels.is_empty() && rest.starts_with('.') && rest.trim_start_matches('.').eq_ignore_ascii_case(parent))
-        }
-        (Some(_), Host::Ipv4(_) | Host::Ipv6(_)) => false,
-        (None, host) => host.to_string().eq_ignore_ascii_case(name),
-    }
+    if patterns.iter().any(|pattern| origin.matches(pattern)) { Ok(origin.to_string()) } else { Err(NotAllowed::OtherHost) }
 }
 
 #[cfg(test)]
@@ -162,7 +124,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_taken_only_where_a_pattern_names_host_and_port() {
-        let rule = Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
+        let rule =
+            Rule::OriginOf(["*.my.salesforce.com", "api.example", "127.0.0.1:8080", "[::1]:9", "*.port.example:8443"].map(String::from).into());
         for (value, admitted) in [
             ("https://one.my.salesforce.com", Ok("https://one.my.salesforce.com")),
             ("https://ONE.My.Salesforce.com/", Ok("https://one.my.salesforce.com")),
@@ -172,7 +135,7 @@ mod tests {
             ("https://x.port.example", Err(NotAllowed::OtherHost)),
             ("https://api.example:8443", Err(NotAllowed::OtherHost)),
             ("https://my.salesforce.com", Err(NotAllowed::OtherHost)),
-            ("https://.my.salesforce.com", Err(NotAllowed::OtherHost)),
+            ("https://.my.salesforce.com", Err(NotAllowed::NoOrigin)),
             ("https://evilmy.salesforce.com", Err(NotAllowed::OtherHost)),
             ("https://one.my.salesforce.com.evil.example", Err(NotAllowed::OtherHost)),
             ("https://xapi.example", Err(NotAllowed::OtherHost)),
@@ -192,7 +155,9 @@ mod tests {
         ] {
             assert_eq!(rule.admit(value, PlainHttp::Refused), admitted.map(String::from), "{value}");
         }
-        for (value, admitted) in [("http://127.0.0.1:8080", true), ("http://127.1:8080", true), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)] {
+        for (value, admitted) in
+            [("http://127.0.0.1:8080", true), ("http://127.1:8080", false), ("http://127.0.0.1:81", false), ("http://[::1]:9", true)]
+        {
             assert_eq!(rule.admit(value, PlainHttp::Allowed).is_ok(), admitted, "{value}");
         }
     }
@@ -208,6 +173,8 @@ mod tests {
             (&Rule::Label, "-acme", false),
             (&Rule::Label, "a/b", false),
             (&Rule::Label, "a@b", false),
+            (&Rule::Label, "a..b", false),
+            (&Rule::Label, "a.", false),
             (&Rule::Label, "", false),
         ] {
             assert_eq!(rule.admit(value, PlainHttp::Refused).is_ok(), admitted, "{value}");
@@ -216,7 +183,8 @@ mod tests {
 
     #[test]
     fn each_variable_takes_its_value_from_its_own_source_and_only_a_legal_one() {
-        let one_of = |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
+        let one_of =
+            |from, default: Option<&str>| Variable { from, default: default.map(String::from), rule: Rule::OneOf(vec!["a".into(), "b".into()]) };
         let declared = IndexMap::from([
             ("own".to_owned(), one_of(Source::Account, Some("a"))),
             ("came".to_owned(), one_of(Source::Token { pointer: "/x".into() }, None)),

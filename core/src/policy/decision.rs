@@ -88,10 +88,22 @@ impl Operations {
         &self.required
     }
 
-    /// The connector's other origin that they go to, where they name one.
+    /// The connector's other origin that they go to, where they name one; all of them name the same.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.all.iter().find_map(|operation| operation.host.as_deref())
+    }
+
+    /// Whether a `Location` to another origin passes: all of them have to say so.
+    #[must_use]
+    pub fn redirect_passes(&self) -> bool {
+        self.all.iter().all(|operation| operation.redirect_passes)
+    }
+
+    /// Whether a 401 means that nothing was executed: all of them have to say so.
+    #[must_use]
+    pub fn replay_after_401(&self) -> bool {
+        self.all.iter().all(|operation| operation.replay_after_401)
     }
 }
 
@@ -115,6 +127,17 @@ pub struct Lack {
     pub required_scopes: Vec<Scope>,
     /// What of it is not held.
     pub missing_scopes: Vec<Scope>,
+}
+
+impl Lack {
+    /// What the alternative lacks that lacks fewest, the first such; nothing where there is no alternative.
+    pub(super) fn fewest<'a>(alternatives: impl IntoIterator<Item = &'a Vec<Scope>>, is_held: impl Fn(&Scope) -> bool) -> Self {
+        let lacks = alternatives.into_iter().map(|alternative| Self {
+            required_scopes: alternative.clone(),
+            missing_scopes: alternative.iter().filter(|name| !is_held(name)).cloned().collect(),
+        });
+        lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
+    }
 }
 
 /// Why not.
@@ -152,6 +175,85 @@ pub enum Denial {
         /// Which operations.
         operations: Operations,
     },
+}
+
+/// Why not, as the contract names it; in the order in which they are asked for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DenialReason {
+    /// More than one reading.
+    AmbiguousRequest,
+    /// Nothing declared.
+    UnknownOperation,
+    /// A role's `deny`, the author's own sentence, or a need that nobody knows.
+    OperationDenied,
+    /// The role does not allow it.
+    RoleLacksScope,
+    /// The grant has ended.
+    ReauthorizationRequired,
+    /// The customer has not granted it.
+    ConsentRequired,
+}
+
+impl DenialReason {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AmbiguousRequest,
+        Self::UnknownOperation,
+        Self::OperationDenied,
+        Self::RoleLacksScope,
+        Self::ReauthorizationRequired,
+        Self::ConsentRequired,
+    ];
+
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AmbiguousRequest => "ambiguous_request",
+            Self::UnknownOperation => "unknown_operation",
+            Self::OperationDenied => "operation_denied",
+            Self::RoleLacksScope => "role_lacks_scope",
+            Self::ConsentRequired => "consent_required",
+            Self::ReauthorizationRequired => "reauthorization_required",
+        }
+    }
+}
+
+impl Denial {
+    /// Its reason.
+    #[must_use]
+    pub const fn reason(&self) -> DenialReason {
+        match self {
+            Self::Ambiguous(_) => DenialReason::AmbiguousRequest,
+            Self::UnknownOperation => DenialReason::UnknownOperation,
+            Self::OperationDenied { .. } => DenialReason::OperationDenied,
+            Self::RoleLacksScope { .. } => DenialReason::RoleLacksScope,
+            Self::ConsentRequired { .. } => DenialReason::ConsentRequired,
+            Self::ReauthorizationRequired { .. } => DenialReason::ReauthorizationRequired,
+        }
+    }
+
+    /// The operations that it is about; none where none is known.
+    #[must_use]
+    pub const fn operations(&self) -> Option<&Operations> {
+        match self {
+            Self::Ambiguous(_) | Self::UnknownOperation => None,
+            Self::OperationDenied { operations, .. }
+            | Self::RoleLacksScope { operations, .. }
+            | Self::ConsentRequired { operations, .. }
+            | Self::ReauthorizationRequired { operations } => Some(operations),
+        }
+    }
+
+    /// What lacks; none where it is not for lack of a scope.
+    #[must_use]
+    pub const fn lack(&self) -> Option<&Lack> {
+        match self {
+            Self::RoleLacksScope { lack, .. } | Self::ConsentRequired { lack, .. } => Some(lack),
+            Self::Ambiguous(_) | Self::UnknownOperation | Self::OperationDenied { .. } | Self::ReauthorizationRequired { .. } => None,
+        }
+    }
 }
 
 /// Who denies an operation.

@@ -1,5 +1,8 @@
 //! Findings in documents: where, what, and what to do about it.
 
+use super::code::Code;
+use super::compile::{Origin, Source};
+use super::document::Span;
 use serde::Serialize;
 
 /// One finding in a document.
@@ -32,4 +35,119 @@ pub enum Severity {
     Error,
     /// It does not.
     Warning,
+}
+
+/// Gathers findings while sources are read. It never stops at the first.
+#[derive(Debug)]
+pub struct Findings<'s> {
+    sources: Vec<&'s Source>,
+    found: Vec<Finding>,
+}
+
+/// A finding, before it is known how its place is called.
+#[derive(Debug)]
+pub struct Finding {
+    code: &'static Code,
+    span: Span,
+    message: String,
+    help: Option<String>,
+}
+
+impl Code {
+    /// A finding of this kind: a lower-case sentence about what stands at `span`, the author's text in backticks.
+    pub fn at(&'static self, span: Span, message: impl Into<String>) -> Finding {
+        Finding { code: self, span, message: message.into(), help: None }
+    }
+}
+
+impl Finding {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        self.maybe_help(Some(help.into()))
+    }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+}
+
+impl<'s> Findings<'s> {
+    /// None yet. Spans point into `sources`.
+    #[must_use]
+    pub fn new(sources: impl IntoIterator<Item = &'s Source>) -> Self {
+        Self { sources: sources.into_iter().collect(), found: Vec::new() }
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, finding: Finding) {
+        self.found.push(finding);
+    }
+
+    /// How another sentence points at `span`: line and column, with the file where it is not that of `from`.
+    #[must_use]
+    pub fn pointer(&self, span: Span, from: Span) -> String {
+        let Span { source, line, column, .. } = span;
+        match self.sources.get(source) {
+            Some(other) if source != from.source => format!("{}:{line}:{column}", other.name),
+            _ => format!("{line}:{column}"),
+        }
+    }
+
+    /// The name of the source that `span` lies in.
+    #[must_use]
+    pub fn file(&self, span: Span) -> &str {
+        self.sources.get(span.source).map_or("", |source| source.name.as_str())
+    }
+
+    /// The part of a scalar that begins at byte `offset` of its text and is `length` bytes long. Where the scalar
+    /// is not written as it reads (escapes, several lines), all of it.
+    #[must_use]
+    pub fn inside(&self, scalar: Span, text: &str, offset: usize, length: usize) -> Span {
+        let Some(source) = self.sources.get(scalar.source) else { return scalar };
+        let written = source.text.get(scalar.start..scalar.end).unwrap_or_default();
+        let lead = match written.strip_prefix(['"', '\'']) {
+            Some(rest) if rest.starts_with(text) => 1,
+            None if written.starts_with(text) => 0,
+            _ => return scalar,
+        };
+        let Some(before) = text.get(..offset) else { return scalar };
+        let start = scalar.start + lead + offset;
+        Span { start, end: (start + length).min(scalar.end), column: scalar.column + lead + before.chars().count(), ..scalar }
+    }
+
+    /// All of them as diagnostics, sorted by file, line and column. Warnings about shipped documents are nobody's business.
+    #[must_use]
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        let Self { sources, found } = self;
+        let shipped = |span: Span| sources.get(span.source).is_some_and(|source| source.origin == Origin::Catalog);
+        let told = found.into_iter().filter(|finding| finding.code.severity == Severity::Error || !shipped(finding.span));
+        let mut all: Vec<Diagnostic> = told.map(|finding| diagnostic(&sources, finding)).collect();
+        all.sort_by(|left, right| {
+            let key = |one: &Diagnostic| (one.line, one.column, one.severity, one.code);
+            left.file.cmp(&right.file).then_with(|| key(left).cmp(&key(right)))
+        });
+        all.dedup();
+        all
+    }
+}
+
+fn diagnostic(sources: &[&Source], finding: Finding) -> Diagnostic {
+    let Finding { code, span, message, help } = finding;
+    let source = sources.get(span.source);
+    let written = source.and_then(|source| source.text.get(span.start..span.end)).unwrap_or_default();
+    let width = written.lines().next().unwrap_or_default().trim_end().chars().count().max(1);
+    Diagnostic {
+        file: source.map_or_else(String::new, |source| source.name.clone()),
+        line: span.line.max(1),
+        column: span.column.max(1),
+        width,
+        severity: code.severity,
+        code: code.id,
+        message,
+        help,
+    }
 }

@@ -3,6 +3,7 @@
 use super::template::PathTemplate;
 use crate::connector::Risk;
 use crate::id::OperationId;
+use crate::inspect::Pointer;
 use crate::request::Method;
 use crate::scope::Scope;
 
@@ -49,8 +50,8 @@ pub enum Narrow {
     },
     /// A pointer into the JSON body (RFC 6901) finds this value.
     Json {
-        /// RFC 6901.
-        pointer: String,
+        /// Where.
+        pointer: Pointer,
         /// What stands there.
         value: serde_json::Value,
     },

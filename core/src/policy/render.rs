@@ -1,0 +1,53 @@
+//! Findings as people read them.
+
+use super::compile::Source;
+use super::diagnostic::{Diagnostic, Severity};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// Where rendered findings are shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Look {
+    /// A file or a pipe: no colours.
+    Plain,
+    /// A terminal that knows colours.
+    Coloured,
+}
+
+/// All findings with the lines that they are about; each names `file:line:column`. Ends in a line break unless there is none.
+#[must_use]
+pub fn render(diagnostics: &[Diagnostic], sources: &[Source], look: Look) -> String {
+    let renderer = match look {
+        Look::Plain => Renderer::plain(),
+        Look::Coloured => Renderer::styled(),
+    };
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        text.push_str(&one(diagnostic, sources, &renderer));
+        text.push_str("\n\n");
+    }
+    text.pop();
+    text
+}
+
+fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let source = sources.iter().find(|source| source.name == diagnostic.file);
+    let line = source.and_then(|source| source.text.lines().nth(diagnostic.line.saturating_sub(1))).unwrap_or_default();
+    let start = byte_of(line, diagnostic.column.saturating_sub(1));
+    let end = byte_of(line, diagnostic.column.saturating_sub(1) + diagnostic.width).max(start);
+    let snippet =
+        Snippet::source(line).line_start(diagnostic.line).path(diagnostic.file.as_str()).annotation(AnnotationKind::Primary.span(start..end));
+    let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).element(snippet);
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}
+
+/// The byte at which character `column` (from 0) of `line` begins.
+fn byte_of(line: &str, column: usize) -> usize {
+    line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+}

@@ -1,0 +1,333 @@
+//! From method and path to all operations whose template matches.
+//!
+//! One trie of segments per method. A template has at most one parameter that spans
+//! segments, so each node is visited at most once per request: the work is bounded by
+//! the documents and the length of the path, whatever the path says.
+
+use super::template::{Letters, Mixed, PathTemplate, Segment};
+use crate::request::Method;
+
+/// All templates of one connector. What it finds are the numbers under which they were added.
+#[derive(Debug)]
+pub(super) struct Router {
+    letters: Letters,
+    methods: Vec<(Method, Trie)>,
+}
+
+/// A path, taken apart for one connector.
+#[derive(Debug)]
+pub(super) struct Route<'a>(Vec<Step<'a>>);
+
+#[derive(Debug)]
+struct Step<'a> {
+    text: &'a str,
+    hash: u64,
+}
+
+#[derive(Debug)]
+struct Trie {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// Hashes of the literals that may follow, ascending.
+    hashes: Vec<u64>,
+    /// In the order of the hashes: the literal, and where it leads.
+    literals: Vec<(Box<str>, usize)>,
+    mixed: Vec<(Mixed, usize)>,
+    parameter: Option<usize>,
+    tails: Vec<Tail>,
+    /// What ends here.
+    ends: Vec<usize>,
+}
+
+/// What stands behind a `{+name}`. Its length says which segments are its own.
+#[derive(Debug)]
+struct Tail {
+    least: usize,
+    length: usize,
+    node: usize,
+}
+
+const ROOT: usize = 0;
+
+impl Router {
+    pub(super) fn new(letters: Letters) -> Self {
+        Self { letters, methods: Vec::new() }
+    }
+
+    /// Adds a template under a number.
+    pub(super) fn add(&mut self, method: &Method, template: &PathTemplate, number: usize) {
+        let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
+            self.methods.push((method.clone(), Trie { nodes: vec![Node::default()] }));
+            self.methods.len() - 1
+        });
+        if let Some((_, trie)) = self.methods.get_mut(at) {
+            trie.add(template, number, self.letters);
+        }
+    }
+
+    /// Takes a path apart.
+    pub(super) fn route<'a>(&self, segments: impl Iterator<Item = &'a str>) -> Route<'a> {
+        Route(segments.map(|text| Step { text, hash: hash(text, self.letters) }).collect())
+    }
+
+    /// Hands over the numbers of all templates of `method` that match, in no order.
+    pub(super) fn find(&self, method: &Method, route: &Route<'_>, found: &mut impl FnMut(usize)) {
+        if let Some((_, trie)) = self.methods.iter().find(|(known, _)| known == method) {
+            trie.walk(ROOT, &route.0, self.letters, found);
+        }
+    }
+
+    /// Hands over the numbers of all templates that match, whatever their method, in no order.
+    pub(super) fn find_any_method(&self, route: &Route<'_>, found: &mut impl FnMut(usize)) {
+        for (_, trie) in &self.methods {
+            trie.walk(ROOT, &route.0, self.letters, found);
+        }
+    }
+}
+
+impl Route<'_> {
+    /// How many segments it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Trie {
+    fn walk(&self, at: usize, route: &[Step<'_>], letters: Letters, found: &mut impl FnMut(usize)) {
+        let Some(node) = self.nodes.get(at) else { return };
+        match route.split_first() {
+            None => node.ends.iter().for_each(|number| found(*number)),
+            Some((step, behind)) => {
+                if let Some(next) = node.literal(step, letters) {
+                    self.walk(next, behind, letters, found);
+                }
+                if !step.text.is_empty() {
+                    for (_, next) in node.mixed.iter().filter(|(mixed, _)| mixed.matches(step.text, letters)) {
+                        self.walk(*next, behind, letters, found);
+                    }
+                    if let Some(next) = node.parameter {
+                        self.walk(next, behind, letters, found);
+                    }
+                }
+            }
+        }
+        for tail in &node.tails {
+            let Some((taken, behind)) = route.len().checked_sub(tail.length).and_then(|taken| route.split_at_checked(taken)) else { continue };
+            if taken.len() >= tail.least && taken.iter().all(|step| !step.text.is_empty()) {
+                self.walk(tail.node, behind, letters, found);
+            }
+        }
+    }
+
+    fn add(&mut self, template: &PathTemplate, number: usize, letters: Letters) {
+        let mut at = self.add_all(ROOT, template.before(), letters);
+        if let Some(rest) = template.rest() {
+            at = self.tail(at, rest.least, rest.behind.len());
+            at = self.add_all(at, &rest.behind, letters);
+        }
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.ends.push(number);
+        }
+    }
+
+    fn add_all(&mut self, from: usize, segments: &[Segment], letters: Letters) -> usize {
+        segments.iter().fold(from, |at, segment| match segment {
+            Segment::Literal(text) => self.literal(at, text, letters),
+            Segment::Mixed(mixed) => self.mixed(at, mixed, letters),
+            Segment::Parameter => self.parameter(at),
+        })
+    }
+
+    fn literal(&mut self, at: usize, text: &str, letters: Letters) -> usize {
+        let step = Step { text, hash: hash(text, letters) };
+        if let Some(next) = self.nodes.get(at).and_then(|node| node.literal(&step, letters)) {
+            return next;
+        }
+        let next = self.nodes.len();
+        if let Some(node) = self.nodes.get_mut(at) {
+            let place = node.hashes.partition_point(|known| *known < step.hash);
+            node.hashes.insert(place, step.hash);
+            node.literals.insert(place, (text.into(), next));
+        }
+        self.nodes.push(Node::default());
+        next
+    }
+
+    fn mixed(&mut self, at: usize, mixed: &Mixed, letters: Letters) -> usize {
+        let next = self.nodes.len();
+        let Some(node) = self.nodes.get_mut(at) else { return at };
+        if let Some((_, known)) = node.mixed.iter().find(|(known, _)| known.same(mixed, letters)) {
+            return *known;
+        }
+        node.mixed.push((mixed.clone(), next));
+        self.nodes.push(Node::default());
+        next
+    }
+
+    fn parameter(&mut self, at: usize) -> usize {
+        let next = self.nodes.len();
+        let Some(node) = self.nodes.get_mut(at) else { return at };
+        let made = *node.parameter.get_or_insert(next);
+        if made == next {
+            self.nodes.push(Node::default());
+        }
+        made
+    }
+
+    fn tail(&mut self, at: usize, least: usize, length: usize) -> usize {
+        let next = self.nodes.len();
+        let Some(node) = self.nodes.get_mut(at) else { return at };
+        if let Some(known) = node.tails.iter().find(|tail| tail.least == least && tail.length == length) {
+            return known.node;
+        }
+        node.tails.push(Tail { least, length, node: next });
+        self.nodes.push(Node::default());
+        next
+    }
+}
+
+impl Node {
+    fn literal(&self, step: &Step<'_>, letters: Letters) -> Option<usize> {
+        let from = self.hashes.partition_point(|known| *known < step.hash);
+        let same = self.hashes.iter().skip(from).take_while(|known| **known == step.hash);
+        let mut candidates = self.literals.iter().skip(from).take(same.count());
+        candidates.find(|(text, _)| letters.equal(text.as_bytes(), step.text.as_bytes())).map(|(_, next)| *next)
+    }
+}
+
+/// FNV-1a. Only literals of documents are kept under it, so that nobody outside can make the tables uneven.
+fn hash(text: &str, letters: Letters) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        let byte = match letters {
+            Letters::Exact => byte,
+            Letters::AnyCase => byte.to_ascii_lowercase(),
+        };
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn router(templates: &[&str], letters: Letters) -> Router {
+        let mut router = Router::new(letters);
+        for (number, template) in templates.iter().enumerate() {
+            router.add(&"GET".parse().unwrap(), &PathTemplate::parse(template).unwrap(), number);
+        }
+        router
+    }
+
+    fn found(router: &Router, path: &str) -> Vec<usize> {
+        found_by(router, "GET", path)
+    }
+
+    fn found_by(router: &Router, method: &str, path: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        router.find(&method.parse().unwrap(), &router.route(path.split('/').skip(1)), &mut |number| found.push(number));
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn all_templates_that_match_are_found() {
+        let templates = ["/a/{x}", "/a/b", "/a/{+x}", "/a/{x}b", "/**", "/a/{+x}/c", "/a/{+x}:go", "/a/b/", "/{x}/b", "/"];
+        let router = router(&templates, Letters::Exact);
+        for (path, numbers) in [
+            ("/a/b", &[0, 1, 2, 4, 8][..]),
+            ("/a/xb", &[0, 2, 3, 4]),
+            ("/a/b/", &[7]),
+            ("/a/", &[]),
+            ("/a", &[4]),
+            ("/", &[9]),
+            ("/a/b/c", &[2, 4, 5]),
+            ("/a/c", &[0, 2, 4]),
+            ("/a/x:go", &[0, 2, 4, 6]),
+            ("/a/x/y:go", &[2, 4, 6]),
+            ("/a/:go", &[0, 2, 4]),
+            ("/a/x/:go", &[2, 4]),
+            ("/A/b", &[4, 8]),
+        ] {
+            assert_eq!(found(&router, path), numbers, "{path}");
+        }
+    }
+
+    #[test]
+    fn letters_do_not_count_where_the_connector_says_so() {
+        let router = router(&["/Things/{x}", "/things/me", "/range(Address={x})"], Letters::AnyCase);
+        for (path, numbers) in [("/THINGS/7", &[0][..]), ("/things/ME", &[0, 1]), ("/Range(address=A1)", &[2]), ("/thing/7", &[])] {
+            assert_eq!(found(&router, path), numbers, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_are_apart() {
+        let mut router = router(&["/a"], Letters::Exact);
+        router.add(&"POST".parse().unwrap(), &PathTemplate::parse("/a/{x}").unwrap(), 7);
+        assert_eq!(found_by(&router, "POST", "/a/b"), [7]);
+        assert_eq!(found_by(&router, "POST", "/a"), [0; 0]);
+        assert_eq!(found_by(&router, "HEAD", "/a"), [0; 0]);
+        let mut whatever = Vec::new();
+        router.find_any_method(&router.route(["a", "b"].into_iter()), &mut |number| whatever.push(number));
+        assert_eq!(whatever, [7]);
+    }
+
+    /// The meaning of a template, tried in every way: what the router is judged by.
+    fn means(template: &[&str], path: &[&str]) -> bool {
+        let Some((first, behind)) = template.split_first() else { return path.is_empty() };
+        let spans = |least: usize, next: &dyn Fn(&[&str]) -> bool| {
+            (least..=path.len()).any(|taken| path[..taken].iter().all(|segment| !segment.is_empty()) && next(&path[taken..]))
+        };
+        if *first == "**" || *first == "{+r}" {
+            return spans(1, &|left| means(behind, left));
+        }
+        let glob: Vec<char> = first.replace("{+r}", "*").replace("{x}", "*").replace("{y}", "*").chars().collect();
+        let one = |left: &[&str]| left.split_first().is_some_and(|(segment, left)| globs(&glob, segment.as_bytes()) && means(behind, left));
+        if first.starts_with("{+r}") { spans(0, &one) } else { one(path) }
+    }
+
+    fn globs(glob: &[char], text: &[u8]) -> bool {
+        match glob.split_first() {
+            None => text.is_empty(),
+            Some(('*', behind)) => (1..=text.len()).any(|taken| globs(behind, &text[taken..])),
+            Some((literal, behind)) => text.split_first().is_some_and(|(byte, text)| *byte == *literal as u8 && globs(behind, text)),
+        }
+    }
+
+    fn templates() -> impl Strategy<Value = Vec<String>> {
+        let plain = || prop::sample::select(vec!["a", "b", "ab", "{x}", "{x}b", "a{x}", "a{x}b", "b:a"]);
+        let spanning = prop::sample::select(vec!["", "/{+r}", "/{+r}:a", "/{+r}b"]);
+        let last = prop::sample::select(vec!["", "", "/", "/{y}-{z}", "/a{y}b"]);
+        let one = (prop::collection::vec(plain(), 1..3), spanning, prop::collection::vec(plain(), 0..2), last).prop_filter_map(
+            "names are unique",
+            |(before, spanning, behind, last)| {
+                let joined = |segments: &[&str]| segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
+                let text = joined(&before) + spanning + &joined(&behind) + last;
+                PathTemplate::parse(&text).is_ok().then_some(text)
+            },
+        );
+        prop::collection::vec(one, 1..12)
+    }
+
+    fn paths() -> impl Strategy<Value = String> {
+        let segment = prop::sample::select(vec!["a", "b", "ab", "aab", "b:a", "a-b", "abb", "x"]);
+        (prop::collection::vec(segment, 1..6), prop::sample::select(vec!["", "", "", "/"]))
+            .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
+    }
+
+    proptest! {
+        #[test]
+        fn the_router_finds_what_trying_everything_finds(templates in templates(), path in paths()) {
+            let texts: Vec<&str> = templates.iter().map(String::as_str).collect();
+            let segments: Vec<&str> = path.split('/').skip(1).collect();
+            let expected: Vec<usize> = (0..texts.len())
+                .filter(|number| means(&texts[*number].replace("{z}", "{y}").split('/').skip(1).collect::<Vec<_>>(), &segments))
+                .collect();
+            prop_assert_eq!(found(&router(&texts, Letters::Exact), &path), expected);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The admin plane: the API of operators and applications under `/v1`, the pages of customers under `/connect` and
+//! `/oauth/callback`, and health.
+//!
+//! Everything here is a thin edge: it reads strictly, asks the rooms below, and
+//! writes their answer. What an account may do is never decided here.
+//!
+//! **Invariant: tokens and secrets are write-only.** No answer, page or log line of
+//! this module shows one; a handle is shown once, by the call that mints it.
+
+mod api;
+mod auth;
+mod connect;
+mod extract;
+mod page;
+mod problem;
+mod strict;
+
+pub use auth::MetricsAccess;
+
+use crate::audit::AuditLog;
+use crate::clock::Clock;
+use crate::directory::{Directory, Sessions};
+use crate::gateway::PolicyRoom;
+use crate::grants::Grants;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::tasks::Tasks;
+use crate::vault::Vault;
+use auth::AdminToken;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use connect::PageHeaders;
+use problem::Problem;
+use scopegate_core::connector::PlainHttp;
+use scopegate_core::secret::BearerSecret;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use utoipa_axum::router::OpenApiRouter;
+
+/// What the admin plane is made of.
+#[derive(Clone)]
+pub struct AdminParts {
+    /// `admin.token`.
+    pub token: BearerSecret,
+    /// `admin.metrics`.
+    pub metrics_access: MetricsAccess,
+    /// `admin.public_url`: the origin that customers' browsers reach.
+    pub public_url: Url,
+    /// `egress.allow_http`: what origins accounts may bring as variables.
+    pub plain_http: PlainHttp,
+    /// Accounts and handles.
+    pub directory: Directory,
+    /// What crews' runs are bound to.
+    pub sessions: Sessions,
+    /// For readiness.
+    pub store: Arc<dyn Store>,
+    /// Mints handles.
+    pub vault: Vault,
+    /// What happened.
+    pub audit: AuditLog,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Credentials, authorizations, refreshes, revocations.
+    pub grants: Grants,
+    /// The rules in force.
+    pub policies: Arc<PolicyRoom>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where reloads run.
+    pub tasks: Tasks,
+    /// Is cancelled when the process is told to end: from then on it is not ready.
+    pub draining: CancellationToken,
+}
+
+/// The parts as handlers see them: the token is there only as its digest.
+#[derive(Clone)]
+struct Plane(Arc<Shared>);
+
+struct Shared {
+    parts: AdminParts,
+    token: AdminToken,
+    page_headers: PageHeaders,
+}
+
+impl Deref for Plane {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = AdminParts;
+    fn deref(&self) -> &AdminParts {
+        &self.parts
+    }
+}
+
+impl Plane {
+    fn new(mut parts: AdminParts) -> Self {
+        let token = AdminToken::new(&parts.token);
+        parts.token = BearerSecret::new(String::new());
+        let page_headers = PageHeaders::new(&parts.public_url);
+        Self(Arc::new(Shared { parts, token, page_headers }))
+    }
+}
+
+/// The whole plane: API, health, customers' pages.
+pub fn router(parts: AdminParts) -> Router {
+    let plane = Plane::new(parts);
+    let routes = whole(api::routes().merge(connect::routes())).with_state(plane.clone());
+    routes.layer(middleware::from_fn_with_state(plane, auth::guard)).layer(middleware::from_fn(never_kept))
+}
+
+/// The customers' pages alone, for an address of their own (`admin.public_listen`).
+pub fn public_router(parts: AdminParts) -> Router {
+    whole(connect::routes()).with_state(Plane::new(parts)).layer(middleware::from_fn(never_kept))
+}
+
+/// The routes, and an answer for everything else.
+fn whole(routes: OpenApiRouter<Plane>) -> Router<Plane> {
+    let (routes, _) = routes.split_for_parts();
+    routes.fallback(async || Problem::NoSuchRoute).method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+}
+
+/// No answer of this plane is kept by a cache, or read as another type.
+async fn never_kept(request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+//! Everything comes together: from settings to a running gateway, and to its end.
+//!
+//! What can fail without a socket fails first, so that nothing listens when settings,
+//! policies, key or store are wrong.
+
+use crate::admin::{self, AdminParts};
+use crate::audit::{AuditError, AuditLog, Rotation};
+use crate::caller::Callers;
+use crate::clock::Clock;
+use crate::directory::{Directory, Sessions};
+use crate::egress::Egress;
+use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
+use crate::grants::{Grants, GrantsParts};
+use crate::http_client::{ClientError, HttpClient, Trust};
+use crate::limits::AccountRates;
+use crate::metrics::Metrics;
+use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
+use crate::settings::Settings;
+use crate::store::{SqliteStore, Store, StoreError};
+use crate::tasks::Tasks;
+use crate::vault::key_file::KeyFileError;
+use crate::vault::{Keyring, Vault, VaultError};
+use axum::Router;
+use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
+use serde::Serialize;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// How often accounts that have been quiet are forgotten by the limits.
+const FORGETTING: Duration = Duration::from_secs(60);
+
+/// Starts a gateway.
+#[derive(Debug)]
+pub struct App;
+
+/// A gateway that runs.
+pub struct Running {
+    /// Where agents connect.
+    pub gateway: Vec<SocketAddr>,
+    /// Where operators connect.
+    pub admin: SocketAddr,
+    /// Where customers' browsers connect, where that is apart.
+    pub public: Option<SocketAddr>,
+    /// The policies in force.
+    pub policies: Arc<PolicyRoom>,
+    proxy: Arc<Proxy>,
+    audit: AuditLog,
+    clock: Clock,
+    tasks: Tasks,
+    draining: CancellationToken,
+    drain: Duration,
+    grace: Duration,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The policies have errors.
+    #[error("the policies have errors")]
+    Policies {
+        /// All findings.
+        diagnostics: Vec<Diagnostic>,
+        /// The documents, for showing the lines that findings are about.
+        sources: Vec<Source>,
+    },
+    /// A policy file cannot be read.
+    #[error("the policies cannot be read")]
+    Unreadable(#[from] Unreadable),
+    /// The wrapping key.
+    #[error("there is no usable wrapping key; `scopegate keys generate` makes one")]
+    Key(#[from] KeyFileError),
+    /// The store.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// The vault.
+    #[error("the store's secrets cannot be opened")]
+    Vault(#[from] VaultError),
+    /// The audit.
+    #[error("the audit cannot be written")]
+    Audit(#[from] AuditError),
+    /// The client for token endpoints.
+    #[error("outgoing connections cannot be made")]
+    Client(#[from] ClientError),
+    /// The proxy.
+    #[error("the proxy cannot be made")]
+    Proxy(#[from] ProxyError),
+    /// An address is taken.
+    #[error("{key} cannot have its address")]
+    Address {
+        /// Which key of the settings names it.
+        key: &'static str,
+        /// Which address, and why not.
+        #[source]
+        source: BindError,
+    },
+    /// `admin.public_url` is none.
+    #[error("`{0}` is no URL for customers' browsers")]
+    PublicUrl(String),
+}
+
+/// What `serve --check` found.
+#[derive(Debug, Serialize)]
+pub struct Checked {
+    ok: bool,
+    diagnostics: Vec<Diagnostic>,
+    problems: Vec<String>,
+    #[serde(skip)]
+    sources: Vec<Source>,
+}
+
+impl Checked {
+    /// Whether nothing keeps the gateway from starting.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.ok
+    }
+
+    /// One line for when there is nothing to report.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let warnings = self.diagnostics.len() + self.problems.len();
+        if warnings == 0 { "settings, policies and key are in order".into() } else { self.text() }
+    }
+
+    /// All findings, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = render(&self.diagnostics, &self.sources, Look::Plain);
+        for problem in &self.problems {
+            text.push_str(problem);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Reads policies and key as [`App::start`] would, and opens nothing.
+/// # Errors
+/// A policy file that cannot be read: that is no finding.
+pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
+    let places = settings.policy_places();
+    let own = crate::gateway::read_sources(&places.paths)?;
+    let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
+    let diagnostics = compile(&sources, &places.overrides).diagnostics;
+    let mut problems = Vec::new();
+    let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
+    if let Err(error) = Keyring::read(&settings.key_file) {
+        ok = false;
+        problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
+    }
+    if let Some(url) = &settings.admin.public_url
+        && let Ok(url) = Url::parse(url)
+        && url.scheme() == "http"
+        && !url.host_str().is_some_and(is_loopback)
+    {
+        problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
+    }
+    Ok(Checked { ok, diagnostics, problems, sources })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+impl App {
+    /// Starts a gateway; `watcher` is told of every event. Must be called on a multi-threaded runtime.
+    /// # Errors
+    /// Why nothing was started: nothing listens then.
+    pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+        let clock = Clock::system();
+        let tasks = Tasks::new(tokio::runtime::Handle::current());
+        let metrics = Metrics::new();
+        let policies = Arc::new(policies(&settings, &clock)?);
+        let keyring = Keyring::read(&settings.key_file)?;
+        let listeners = Listeners::bind(&settings)?;
+        let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
+        let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
+
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
+        let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
+        let directory = Directory::open(Arc::clone(&store)).await?;
+        let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
+        let rotation = Rotation { size: settings.audit.rotate, keep: settings.audit.keep };
+        let audit = AuditLog::open(&settings.audit.file, rotation, clock.clone(), tasks.clone(), metrics.clone())?;
+        let trust = settings.egress.ca_file.clone().map_or(Trust::System, Trust::File);
+        let egress = Egress::new(settings.egress.allow_networks.clone(), settings.egress.plain_http);
+        let http = HttpClient::new(egress.clone(), &trust)?;
+        let in_force = Arc::clone(&policies);
+        let grants = Grants::new(GrantsParts {
+            directory: directory.clone(),
+            store: Arc::clone(&store),
+            vault: vault.clone(),
+            http,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+            policies: Arc::new(move || in_force.policies()),
+            clients: settings.clients.clone(),
+            public_url: public_url.clone(),
+            return_to: settings.admin.return_to.iter().filter_map(|origin| Url::parse(origin).ok()).collect(),
+            open_grants: settings.limits.open_grants,
+        });
+        let draining = CancellationToken::new();
+        let gateway = Gateway::new(GatewayParts {
+            policies: Arc::clone(&policies),
+            directory: directory.clone(),
+            sessions: sessions.clone(),
+            grants: grants.clone(),
+            vault: vault.clone(),
+            audit: audit.clone(),
+            callers: callers(&settings),
+            rates: AccountRates::new(settings.limits.requests_per_account),
+            bounds: settings.limits.bounds,
+            egress,
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            sources: Sources { headers: settings.gateway.identifier_headers.clone(), token_slot: settings.gateway.token_slot },
+            hosts: settings.gateway.hosts.clone(),
+            external_url: settings.gateway.external_url.clone(),
+            watcher,
+        });
+        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, tasks.clone())?);
+        grants.start();
+        let parts = AdminParts {
+            token: settings.admin.token.clone(),
+            metrics_access: settings.admin.metrics,
+            public_url,
+            plain_http: settings.egress.plain_http,
+            directory,
+            sessions,
+            store,
+            vault,
+            audit: audit.clone(),
+            metrics,
+            grants,
+            policies: Arc::clone(&policies),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            draining: draining.clone(),
+        };
+        forget_quiet_accounts(gateway, &tasks, &clock);
+        Ok(listeners.open(&settings, parts, Ended { policies, proxy, audit, clock, tasks, draining }))
+    }
+}
+
+fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
+    let places = settings.policy_places();
+    PolicyRoom::open(places.clone(), clock.timestamp()).map_err(|error| match error {
+        NotLoaded::Unreadable(unreadable) => unreadable.into(),
+        NotLoaded::Faulty { diagnostics, .. } => {
+            let own = crate::gateway::read_sources(&places.paths).unwrap_or_default();
+            StartError::Policies { diagnostics, sources: places.catalog.into_iter().chain(own).collect() }
+        }
+    })
+}
+
+/// Rules, and the hosts that are ours besides loopback.
+fn callers(settings: &Settings) -> Callers {
+    let external = settings.gateway.external_url.as_ref().and_then(|url| Url::parse(url).ok());
+    let external = external.and_then(|url| url.host_str().map(str::to_lowercase));
+    Callers::new(settings.callers.clone(), settings.gateway.hosts.keys().cloned().chain(external).collect())
+}
+
+fn forget_quiet_accounts(gateway: Arc<Gateway>, tasks: &Tasks, clock: &Clock) {
+    let (ends, clock) = (tasks.token(), clock.clone());
+    tasks.spawn("limits", async move {
+        loop {
+            tokio::select! {
+                () = ends.cancelled() => return,
+                () = clock.sleep(FORGETTING) => gateway.forget_quiet_accounts(),
+            }
+        }
+    });
+}
+
+/// Addresses that are bound, and not served yet.
+struct Listeners {
+    gateway: Vec<Listener>,
+    admin: (TcpListener, SocketAddr),
+    public: Option<(TcpListener, SocketAddr)>,
+}
+
+/// What a running gateway keeps for its end.
+struct Ended {
+    policies: Arc<PolicyRoom>,
+    proxy: Arc<Proxy>,
+    audit: AuditLog,
+    clock: Clock,
+    tasks: Tasks,
+    draining: CancellationToken,
+}
+
+impl Listeners {
+    fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let of = |key, address| Listener::bind(address).map_err(|source| StartError::Address { key, source });
+        let web = |key, address| web_listener(address).map_err(|source| StartError::Address { key, source: BindError { address, source } });
+        Ok(Self {
+            gateway: settings.gateway.listen.iter().map(|address| of("gateway.listen", *address)).collect::<Result<_, _>>()?,
+            admin: web("admin.listen", settings.admin.listen)?,
+            public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
+        })
+    }
+
+    fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
+        let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
+        let gateway = self.gateway.iter().map(Listener::address).collect();
+        self.gateway.into_iter().for_each(|listener| proxy.open(listener));
+        let public = self.public.map(|(listener, address)| {
+            serve_web(&tasks, "customers' pages", listener, admin::public_router(parts.clone()));
+            address
+        });
+        let (listener, admin) = self.admin;
+        serve_web(&tasks, "admin plane", listener, admin::router(parts));
+        let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
+        Running { gateway, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
+    }
+}
+
+fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = std::net::TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(socket)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, router: Router) {
+    let ends = tasks.token();
+    tasks.spawn(name, async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned()).await {
+            tracing::error!(error = %error, "{name} ended");
+        }
+    });
+}
+
+/// The end was not clean.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum EndError {
+    /// Requests were cut off.
+    #[error("{0} requests did not end within `gateway.grace` and were cut off")]
+    Cut(usize),
+}
+
+impl Running {
+    /// The gateway's addresses as URLs.
+    #[must_use]
+    pub fn gateway_addresses(&self) -> String {
+        self.gateway.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Readiness first, then drain, then requests in flight end whole.
+    /// # Errors
+    /// Some did not end in time.
+    pub async fn shutdown(self) -> Result<(), EndError> {
+        self.draining.cancel();
+        self.clock.sleep(self.drain).await;
+        let drained = self.proxy.drain(self.grace).await;
+        self.audit.flush().await;
+        self.tasks.shutdown(self.grace).await;
+        match drained {
+            crate::proxy::Drained::Whole => Ok(()),
+            crate::proxy::Drained::Cut(count) => Err(EndError::Cut(count)),
+        }
+    }
+
+    /// Reads policies again and goes on with the audit in a new file, as SIGHUP asks.
+    pub async fn reload(&self) {
+        self.audit.reopen();
+        let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
+        let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
+        match reloaded {
+            Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
+            Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
+            Err(error) => tracing::error!(error = %error, "the reload broke off"),
+        }
+    }
+}
+
+/// Waits until the process is told to stop (SIGTERM, SIGINT); reloads at each SIGHUP meanwhile.
+/// # Errors
+/// The system lets us watch no signals.
+pub async fn told_to_stop(running: &Running) -> io::Result<()> {
+    let (mut terminate, mut interrupt, mut hang_up) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => running.reload().await,
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `scopegate policy explain`: what the gateway would decide, by the same function.
+
+use super::{Files, files, report};
+use crate::cli::output::{Format, say, say_json, table};
+use crate::cli::{Outcome, SettingsFile};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use scopegate_core::account::{Granted, GrantStanding, Standing};
+use scopegate_core::id::{ConnectorId, RoleName};
+use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, explain_ambiguity};
+use scopegate_core::request::{Request, dropped_headers};
+use scopegate_core::scope::ProviderScope;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Says what the gateway would decide for a request, and why.
+#[derive(Debug, clap::Args)]
+pub(super) struct Explain {
+    /// The method, such as GET.
+    method: String,
+    /// Path and query, without the connector's segment.
+    target: String,
+    /// The connector.
+    #[arg(long)]
+    connector: ConnectorId,
+    /// The role that asks.
+    #[arg(long, required_unless_present = "account", conflicts_with = "account")]
+    role: Option<RoleName>,
+    /// A connected account that asks, by its identifier: its role and grant, through the admin API.
+    #[arg(long, value_name = "IDENTIFIER")]
+    account: Option<String>,
+    /// Provider scopes that the customer granted; without it: all that the role needs.
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE,...")]
+    granted: Option<Vec<String>>,
+    /// A header of the request; repeatable.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// A file with the body; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// Policy files and folders; repeatable. Without it those of the settings, else ./policies.
+    #[arg(long = "policies", value_name = "PATH")]
+    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsFile,
+}
+
+/// The decision, and which headers of the request would not reach the API.
+#[derive(Debug, Serialize)]
+struct Explained {
+    #[serde(flatten)]
+    decision: Explanation,
+    dropped_headers: Vec<String>,
+}
+
+impl Explain {
+    pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
+        if let Some(account) = &self.account {
+            return super::super::account::explain(&self.settings.config, &self.of_account(account)?, format);
+        }
+        let Files { places, sources, .. } = files(self.policies.clone(), &self.settings.config)?;
+        let compiled = compile(&sources, &places.overrides);
+        let Some(policies) = compiled.policies else {
+            report::say_findings(&compiled.diagnostics, &sources, format)?;
+            bail!("the policies have errors");
+        };
+        let explained = self.explained(&policies)?;
+        match format {
+            Format::Json => say_json(&explained)?,
+            Format::Human => say(&human(&explained)),
+        }
+        Ok(if explained.decision.decision == Verdict::Allow { Outcome::Yes } else { Outcome::No })
+    }
+
+    fn explained(&self, policies: &PolicySet) -> anyhow::Result<Explained> {
+        let Some(connector) = policies.connector(self.connector.as_str()) else { bail!("no policy names the connector {}", self.connector) };
+        let role = self.role.as_ref().context("--role or --account")?;
+        if !policies.has_role(role) {
+            bail!("no policy names the role {role}");
+        }
+        let granted = self.granted()?;
+        let standing = Standing { role, grant: GrantStanding::Live(&granted) };
+        let body = self.body()?;
+        Ok(match Request::read(&self.method, &self.target, &self.headers()?, body) {
+            Ok(request) => Explained {
+                decision: explain(policies, &self.connector, &standing, &request),
+                dropped_headers: dropped_headers(&request, connector),
+            },
+            Err(ambiguity) => Explained {
+                decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity),
+                dropped_headers: Vec::new(),
+            },
+        })
+    }
+
+    /// The body of `POST /v1/decisions` for an account.
+    fn of_account(&self, account: &str) -> anyhow::Result<serde_json::Value> {
+        let mut body = serde_json::json!({"connector": self.connector, "account": account, "method": self.method, "target": self.target});
+        if let Some(granted) = &self.granted {
+            body["granted"] = granted.clone().into();
+        }
+        if !self.headers.is_empty() {
+            body["headers"] = self.headers()?.into_iter().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>().into();
+        }
+        if let Some(text) = self.body()? {
+            body["body"] = String::from_utf8(text.to_vec()).context("the body is no UTF-8")?.into();
+        }
+        Ok(body)
+    }
+
+    fn granted(&self) -> anyhow::Result<Granted> {
+        let Some(given) = &self.granted else { return Ok(Granted::Assumed) };
+        let scopes = given.iter().filter(|scope| !scope.is_empty()).map(|scope| {
+            scope.parse::<ProviderScope>().with_context(|| format!("`{scope}` is no scope"))
+        });
+        Ok(Granted::Scopes(scopes.collect::<anyhow::Result<_>>()?))
+    }
+
+    fn headers(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let pair = |line: &String| {
+            let (name, value) = line.split_once(':').with_context(|| format!("`{line}` is not NAME: VALUE"))?;
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        };
+        self.headers.iter().map(pair).collect()
+    }
+
+    fn body(&self) -> anyhow::Result<Option<Bytes>> {
+        let Some(file) = &self.body else { return Ok(None) };
+        if file.as_os_str() == "-" {
+            let mut text = Vec::new();
+            std::io::Read::read_to_end(&mut std::io::stdin(), &mut text).context("reading the body from standard input")?;
+            return Ok(Some(text.into()));
+        }
+        Ok(Some(std::fs::read(file).with_context(|| format!("reading {}", file.display()))?.into()))
+    }
+}
+
+fn human(explained: &Explained) -> String {
+    let decision = &explained.decision;
+    let verdict = match (decision.decision, &decision.reason) {
+        (Verdict::Allow, _) => "allow".to_owned(),
+        (Verdict::Deny, Some(reason)) => format!("deny {reason}"),
+        (Verdict::Deny, None) => "deny".to_owned(),
+    };
+    let mut rows = vec![
+        vec!["decision".to_owned(), verdict],
+        vec!["connector".to_owned(), decision.connector.to_string()],
+        vec!["request".to_owned(), format!("{} {}", decision.method, decision.path.as_deref().unwrap_or("-"))],
+        vec!["operation".to_owned(), decision.operation.clone().unwrap_or_else(|| "-".to_owned())],
+    ];
+    let lists = [("required", &decision.required_scopes), ("missing", &decision.missing_scopes), ("role holds", &decision.role_scopes)];
+    for (name, scopes) in lists.into_iter().filter(|(_, scopes)| !scopes.is_empty()) {
+        rows.push(vec![name.to_owned(), scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")]);
+    }
+    if !explained.dropped_headers.is_empty() {
+        rows.push(vec!["not forwarded".to_owned(), explained.dropped_headers.join(" ")]);
+    }
+    for near in &decision.nearest {
+        rows.push(vec!["nearest".to_owned(), format!("{} ({})", near.operation, near.r#match)]);
+    }
+    format!("{}\n\n{}", table(&rows), decision.explanation.join("\n"))
+}

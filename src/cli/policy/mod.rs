@@ -1,0 +1,63 @@
+//! `scopegate policy`: the verbs that read policy files.
+
+mod check;
+mod explain;
+pub(super) mod report;
+mod test;
+
+use super::Outcome;
+use super::output::Format;
+use crate::gateway::{PolicyPlaces, read_sources};
+use crate::{catalog, settings};
+use anyhow::bail;
+use scopegate_core::policy::Source;
+use std::path::{Path, PathBuf};
+
+/// Checks, tests and explains policies.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Policy {
+    /// Reports everything that is wrong with policy files.
+    Check(check::Check),
+    /// Runs the tests that stand in policy files.
+    Test(test::Test),
+    /// Says what the gateway would decide for a request, and why.
+    Explain(explain::Explain),
+}
+
+impl Policy {
+    pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Check(verb) => verb.run(format),
+            Self::Test(verb) => verb.run(format),
+            Self::Explain(verb) => verb.run(format),
+        }
+    }
+}
+
+/// The policy files that a verb reads.
+struct Files {
+    places: PolicyPlaces,
+    /// The catalog's documents, then the platform team's.
+    sources: Vec<Source>,
+    /// How many of them are the platform team's.
+    own: usize,
+}
+
+/// Those given, else those of the settings file, else `./policies`; the catalog is always there.
+fn files(given: Vec<PathBuf>, config: &Path) -> anyhow::Result<Files> {
+    let places = if !given.is_empty() {
+        PolicyPlaces { paths: given, catalog: catalog::sources(), ..PolicyPlaces::default() }
+    } else if config.exists() {
+        settings::policy_places(config)?
+    } else {
+        PolicyPlaces { paths: vec!["policies".into()], catalog: catalog::sources(), ..PolicyPlaces::default() }
+    };
+    let own = read_sources(&places.paths)?;
+    if own.is_empty() {
+        let looked: Vec<String> = places.paths.iter().map(|path| path.display().to_string()).collect();
+        bail!("no policy file (*.yaml, *.yml) in {}", looked.join(", "));
+    }
+    let count = own.len();
+    let sources = places.catalog.iter().cloned().chain(own).collect();
+    Ok(Files { places, sources, own: count })
+}

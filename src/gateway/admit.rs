@@ -1,0 +1,213 @@
+//! From a head to a forwarded request, in the order of the contract's reasons.
+
+use super::destination::NoAddress;
+use super::exchange::Exchange;
+use super::identify::Named;
+use super::seam::Step;
+use crate::caller::{Approach, NamedBy};
+use crate::directory::Bound;
+use crate::grants::NoToken;
+use bytes::Bytes;
+use scopegate_core::account::{ConnectedAccount, HandleTarget, Switch};
+use scopegate_core::answer::Door;
+use scopegate_core::id::{CustomerId, Identifier, SessionId};
+use scopegate_core::policy::{self, Decision, Permit};
+use scopegate_core::refusal::Refusal;
+use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead};
+use std::sync::Arc;
+
+const SESSION: Ambiguity = Ambiguity { code: "session", sentence: "Scopegate-Session is not exactly one legal session id" };
+
+impl Exchange {
+    pub(super) async fn admitted(&mut self, head: Result<Arc<Head>, HeadFault>) -> Result<Step, Refusal> {
+        let head = head.map_err(|fault| self.faulty(&fault))?;
+        self.record.event.method = Some(head.method.to_string());
+        let session = self.read(&head)?;
+        self.identify_caller(&head)?;
+        self.find_connector()?;
+        self.find_account()?;
+        self.bind(session).await?;
+        self.count()?;
+        self.decide().await
+    }
+
+    pub(super) async fn admitted_body(&mut self, body: Bytes) -> Result<Step, Refusal> {
+        if let Some(request) = &mut self.known.request {
+            request.body = Body::Whole(body);
+        }
+        self.decide().await
+    }
+
+    /// Notes what could be read of a head that is refused.
+    fn faulty(&mut self, fault: &HeadFault) -> Refusal {
+        self.record.event.method.clone_from(&fault.method);
+        if let Some(target) = &fault.target {
+            self.record.event.path = Some(target.path.as_str().to_owned());
+        }
+        match fault.reason {
+            HeadFaultReason::Ambiguous(ambiguity) => Refusal::Ambiguous(ambiguity),
+            HeadFaultReason::TooLarge => Refusal::HeaderTooLarge { limit: self.gateway.parts.bounds.header_bytes },
+            HeadFaultReason::TooSlow => Refusal::TooSlow,
+        }
+    }
+
+    /// Which connector is meant, and whether everything about the request has one reading; the session that it names.
+    fn read(&mut self, head: &Head) -> Result<Option<SessionId>, Refusal> {
+        let parts = &self.gateway.parts;
+        let by_host = parts.hosts.get(head.host.name());
+        let (name, path) = match by_host {
+            Some(connector) => (connector.as_str(), head.target.path.clone()),
+            None => head.target.connector_by_path().map_err(Refusal::Ambiguous)?,
+        };
+        self.record.event.path = Some(path.as_str().to_owned());
+        self.known.connector = self.policies.connector(name).cloned();
+        let request = head.request(path);
+        if let Some(connector) = &self.known.connector {
+            self.record.event.connector = Some(connector.id.clone());
+            let door = if by_host.is_some() {
+                Door::Host
+            } else {
+                Door::Path { connector: connector.id.clone(), external_url: parts.external_url.clone() }
+            };
+            self.known.door = Some(door);
+        }
+        let connector = self.known.connector.as_ref().map(|connector| &connector.id);
+        policy::read(&self.policies, connector, &request).map_err(Refusal::Ambiguous)?;
+        let session = session_of(head)?;
+        self.record.event.session.clone_from(&session);
+        if matches!(head.framing, Framing::Length(length) if length > parts.bounds.body) {
+            return Err(Refusal::BodyTooLarge { limit: parts.bounds.body });
+        }
+        self.known.request = Some(request);
+        Ok(session)
+    }
+
+    fn identify_caller(&mut self, head: &Head) -> Result<(), Refusal> {
+        let parts = &self.gateway.parts;
+        let named = parts.sources.named(&head.headers, self.known.connector.as_deref());
+        let named_by = if matches!(named, Ok(Named::Handle(_))) { NamedBy::Handle } else { NamedBy::Other };
+        let approach =
+            Approach { peer: self.arrival.peer, local: self.arrival.local, host: Some(head.host.name()), headers: &head.headers, named_by };
+        let caller = parts.callers.judge(&approach).map_err(Refusal::CallerUnauthenticated)?;
+        self.record.event.caller = Some(caller.name.to_string());
+        self.known.named = Some(named);
+        self.known.caller = Some(caller);
+        Ok(())
+    }
+
+    fn find_connector(&self) -> Result<(), Refusal> {
+        match (&self.known.connector, &self.known.caller) {
+            (None, _) => Err(Refusal::UnknownConnector),
+            (Some(connector), Some(caller)) if caller.may_use(connector.id.as_str()) => Ok(()),
+            (Some(_), _) => Err(Refusal::CallerNotAllowed),
+        }
+    }
+
+    fn find_account(&mut self) -> Result<(), Refusal> {
+        let named = self.known.named.take().unwrap_or(Err(Refusal::MissingIdentifier))?;
+        if let Named::Identifier(identifier) = &named {
+            self.record.event.account = Some(identifier.to_string());
+        }
+        let account = self.account_of(&named).filter(|account| account.record.switch == Switch::On);
+        let may_use = |account: &ConnectedAccount| self.known.caller.as_ref().is_some_and(|caller| caller.acts_for(&account.record.customer));
+        let account = account.filter(may_use).ok_or(Refusal::UnknownAccount)?;
+        let event = &mut self.record.event;
+        event.account = Some(account.record.identifier.to_string());
+        event.customer = Some(account.record.customer.clone());
+        event.role = Some(account.record.role.clone());
+        self.known.account = Some(account);
+        Ok(())
+    }
+
+    fn account_of(&self, named: &Named) -> Option<ConnectedAccount> {
+        let parts = &self.gateway.parts;
+        let connector = &self.known.connector.as_ref()?.id;
+        let of_customer = |identifier: &Identifier, customer: &CustomerId| {
+            parts.directory.find(connector, identifier).filter(|account| account.record.customer == *customer)
+        };
+        match named {
+            Named::Nonsense => None,
+            Named::Identifier(identifier) => parts.directory.find(connector, identifier),
+            Named::Handle(text) => {
+                let handle = parts.directory.handle(&parts.vault.handle_digest(text), parts.clock.timestamp())?;
+                match &handle.target {
+                    HandleTarget::Account(id) => parts.directory.by_id(id).filter(|account| account.record.connector == *connector),
+                    HandleTarget::Identifier(identifier) => of_customer(identifier, &handle.customer),
+                }
+            }
+        }
+    }
+
+    async fn bind(&self, session: Option<SessionId>) -> Result<(), Refusal> {
+        let (Some(session), Some(account)) = (session, &self.known.account) else { return Ok(()) };
+        match self.gateway.parts.sessions.bind(&session, &account.record.customer).await {
+            Ok(Bound::Bound) => Ok(()),
+            Ok(Bound::Mismatch) => Err(Refusal::SessionCustomerMismatch),
+            Err(error) => {
+                tracing::error!(session = %session, error = %error, "the session could not be bound");
+                Err(Refusal::StoreUnavailable)
+            }
+        }
+    }
+
+    fn count(&self) -> Result<(), Refusal> {
+        let Some(account) = &self.known.account else { return Ok(()) };
+        self.gateway.parts.rates.count(&account.record.id).map_err(|retry_after| Refusal::RateLimited { retry_after })
+    }
+
+    async fn decide(&mut self) -> Result<Step, Refusal> {
+        let (Some(account), Some(request)) = (&self.known.account, &self.known.request) else { return Err(Refusal::UnknownAccount) };
+        match policy::decide(&self.policies, account, request) {
+            Decision::Permit(permit) => self.send(permit).await,
+            Decision::ReadBody(operations) => {
+                self.record.concerns(&operations);
+                self.known.operations = Some(operations);
+                Ok(Step::ReadBody { limit: self.gateway.parts.bounds.inspected_body })
+            }
+            Decision::Deny(denial) => Err(denial.into()),
+        }
+    }
+
+    /// Opens the grant, finds the address, writes the head. A place in the audit is taken before anything leaves.
+    async fn send(&mut self, permit: Permit) -> Result<Step, Refusal> {
+        let operations = permit.operations().clone();
+        self.record.allowed(&operations);
+        self.known.operations = Some(operations.clone());
+        let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
+        let admission = opened.map_err(|why| no_token(why, &operations))?;
+        let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
+            return Err(Refusal::UnknownConnector);
+        };
+        let mut head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
+            tracing::warn!(connector = %connector.id, account = %self.record.event.account.as_deref().unwrap_or_default(), error = %error, "no address for this account");
+            Refusal::EgressDenied(operations.clone())
+        })?;
+        let now = self.gateway.parts.clock.instant();
+        let addresses = self.gateway.addresses.of(&head.origin, now).await.map_err(|why| match why {
+            NoAddress::Denied => Refusal::EgressDenied(operations.clone()),
+            NoAddress::Unresolved => Refusal::UpstreamUnreachable(operations.clone()),
+        })?;
+        self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
+        self.known.passage = Some(super::passage::Passage::new(connector, door, &head, request, &admission));
+        admission.authorize(&mut head);
+        self.known.admission = Some(admission);
+        Ok(Step::Forward(self.forward(head, &addresses)))
+    }
+}
+
+pub(super) fn no_token(why: NoToken, operations: &policy::Operations) -> Refusal {
+    let operations = operations.clone();
+    match why {
+        NoToken::ConsentRequired => Refusal::NotConnected(operations),
+        NoToken::ReauthorizationRequired => Refusal::GrantEnded(operations),
+        NoToken::Unavailable { retry_after } => Refusal::TokenUnavailable { operations, retry_after },
+        NoToken::Store => Refusal::StoreUnavailable,
+    }
+}
+
+fn session_of(head: &Head) -> Result<Option<SessionId>, Refusal> {
+    let mut given = head.headers.all("scopegate-session");
+    let Some(value) = given.next() else { return Ok(None) };
+    let text = std::str::from_utf8(value).ok().filter(|_| given.next().is_none());
+    text.and_then(|text| text.parse().ok()).map(Some).ok_or(Refusal::Ambiguous(SESSION))
+}

@@ -1,0 +1,209 @@
+//! The life of one request at the gateway.
+
+use super::passage::Passage;
+use super::record::Record;
+use super::seam::{Answer, Arrival, BodyFault, Ending, Forward, Step, UpstreamFailure};
+use super::{Gateway, identify::Named};
+use crate::audit::Verdict;
+use crate::caller::Caller;
+use crate::grants::Admission;
+use bytes::Bytes;
+use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
+use scopegate_core::answer::Door;
+use scopegate_core::connector::Connector;
+use scopegate_core::policy::{Operations, PolicySet};
+use scopegate_core::refusal::{Context, Problem, Refusal, SafeMethod, shaped};
+use scopegate_core::id::Identifier;
+use scopegate_core::request::{Head, HeadFault, OutgoingHead, Request};
+use scopegate_core::scope::Scope;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One request. Dropped without [`finish`](Self::finish), it still leaves its audit event.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) policies: Arc<PolicySet>,
+    pub(super) arrival: Arrival,
+    pub(super) record: Record,
+    pub(super) known: Known,
+}
+
+/// What has become known of the request.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) connector: Option<Arc<Connector>>,
+    pub(super) door: Option<Door>,
+    pub(super) request: Option<Request>,
+    pub(super) named: Option<Result<Named, Refusal>>,
+    pub(super) caller: Option<Caller>,
+    pub(super) account: Option<ConnectedAccount>,
+    pub(super) operations: Option<Operations>,
+    pub(super) admission: Option<Admission>,
+    pub(super) passage: Option<Passage>,
+}
+
+impl Exchange {
+    pub(super) fn new(gateway: Arc<Gateway>, arrival: Arrival) -> Self {
+        let policies = gateway.parts.policies.policies();
+        let mut record = Record::new(&gateway);
+        record.event.policy_hash = Some(policies.hash().to_owned());
+        Self { policies, arrival, record, known: Known::default(), gateway }
+    }
+
+    /// Judges a head: everything from its reading to the address that the request goes to.
+    pub async fn admit(&mut self, head: Result<Arc<Head>, HeadFault>) -> Step {
+        let step = self.admitted(head).await;
+        self.step(step)
+    }
+
+    /// Goes on with the whole body after [`Step::ReadBody`].
+    pub async fn admit_body(&mut self, body: Bytes) -> Step {
+        let step = self.admitted_body(body).await;
+        self.step(step)
+    }
+
+    /// Something is wrong with a body that is under way.
+    pub fn body_failed(&mut self, fault: BodyFault) -> Answer {
+        self.refuse(match fault {
+            BodyFault::TooLarge => Refusal::BodyTooLarge { limit: self.gateway.parts.bounds.body },
+            BodyFault::Ambiguous(ambiguity) => Refusal::Ambiguous(ambiguity),
+            BodyFault::Incomplete | BodyFault::TooSlow => Refusal::TooSlow,
+        })
+    }
+
+    /// The upstream gave no answer.
+    pub fn failed(&mut self, failure: UpstreamFailure) -> Answer {
+        let Some(operations) = self.known.operations.clone() else { return self.refuse(Refusal::StoreUnavailable) };
+        self.refuse(match failure {
+            UpstreamFailure::Unreachable | UpstreamFailure::Broken => Refusal::UpstreamUnreachable(operations),
+            UpstreamFailure::Timeout => Refusal::UpstreamTimeout(operations),
+        })
+    }
+
+    /// Bytes of the client's body went by.
+    pub fn body_in(&mut self, bytes: usize) {
+        self.record.event.bytes_in = self.record.event.bytes_in.saturating_add(bytes as u64);
+    }
+
+    /// The first byte is about to go to the upstream.
+    pub fn upstream_begins(&mut self) {
+        self.record.upstream_begins();
+    }
+
+    /// Writes the audit event.
+    pub fn finish(mut self, ending: Ending) {
+        self.record.event.status = match ending {
+            Ending::Sent { status } | Ending::CutShort { status } => Some(status),
+            Ending::ClientGone => None,
+        };
+        self.record.finish();
+    }
+
+    /// What the answer's headers say of the decision.
+    pub(super) fn decision_header(&self) -> String {
+        let event = &self.record.event;
+        let mut text = match event.decision {
+            Verdict::Allow => "allow".to_owned(),
+            Verdict::Deny | Verdict::WouldDeny => "deny".to_owned(),
+        };
+        if let Some(reason) = event.reason {
+            text.push_str(";reason=");
+            text.push_str(reason.as_str());
+        }
+        if let (Some(connector), Some(operation)) = (&event.connector, &event.operation) {
+            text.push_str(&format!(";op=\"{connector}.{operation}\""));
+        }
+        text
+    }
+
+    /// The answer of a refusal, in the words of the connector's clients where it has some.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Answer {
+        self.record.refused(&refusal);
+        let connector = self.known.connector.clone();
+        let record = self.known.account.as_ref().map(|account| Arc::clone(&account.record));
+        let held = self.held_scopes();
+        let delegates = self.delegates(&refusal);
+        let context = Context {
+            request_id: &self.record.event.request_id,
+            connector: connector.as_ref().map(|connector| &connector.id),
+            account: record.as_ref().map(|record| &record.identifier),
+            role: record.as_ref().map(|record| &record.role),
+            held_scopes: &held,
+            delegates: &delegates,
+            upstream_called: self.record.upstream_called(),
+            safe_method: self.record.event.method.as_deref().map_or(SafeMethod::No, SafeMethod::of),
+        };
+        let problem = Problem::of(&refusal, &context);
+        let shape = connector.as_ref().and_then(|connector| connector.refusal.as_ref());
+        let (status, content_type, body) = match shape {
+            Some(shape) => {
+                (shape.status.unwrap_or(problem.status), "application/json; charset=utf-8", serde_json::to_vec(&shaped(shape, &problem, &context)))
+            }
+            None => (problem.status, "application/problem+json; charset=utf-8", serde_json::to_vec(&problem)),
+        };
+        let mut headers = vec![
+            ("content-type".to_owned(), content_type.to_owned()),
+            ("cache-control".to_owned(), "no-store".to_owned()),
+            ("scopegate-request-id".to_owned(), problem.request_id.clone()),
+            ("scopegate-decision".to_owned(), self.decision_header()),
+        ];
+        headers.extend(problem.challenge().map(|challenge| ("www-authenticate".to_owned(), challenge)));
+        headers.extend(refusal.retry_after().map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
+        // a problem is made of texts and numbers, which always have a JSON form
+        Answer { status, headers, body: body.unwrap_or_default().into() }
+    }
+
+    fn step(&mut self, step: Result<Step, Refusal>) -> Step {
+        step.unwrap_or_else(|refusal| Step::Refuse(self.refuse(refusal)))
+    }
+
+    /// What role and grant hold together, for connectors whose refusals say so.
+    fn held_scopes(&self) -> Vec<Scope> {
+        match (&self.known.connector, &self.known.account) {
+            (Some(connector), Some(account)) if connector.refusal.is_some() => self.effective_scopes(account),
+            _ => Vec::new(),
+        }
+    }
+
+    fn effective_scopes(&self, account: &ConnectedAccount) -> Vec<Scope> {
+        let AccountRecord { role, connector, .. } = account.record.as_ref();
+        let allowed = self.policies.role_scopes(role, connector);
+        match account.grant.as_ref().map(|grant| &grant.granted) {
+            None => Vec::new(),
+            Some(Granted::Assumed) => allowed,
+            Some(Granted::Scopes(granted)) => {
+                let covered = self.policies.covered_by(connector, granted);
+                allowed.into_iter().filter(|scope| covered.contains(scope)).collect()
+            }
+        }
+    }
+
+    /// Accounts of the same customer that hold what is missing, where the policy tells.
+    fn delegates(&self, refusal: &Refusal) -> Vec<Identifier> {
+        let (Some(account), Some(_), Some(operations)) = (&self.known.account, refusal.lack(), refusal.operations()) else { return Vec::new() };
+        if !self.policies.discloses_delegates() {
+            return Vec::new();
+        }
+        let roles: Vec<_> = self.policies.who_holds(&account.record.connector, operations).collect();
+        let holders = self.gateway.parts.directory.holders(&account.record.customer, &account.record.connector);
+        let may = |other: &AccountRecord| other.switch == Switch::On && roles.contains(&&other.role);
+        holders.iter().filter(|other| may(other)).map(|other| other.identifier.clone()).collect()
+    }
+
+    pub(super) fn forward(&self, head: OutgoingHead, addresses: &[SocketAddr]) -> Box<Forward> {
+        let bounds = &self.gateway.parts.bounds;
+        let tls = (head.origin.scheme() == scopegate_core::connector::Scheme::Https).then(|| head.origin.host().to_owned());
+        Box::new(Forward {
+            websocket: head.websocket,
+            addresses: addresses.to_vec(),
+            group_key: u64::from(tls.is_some()),
+            tls,
+            body_limit: bounds.body,
+            connect_timeout: bounds.connect,
+            head_timeout: bounds.head,
+            idle_timeout: bounds.idle,
+            head,
+        })
+    }
+}

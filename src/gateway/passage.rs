@@ -1,0 +1,181 @@
+//! What comes back: the upstream's answer on its way to the client.
+
+use super::admit::no_token;
+use super::exchange::Exchange;
+use super::seam::{BodyAtHand, Reply};
+use crate::grants::{Admission, After401, Replayable};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, Mask, Needle, Redirects, Unpacker};
+use scopegate_core::connector::Connector;
+use scopegate_core::refusal::Refusal;
+use scopegate_core::request::{OutgoingHead, Request};
+
+/// What is known before the answer comes, and what happens to its body.
+#[derive(Debug)]
+pub(super) struct Passage {
+    links: Links,
+    /// As it was sent, without the credential: a replay writes another one into it.
+    head: OutgoingHead,
+    needles: Vec<Needle>,
+    unpacker: Option<Unpacker>,
+    mask: Option<Mask>,
+    websocket: bool,
+}
+
+/// The body of an answer cannot be passed on any further.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Unpassable;
+
+impl Passage {
+    pub(super) fn new(connector: &Connector, door: &Door, head: &OutgoingHead, request: &Request, admission: &Admission) -> Self {
+        let links = Links::new(door.clone(), head.upstream.clone(), head.path_and_query.clone(), &connector.inject);
+        let needles = if connector.scan_answers { admission.needles() } else { Vec::new() };
+        Self { links, head: head.clone(), needles, unpacker: None, mask: None, websocket: request.websocket }
+    }
+}
+
+impl Exchange {
+    /// The upstream answered: what of its head passes, or what to do instead. Interim answers (1xx) never come here.
+    pub async fn answered(&mut self, status: StatusCode, headers: &HeaderMap, body: BodyAtHand) -> Reply {
+        self.record.event.upstream_status = Some(status.as_u16());
+        let verdict = if status == StatusCode::UNAUTHORIZED { self.after_401(body).await } else { self.after_success() };
+        match verdict {
+            Ok(Some(replay)) => replay,
+            Ok(None) => self.pass(status, headers),
+            Err(refusal) => Reply::Refuse(self.refuse(refusal)),
+        }
+    }
+
+    /// Takes a chunk of the answer's body; what can be passed on is left in it.
+    /// # Errors
+    /// The rest cannot be passed on: a packed answer that is broken, or grows beyond all bounds.
+    pub fn body_out(&mut self, chunk: &mut Option<Bytes>, end: BodyEnd) -> Result<(), Unpassable> {
+        if let Some(passage) = &mut self.known.passage {
+            passage.pass(chunk, end)?;
+            let hits = passage.mask.as_ref().map_or(0, Mask::hits);
+            if end == BodyEnd::Last && hits > 0 {
+                tracing::error!(request_id = %self.record.event.request_id, hits, "the API sent the injected token back; it was overwritten");
+            }
+        }
+        let passed = chunk.as_ref().map_or(0, Bytes::len);
+        self.record.event.bytes_out = self.record.event.bytes_out.saturating_add(passed as u64);
+        Ok(())
+    }
+
+    /// Bytes of an answer of our own went to the client.
+    pub fn answer_out(&mut self, bytes: usize) {
+        self.record.event.bytes_out = self.record.event.bytes_out.saturating_add(bytes as u64);
+    }
+
+    fn after_success(&mut self) -> Result<Option<Reply>, Refusal> {
+        if let Some(admission) = &self.known.admission {
+            admission.not_401();
+        }
+        Ok(None)
+    }
+
+    async fn after_401(&mut self, body: BodyAtHand) -> Result<Option<Reply>, Refusal> {
+        let (Some(admission), Some(connector), Some(request), Some(operations)) =
+            (&mut self.known.admission, &self.known.connector, &self.known.request, &self.known.operations)
+        else {
+            return Ok(None);
+        };
+        let harmless = request.method.is_idempotent()
+            || connector.replay_after_401
+            || operations.replay_after_401();
+        let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
+        match admission.after_401(replayable).await {
+            After401::Answer => Ok(None),
+            After401::Refuse(why) => Err(no_token(why, operations)),
+            After401::Replay => {
+                let Some(passage) = &mut self.known.passage else { return Ok(None) };
+                let mut head = passage.head.clone();
+                if connector.scan_answers {
+                    passage.needles = admission.needles();
+                }
+                admission.authorize(&mut head);
+                let now = self.gateway.parts.clock.instant();
+                let addresses = self.gateway.addresses.of(&head.origin, now).await.map_err(|_| Refusal::UpstreamUnreachable(operations.clone()))?;
+                Ok(Some(Reply::Replay(self.forward(head, &addresses))))
+            }
+        }
+    }
+
+    fn pass(&mut self, status: StatusCode, headers: &HeaderMap) -> Reply {
+        let decision = self.decision_header();
+        let (Some(passage), Some(connector), Some(request), Some(operations)) =
+            (&mut self.known.passage, &self.known.connector, &self.known.request, &self.known.operations)
+        else {
+            return Reply::Refuse(self.refuse(Refusal::PolicyUnavailable));
+        };
+        let passes = operations.redirect_passes();
+        let rules = AnswerRules {
+            connector: &connector.id,
+            method: &request.method,
+            links: &passage.links,
+            redirects: if passes { Redirects::Pass } else { Redirects::Stay },
+            needles: &passage.needles,
+        };
+        let answer = AnswerHeaders::pass(status, headers, &rules);
+        if answer.hits > 0 {
+            tracing::error!(request_id = %self.record.event.request_id, hits = answer.hits, "the API sent the injected token back in a header; it was overwritten");
+        }
+        match answer.packing.map(Unpacker::new).transpose() {
+            Ok(unpacker) => passage.unpacker = unpacker,
+            Err(error) => tracing::warn!(request_id = %self.record.event.request_id, error = %error, "no decoder for a packed answer"),
+        }
+        let held = passage.websocket || is_grpc(headers);
+        if !passage.needles.is_empty() {
+            passage.mask = Some(Mask::new(&passage.needles, if held { Holding::Never } else { Holding::Long }));
+        }
+        let mut headers: Vec<(String, Bytes)> = answer.headers.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect();
+        headers.push(("scopegate-request-id".into(), self.record.event.request_id.to_string().into()));
+        headers.push(("scopegate-decision".into(), decision.into()));
+        Reply::Pass { headers }
+    }
+}
+
+/// Whether more of a body follows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyEnd {
+    /// More may follow.
+    More,
+    /// This was all.
+    Last,
+}
+
+impl Passage {
+    fn pass(&mut self, chunk: &mut Option<Bytes>, end: BodyEnd) -> Result<(), Unpassable> {
+        if let Some(unpacker) = &mut self.unpacker {
+            let mut plain = match chunk.take() {
+                Some(packed) => unpacker.feed(&packed).map_err(|_| Unpassable)?,
+                None => Bytes::new(),
+            };
+            if end == BodyEnd::Last {
+                plain = joined(plain, unpacker.finish().map_err(|_| Unpassable)?);
+            }
+            *chunk = Some(plain).filter(|plain| !plain.is_empty());
+        }
+        if let Some(mask) = &mut self.mask {
+            let mut clean = chunk.take().map(|chunk| mask.feed(chunk)).unwrap_or_default();
+            if end == BodyEnd::Last {
+                clean = joined(clean, mask.finish());
+            }
+            *chunk = Some(clean).filter(|clean| !clean.is_empty());
+        }
+        Ok(())
+    }
+}
+
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (_, true) => first,
+        (true, false) => second,
+        (false, false) => [first, second].concat().into(),
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(http::header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}

@@ -1,0 +1,146 @@
+//! The audit event of one request, from its first byte to its end.
+
+use super::{Gateway, Watcher};
+use crate::audit::{AuditFull, AuditLog, Event, Place, Verdict};
+use crate::clock::Clock;
+use crate::metrics::{ConnectorLabels, Metrics, RequestLabels};
+use scopegate_core::policy::Operations;
+use scopegate_core::refusal::{Reason, Refusal};
+use scopegate_core::time::Instant;
+
+/// Writes exactly one event: when it is finished, else when it is dropped.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// What is known so far.
+    pub(super) event: Event,
+    place: Option<Place>,
+    state: State,
+    started: Instant,
+    upstream_from: Option<Instant>,
+    audit: AuditLog,
+    clock: Clock,
+    metrics: Metrics,
+    watcher: Option<Watcher>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Open,
+    Written,
+}
+
+impl Record {
+    pub(super) fn new(gateway: &Gateway) -> Self {
+        let parts = &gateway.parts;
+        let request_id = scopegate_core::id::RequestId::from_bytes(crate::chance::bytes());
+        Self {
+            event: Event::draft(request_id, parts.clock.timestamp()),
+            place: None,
+            state: State::Open,
+            started: parts.clock.instant(),
+            upstream_from: None,
+            audit: parts.audit.clone(),
+            clock: parts.clock.clone(),
+            metrics: parts.metrics.clone(),
+            watcher: parts.watcher.clone(),
+        }
+    }
+
+    /// Takes a place in the audit's queue: no call is made without one.
+    pub(super) fn reserve(&mut self) -> Result<(), AuditFull> {
+        if self.place.is_none() {
+            self.place = Some(self.audit.reserve(self.event.clone())?);
+        }
+        Ok(())
+    }
+
+    /// It was allowed, so far.
+    pub(super) fn allowed(&mut self, operations: &Operations) {
+        self.concerns(operations);
+        self.event.decision = Verdict::Allow;
+        self.event.reason = None;
+    }
+
+    /// It is about these operations.
+    pub(super) fn concerns(&mut self, operations: &Operations) {
+        self.event.operation = Some(operations.to_string());
+        self.event.required = operations.required().to_vec();
+    }
+
+    /// It was refused, or went wrong afterwards.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        let reason = refusal.reason();
+        self.event.decision = if reason.is_allowed() { Verdict::Allow } else { Verdict::Deny };
+        self.event.reason = Some(reason);
+        if let Some(operations) = refusal.operations() {
+            self.concerns(operations);
+        }
+        if let Some(lack) = refusal.lack() {
+            self.event.missing.clone_from(&lack.missing_scopes);
+        }
+    }
+
+    /// The API is being called.
+    pub(super) fn upstream_begins(&mut self) {
+        self.event.upstream_called = true;
+        self.upstream_from.get_or_insert_with(|| self.clock.instant());
+    }
+
+    /// Whether bytes went to the API.
+    pub(super) fn upstream_called(&self) -> bool {
+        self.event.upstream_called
+    }
+
+    /// Writes the event; later calls do nothing.
+    pub(super) fn finish(&mut self) {
+        if self.state == State::Written {
+            return;
+        }
+        self.state = State::Written;
+        let now = self.clock.instant();
+        self.event.duration_ms = millis(now.since(self.started));
+        self.event.upstream_ms = self.upstream_from.map(|from| millis(now.since(from)));
+        self.count();
+        if let Some(Watcher(watch)) = &self.watcher {
+            watch(&self.event);
+        }
+        match self.place.take() {
+            Some(mut place) => {
+                place.draft().clone_from(&self.event);
+                place.finish();
+            }
+            None => self.audit.note(self.event.clone()),
+        }
+    }
+
+    fn count(&self) {
+        let event = &self.event;
+        let connector = event.connector.as_ref().map(ToString::to_string).unwrap_or_default();
+        let decision = match event.decision {
+            Verdict::Allow => "allow",
+            Verdict::Deny => "deny",
+            Verdict::WouldDeny => "would_deny",
+        };
+        let labels = RequestLabels { connector: connector.clone(), decision, reason: event.reason.map_or("", Reason::as_str) };
+        self.metrics.requests.get_or_create(&labels).inc();
+        let labels = ConnectorLabels { connector };
+        self.metrics.request_seconds.get_or_create(&labels).observe(seconds(event.duration_ms));
+        if let Some(upstream_ms) = event.upstream_ms {
+            self.metrics.upstream_seconds.get_or_create(&labels).observe(seconds(upstream_ms));
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds(millis: u64) -> f64 {
+    std::time::Duration::from_millis(millis).as_secs_f64()
+}

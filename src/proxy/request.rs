@@ -1,0 +1,221 @@
+//! A request on its way to the upstream.
+
+use super::connection::Next;
+use super::door::{Client, Door};
+use crate::gateway::{Answer, BodyAtHand, BodyFault, Ending, Exchange, Forward, Step};
+use bytes::{Bytes, BytesMut};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result, RetryType};
+use scopegate_core::request::{Framing, Head, Version};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The most of a body that pingora keeps in order to send it again, or to send it at all where it was read here.
+const KEPT: usize = 64 * 1024;
+/// How long an idle connection to an upstream is kept.
+const POOLED: Duration = Duration::from_secs(60);
+/// So many addresses of an upstream are tried; with one dead pooled connection and one replay that is all that pingora's five attempts hold.
+const ADDRESSES: usize = 3;
+/// Attempts that pingora makes for one request.
+pub(super) const ATTEMPTS: usize = 5;
+
+/// One request while pingora has it.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) head: Arc<Head>,
+    pub(super) door: Door,
+    pub(super) exchange: Exchange,
+    pub(super) forward: Option<Box<Forward>>,
+    /// What is answered although the upstream said something else.
+    pub(super) instead: Option<Answer>,
+    /// Whether the next attempt is the gateway's wish.
+    pub(super) replays: bool,
+    /// Whether this attempt was answered.
+    pub(super) heard: bool,
+    /// Whether what the client sees comes from Scopegate itself.
+    pub(super) spoke: bool,
+    /// Which of the addresses is dialled.
+    address: usize,
+    /// How often another address was turned to.
+    turns: usize,
+    /// Whether a pooled connection turned out to be dead.
+    pool_failed: bool,
+    /// Whether a client that waits for `100 Continue` was told to go on.
+    told_to_go_on: bool,
+    /// Bytes of the body that the exchange knows of.
+    counted: u64,
+    pub(super) leaves: oneshot::Sender<Departure>,
+}
+
+/// What remains of a visit.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub(super) exchange: Exchange,
+    pub(super) ending: Ending,
+    pub(super) next: Next,
+}
+
+impl Visit {
+    /// A visit, and where to find what remains of it.
+    pub(super) fn new(head: Arc<Head>, door: Door, exchange: Exchange) -> (Self, oneshot::Receiver<Departure>) {
+        let (leaves, left) = oneshot::channel();
+        let visit = Self {
+            head,
+            door,
+            exchange,
+            forward: None,
+            instead: None,
+            replays: false,
+            heard: false,
+            spoke: false,
+            address: 0,
+            turns: 0,
+            pool_failed: false,
+            told_to_go_on: false,
+            counted: 0,
+            leaves,
+        };
+        (visit, left)
+    }
+
+    /// Asks the gateway; answers here (true) or lets the request go on (false).
+    pub(super) async fn admit(&mut self, session: &mut Session) -> Result<bool> {
+        session.set_read_timeout(None); // the door has deadlines of its own, in both directions
+        session.set_abort_on_close(false);
+        session.set_close_on_response_before_downstream_finish(false);
+        session.set_total_drain_timeout(Some(Duration::ZERO));
+        let mut step = self.exchange.admit(Ok(self.head.clone())).await;
+        loop {
+            step = match step {
+                Step::Forward(forward) => {
+                    self.door.limit_body(forward.body_limit);
+                    self.forward = Some(forward);
+                    self.tell_to_go_on(session).await?;
+                    session.set_ignore_info_resp(true);
+                    return Ok(false);
+                }
+                Step::ReadBody { limit } => match self.whole_body(session, limit).await? {
+                    Ok(body) => self.exchange.admit_body(body).await,
+                    Err(fault) => Step::Refuse(self.exchange.body_failed(fault)),
+                },
+                Step::Refuse(answer) => {
+                    self.respond(session, answer).await?;
+                    return Ok(true);
+                }
+            };
+        }
+    }
+
+    /// The whole body; pingora keeps it too, and sends it where the request goes on.
+    async fn whole_body(&mut self, session: &mut Session, limit: usize) -> Result<Result<Bytes, BodyFault>> {
+        self.tell_to_go_on(session).await?;
+        self.door.limit_body(limit.min(KEPT) as u64);
+        session.enable_retry_buffering();
+        let mut body = BytesMut::new();
+        loop {
+            match session.read_request_body().await {
+                Ok(Some(more)) => body.extend_from_slice(&more),
+                Ok(None) => break,
+                Err(error) => return self.door.fault().map(Err).ok_or(error),
+            }
+        }
+        self.count_body();
+        Ok(Ok(body.freeze()))
+    }
+
+    async fn tell_to_go_on(&mut self, session: &mut Session) -> Result<()> {
+        if self.waits_for_word() {
+            session.write_continue_response().await?;
+            self.told_to_go_on = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the client sends its body only when told to.
+    pub(super) fn waits_for_word(&self) -> bool {
+        self.head.expects_continue && !self.told_to_go_on && !self.door.is_whole() && self.head.version == Version::Http11
+    }
+
+    pub(super) fn count_body(&mut self) {
+        let received = self.door.received();
+        self.exchange.body_in(usize::try_from(received - self.counted).unwrap_or(usize::MAX));
+        self.counted = received;
+    }
+
+    fn forward(&self) -> Result<&Forward> {
+        self.forward.as_deref().ok_or_else(|| Error::new_in(ErrorType::InternalError))
+    }
+
+    /// Where the next attempt goes.
+    pub(super) fn peer(&self) -> Result<Box<HttpPeer>> {
+        let forward = self.forward()?;
+        let address = forward.addresses.get(self.address).ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+        let mut peer = HttpPeer::new(address, forward.tls.is_some(), forward.tls.clone().unwrap_or_default());
+        peer.group_key = forward.group_key;
+        peer.options.connection_timeout = Some(forward.connect_timeout);
+        peer.options.total_connection_timeout = Some(forward.connect_timeout);
+        peer.options.read_timeout = Some(forward.idle_timeout);
+        peer.options.write_timeout = Some(forward.idle_timeout);
+        peer.options.idle_timeout = Some(POOLED);
+        Ok(Box::new(peer))
+    }
+
+    /// The head that the upstream gets: the gateway's, and the framing of the body at hand.
+    pub(super) fn leaves(&mut self) -> Result<RequestHeader> {
+        self.heard = false;
+        let forward = self.forward()?;
+        let head = &forward.head;
+        let mut request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(head.headers.len() + 1))?;
+        for (name, value) in &head.headers {
+            request.append_header(name.clone(), value.as_ref())?;
+        }
+        match self.head.framing {
+            Framing::None => {}
+            Framing::Length(length) => request.insert_header("content-length", length.to_string())?,
+            Framing::Chunked => request.insert_header("transfer-encoding", "chunked")?,
+        }
+        self.door.await_answer(forward.head_timeout);
+        self.exchange.upstream_begins();
+        Ok(request)
+    }
+
+    /// A piece of the body goes up.
+    pub(super) fn body_passes(&mut self, ends: bool) {
+        self.count_body();
+        if let (true, false, Some(forward)) = (ends, self.heard, &self.forward) {
+            self.door.await_answer(forward.head_timeout);
+        }
+    }
+
+    /// Whether another address is tried after `peer` could not be reached. Nothing was sent, so any request may.
+    pub(super) fn turns_to_next_address(&mut self, peer: &HttpPeer, error: &Error) -> bool {
+        tracing::warn!(address = %peer._address, error = error.etype().as_str(), "upstream cannot be reached");
+        self.address += 1;
+        self.turns += 1;
+        self.turns < ADDRESSES && self.forward.as_ref().is_some_and(|forward| self.address < forward.addresses.len())
+    }
+
+    /// Whether a request that failed on `peer` is sent once more: where the gateway wants it, or where a pooled connection had died before
+    /// the upstream said a word, and sending the request twice does as much as sending it once.
+    pub(super) fn tries_again(&mut self, session: &Session, peer: &HttpPeer, error: &Error, reused: bool) -> bool {
+        if std::mem::take(&mut self.replays) {
+            self.address = 0;
+            return true;
+        }
+        tracing::debug!(address = %peer._address, error = error.etype().as_str(), reused, "upstream broke off");
+        let died = reused && error.retry == RetryType::ReusedOnly && !std::mem::replace(&mut self.pool_failed, true);
+        died && self.head.method.is_idempotent() && !session.as_ref().retry_buffer_truncated() && self.door.client() != Client::Gone
+    }
+
+    /// How much of the body could be sent again.
+    pub(super) fn body_at_hand(&self, session: &Session) -> BodyAtHand {
+        match self.head.framing {
+            Framing::None | Framing::Length(0) => BodyAtHand::None,
+            Framing::Length(_) | Framing::Chunked if self.door.is_whole() && !session.as_ref().retry_buffer_truncated() => BodyAtHand::Whole,
+            Framing::Length(_) | Framing::Chunked => BodyAtHand::Gone,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! An answer on its way to the client: the upstream's, or our own.
+
+use super::connection::{Next, SKIP};
+use super::door::Client;
+use super::request::{Departure, Visit};
+use crate::gateway::{Answer, BodyEnd, Ending, Reply, UpstreamFailure};
+use bytes::Bytes;
+use http::StatusCode;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::date::get_cached_date;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use scopegate_core::request::Version;
+
+/// What ends an attempt whose answer the client does not get to see.
+const SET_ASIDE: ErrorType = ErrorType::Custom("answer set aside");
+
+impl Visit {
+    /// The head of the upstream's answer came: what of it passes, or what happens instead.
+    pub(super) async fn answered(&mut self, session: &mut Session, answer: &mut ResponseHeader) -> Result<()> {
+        if answer.status.is_informational() && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        self.heard = true;
+        self.door.answer_came();
+        let at_hand = self.body_at_hand(session);
+        match self.exchange.answered(answer.status, &answer.headers, at_hand).await {
+            Reply::Pass { headers } => {
+                *answer = self.passes(answer, &headers)?;
+                Ok(())
+            }
+            Reply::Replay(forward) => {
+                self.forward = Some(forward);
+                self.replays = true;
+                Err(Error::new_up(SET_ASIDE))
+            }
+            Reply::Refuse(answer) => {
+                self.instead = Some(answer);
+                Err(Error::new_up(SET_ASIDE))
+            }
+        }
+    }
+
+    /// Exactly the headers that the gateway gave, and what an allowed upgrade needs.
+    fn passes(&self, came: &ResponseHeader, headers: &[(String, Bytes)]) -> Result<ResponseHeader> {
+        let mut answer = ResponseHeader::build_no_case(came.status, Some(headers.len() + 2))?;
+        answer.set_version(came.version);
+        for (name, value) in headers {
+            answer.append_header(name.clone(), value.as_ref())?;
+        }
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+            if !self.forward.as_ref().is_some_and(|forward| forward.websocket) {
+                return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+            }
+            answer.insert_header("connection", "upgrade")?;
+            answer.insert_header("upgrade", "websocket")?;
+            self.door.go_raw();
+        }
+        Ok(answer)
+    }
+
+    /// A piece of the upstream's answer goes to the client.
+    pub(super) fn answer_passes(&mut self, body: &mut Option<Bytes>, ends: bool) -> Result<()> {
+        let end = if ends { BodyEnd::Last } else { BodyEnd::More };
+        self.exchange.body_out(body, end).map_err(|_| Error::new_up(ErrorType::InvalidHTTPHeader))
+    }
+
+    /// Frames an answer of the upstream for this client, where pingora would leave its end to the connection's.
+    pub(super) fn frame(&self, session: &mut Session, answer: &mut ResponseHeader) -> Result<()> {
+        if session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        }
+        if answer.status.is_informational() || self.head.method.as_str() == "HEAD" || matches!(answer.status.as_u16(), 204 | 304) {
+            return Ok(());
+        }
+        if self.head.version == Version::Http10 {
+            answer.remove_header("transfer-encoding");
+        } else if !answer.headers.contains_key("transfer-encoding") && !answer.headers.contains_key("content-length") {
+            // it ended with its head
+            answer.insert_header("content-length", "0")?;
+        }
+        Ok(())
+    }
+
+    /// Answers in the upstream's stead. The connection is kept where what is left of the request can be read past.
+    pub(super) async fn respond(&mut self, session: &mut Session, answer: Answer) -> Result<()> {
+        if !self.door.limit_rest(SKIP) || self.waits_for_word() || session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        }
+        let head = own_head(&answer)?;
+        self.spoke = true;
+        session.write_response_header(Box::new(head), false).await?;
+        if self.head.method.as_str() != "HEAD" {
+            self.exchange.answer_out(answer.body.len());
+        }
+        session.write_response_body(Some(answer.body), true).await
+    }
+
+    /// The request has failed for good: tells the client why, if it can still be told, and with which status.
+    pub(super) async fn has_failed(&mut self, session: &mut Session, error: &Error) -> u16 {
+        let Some(answer) = self.last_word(session, error) else { return 0 };
+        let status = answer.status;
+        if let Err(error) = self.respond(session, answer).await {
+            tracing::debug!(error = error.etype().as_str(), "an answer could not be sent");
+        }
+        status
+    }
+
+    fn last_word(&mut self, session: &Session, error: &Error) -> Option<Answer> {
+        if status_sent(session).is_some() || self.door.client() == Client::Gone {
+            return None;
+        }
+        if let Some(answer) = self.instead.take() {
+            return Some(answer);
+        }
+        if let Some(fault) = self.door.fault() {
+            return Some(self.exchange.body_failed(fault));
+        }
+        if self.door.answer_is_overdue() {
+            return Some(self.exchange.failed(UpstreamFailure::Timeout));
+        }
+        match error.esource() {
+            ErrorSource::Downstream => None,
+            ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset => Some(self.exchange.failed(failure(error))),
+        }
+    }
+
+    /// pingora is done with the request; what remains goes to the connection.
+    pub(super) fn departs(mut self: Box<Self>, session: &Session, error: Option<&Error>) {
+        self.count_body();
+        let client_failed = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream && !self.spoke);
+        let ending = match status_sent(session) {
+            Some(101) => Ending::Sent { status: 101 },
+            Some(_) if client_failed || self.door.client() == Client::Gone => Ending::ClientGone,
+            Some(status) if error.is_some() && !self.spoke => Ending::CutShort { status },
+            Some(status) => Ending::Sent { status },
+            None => Ending::ClientGone,
+        };
+        let follows = (error.is_none() || self.spoke) && session.get_keepalive().is_some();
+        let next = if follows { Next::Follows } else { Next::Ends };
+        let Self { exchange, leaves, .. } = *self;
+        // The connection waits for it, or is being torn down; then the exchange ends here.
+        let _ = leaves.send(Departure { exchange, ending, next });
+    }
+}
+
+/// The status of the answer, if its head is sent; interim answers are none.
+fn status_sent(session: &Session) -> Option<u16> {
+    let status = session.response_written()?.status.as_u16();
+    (status == 101 || status >= 200).then_some(status)
+}
+
+fn own_head(answer: &Answer) -> Result<ResponseHeader> {
+    let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 3))?;
+    for (name, value) in &answer.headers {
+        head.append_header(name.clone(), value.as_str())?;
+    }
+    head.insert_header("content-length", answer.body.len().to_string())?;
+    Ok(head)
+}
+
+/// An answer as bytes, the last of its connection: for a head that pingora never sees.
+pub(super) fn last_words(answer: &Answer) -> Result<Vec<u8>> {
+    let mut head = own_head(answer)?;
+    head.insert_header("date", get_cached_date())?;
+    head.insert_header("connection", "close")?;
+    let mut bytes = format!("HTTP/1.1 {} {}\r\n", head.status.as_u16(), head.status.canonical_reason().unwrap_or("Refused")).into_bytes();
+    head.header_to_h1_wire(&mut bytes);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&answer.body);
+    Ok(bytes)
+}
+
+/// What an error of pingora's says of the upstream.
+fn failure(error: &Error) -> UpstreamFailure {
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFailure::Timeout,
+        ErrorType::ConnectTimedout
+        | ErrorType::ConnectRefused
+        | ErrorType::ConnectNoRoute
+        | ErrorType::ConnectError
+        | ErrorType::ConnectProxyFailure
+        | ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::TLSWantX509Lookup
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError
+        | ErrorType::BindError
+        | ErrorType::SocketError => UpstreamFailure::Unreachable,
+        _ => UpstreamFailure::Broken,
+    }
+}

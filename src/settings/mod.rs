@@ -1,0 +1,267 @@
+//! Settings: `scopegate.yaml`, read whole, with every mistake reported at its line and column.
+//!
+//! The only place that reads the environment. `${NAME}` is replaced inside of texts after
+//! the YAML is read; secrets may also stand in files. Nothing here starts anything.
+
+mod callers;
+mod gateway;
+mod scalar;
+mod sections;
+
+use crate::admin::MetricsAccess;
+use crate::caller::Rule;
+use crate::gateway::{PolicyPlaces, TokenSlot};
+use crate::grants::Clients;
+use crate::limits::{Bounds, Rate};
+use ipnet::IpNet;
+use scalar::Scalars;
+use scopegate_core::connector::PlainHttp;
+use scopegate_core::id::ConnectorId;
+use scopegate_core::policy::document::{self, Fields, Node};
+use scopegate_core::policy::{Diagnostic, Findings, Origin, Override, Source};
+use scopegate_core::secret::BearerSecret;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything that a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `gateway`.
+    pub gateway: GatewaySettings,
+    /// `admin`.
+    pub admin: AdminSettings,
+    /// `policies`: files and folders.
+    pub policies: Vec<PathBuf>,
+    /// `connectors`: what this deployment replaces.
+    pub overrides: BTreeMap<ConnectorId, Override>,
+    /// `store.embedded`: a folder.
+    pub store: PathBuf,
+    /// `encryption.key_file`.
+    pub key_file: PathBuf,
+    /// `callers`, in their order.
+    pub callers: Vec<Rule>,
+    /// `clients`: our OAuth registrations.
+    pub clients: Clients,
+    /// `egress`.
+    pub egress: EgressSettings,
+    /// `audit`.
+    pub audit: AuditSettings,
+    /// `limits`.
+    pub limits: LimitSettings,
+}
+
+/// `gateway`.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where agents connect.
+    pub listen: Vec<SocketAddr>,
+    /// Lower-case names of headers that name the account.
+    pub identifier_headers: Vec<String>,
+    /// Whether a handle is also taken where a tool puts its token.
+    pub token_slot: TokenSlot,
+    /// Connectors by Host, lower case and without port.
+    pub hosts: HashMap<String, ConnectorId>,
+    /// Where clients reach the gateway, without a final slash.
+    pub external_url: Option<String>,
+    /// Threads that serve requests; none: as many as the process may use.
+    pub threads: Option<usize>,
+    /// How long the listener stays open after `/readyz` says no.
+    pub drain: Duration,
+    /// How long requests in flight may take to end.
+    pub grace: Duration,
+}
+
+/// `admin`.
+#[derive(Clone, Debug)]
+pub struct AdminSettings {
+    /// Where operators connect.
+    pub listen: SocketAddr,
+    /// What they show.
+    pub token: BearerSecret,
+    /// Where customers' browsers connect, apart from operators.
+    pub public_listen: Option<SocketAddr>,
+    /// The origin that customers' browsers know; none: that of `public_listen`, else of `listen`.
+    pub public_url: Option<String>,
+    /// Origins where `return_to` may lead.
+    pub return_to: Vec<String>,
+    /// Whether `/metrics` asks for the token.
+    pub metrics: MetricsAccess,
+}
+
+/// `egress`.
+#[derive(Clone, Debug)]
+pub struct EgressSettings {
+    /// Networks besides public unicast addresses.
+    pub allow_networks: Vec<IpNet>,
+    /// Whether http without TLS may be spoken.
+    pub plain_http: PlainHttp,
+    /// A CA bundle instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `audit`.
+#[derive(Clone, Debug)]
+pub struct AuditSettings {
+    /// The current file.
+    pub file: PathBuf,
+    /// The size in bytes at which a file ends.
+    pub rotate: u64,
+    /// How long files are kept.
+    pub keep: Duration,
+}
+
+/// `limits`.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitSettings {
+    /// Sizes and times of one request.
+    pub bounds: Bounds,
+    /// How often one account may ask; none: as often as it likes.
+    pub requests_per_account: Option<Rate>,
+    /// How many opened token sets are kept.
+    pub open_grants: usize,
+}
+
+/// Where the admin API is, for the verbs that use it.
+#[derive(Clone, Debug)]
+pub struct AdminDoor {
+    /// Its origin.
+    pub url: String,
+    /// What it wants to see.
+    pub token: BearerSecret,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings `{}`", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The author's mistakes: all of them.
+    #[error("the settings have errors: {}", first(diagnostics))]
+    Faulty {
+        /// The file, for showing the lines that findings are about.
+        source_text: Source,
+        /// All findings.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+fn first(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.first().map_or_else(String::new, |one| format!("{}:{}:{}: {}", one.file, one.line, one.column, one.message))
+}
+
+/// Asks the environment for a variable.
+type Environment = fn(&str) -> Option<String>;
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The filter of logs: `SCOPEGATE_LOG`, else `RUST_LOG`.
+#[must_use]
+pub fn log_filter() -> Option<String> {
+    environment("SCOPEGATE_LOG").or_else(|| environment("RUST_LOG"))
+}
+
+impl Settings {
+    /// Reads the settings file; relative paths in it start from its folder.
+    /// # Errors
+    /// It cannot be read, or has mistakes: all of them.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let source = open(path)?;
+        Self::of(source, path.parent().unwrap_or(Path::new("")), environment)
+    }
+
+    fn of(source: Source, folder: &Path, environment: Environment) -> Result<Self, SettingsError> {
+        let sources = [source];
+        let mut findings = Findings::new(&sources);
+        let made = root(&sources, &mut findings, |fields, findings| {
+            let mut scalars = Scalars { folder, environment, findings };
+            sections::settings(fields, &mut scalars)
+        });
+        finished(made, findings.into_diagnostics(), &sources)
+    }
+
+    /// Where policies come from, with the documents that ship in the binary.
+    #[must_use]
+    pub fn policy_places(&self) -> PolicyPlaces {
+        PolicyPlaces { paths: self.policies.clone(), catalog: crate::catalog::sources(), overrides: self.overrides.clone() }
+    }
+
+    /// The origin that customers' browsers know, where the settings say one or the listeners have one.
+    #[must_use]
+    pub fn public_url(&self, admin: SocketAddr, public: Option<SocketAddr>) -> String {
+        self.admin.public_url.clone().unwrap_or_else(|| format!("http://{}", public.unwrap_or(admin)))
+    }
+}
+
+/// Where the admin API is; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
+    let sources = [open(path)?];
+    let mut findings = Findings::new(&sources);
+    let made = root(&sources, &mut findings, |mut fields, findings| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let admin = gateway::admin(fields.take("admin"), &mut Scalars { folder, environment, findings })?;
+        let host = if admin.listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), admin.listen.port()) } else { admin.listen };
+        Some(AdminDoor { url: format!("http://{host}"), token: admin.token })
+    });
+    finished(made, findings.into_diagnostics(), &sources)
+}
+
+/// Where policies come from by the settings file; reads nothing else of it.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
+    let sources = [open(path)?];
+    let mut findings = Findings::new(&sources);
+    let made = root(&sources, &mut findings, |mut fields, findings| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut scalars = Scalars { folder, environment, findings };
+        let paths = sections::policies(fields.take("policies"), &mut scalars);
+        let overrides = sections::overrides(fields.take("connectors"), &mut scalars);
+        Some(PolicyPlaces { paths, catalog: crate::catalog::sources(), overrides })
+    });
+    finished(made, findings.into_diagnostics(), &sources)
+}
+
+fn open(path: &Path) -> Result<Source, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Unreadable { path: path.into(), cause })?;
+    Ok(Source { name: path.display().to_string(), text, origin: Origin::Own })
+}
+
+/// The value that `read` makes of the file's mapping; an empty file is an empty mapping.
+fn root<'s, T>(
+    sources: &'s [Source; 1],
+    findings: &mut Findings<'s>,
+    read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>,
+) -> Option<T> {
+    let [source] = sources;
+    let node = match document::read(0, &source.text, findings) {
+        Some(node) if node.is_null() => Node::empty_mapping(),
+        Some(node) => node,
+        None if source.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) => Node::empty_mapping(),
+        None => return None,
+    };
+    read(Fields::open(&node, "the settings", findings)?, findings)
+}
+
+fn finished<T>(made: Option<T>, diagnostics: Vec<Diagnostic>, sources: &[Source; 1]) -> Result<T, SettingsError> {
+    match made {
+        Some(made) if diagnostics.is_empty() => Ok(made),
+        _ => {
+            let [source] = sources;
+            Err(SettingsError::Faulty { source_text: source.clone(), diagnostics })
+        }
+    }
+}
