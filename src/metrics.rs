@@ -161,12 +161,13 @@ mod tests {
     fn what_was_counted_is_shown_under_its_name() {
         let metrics = Metrics::new();
         metrics.requests.get_or_create(&RequestLabels { connector: "crm".into(), decision: "deny", reason: "role_lacks_scope" }).inc();
+        metrics.request_seconds.get_or_create(&ConnectorLabels { connector: "crm".into() }).observe(0.003);
         metrics.clone().audit_queue.set(3);
         let text = metrics.text();
         for line in [
             "scopegate_requests_total{connector=\"crm\",decision=\"deny\",reason=\"role_lacks_scope\"} 1\n",
             "scopegate_audit_queue 3\n",
-            "# TYPE scopegate_request_duration_seconds histogram\n",
+            "scopegate_request_duration_seconds_bucket{le=\"0.005\",connector=\"crm\"} 1\n",
             "# EOF\n",
         ] {
             assert!(text.contains(line), "{line} in {text}");

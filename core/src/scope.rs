@@ -127,6 +127,9 @@ impl ScopeTable {
 pub struct ScopeSet(Vec<u64>);
 
 impl ScopeSet {
+    /// Nothing.
+    pub const EMPTY: Self = Self(Vec::new());
+
     /// Whether scope `number` is in it.
     #[must_use]
     pub fn contains(&self, number: usize) -> bool {

@@ -34,7 +34,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use connect::PageHeaders;
 use problem::Problem;
-use scopegate_core::connector::variables::PlainHttp;
+use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -113,21 +113,19 @@ impl Plane {
 /// The whole plane: API, health, customers' pages.
 pub fn router(parts: AdminParts) -> Router {
     let plane = Plane::new(parts);
-    finished(api::routes().merge(connect::routes()), &plane).layer(middleware::from_fn_with_state(plane, auth::guard))
+    let routes = whole(api::routes().merge(connect::routes())).with_state(plane.clone());
+    routes.layer(middleware::from_fn_with_state(plane, auth::guard)).layer(middleware::from_fn(never_kept))
 }
 
 /// The customers' pages alone, for an address of their own (`admin.public_listen`).
 pub fn public_router(parts: AdminParts) -> Router {
-    finished(connect::routes(), &Plane::new(parts))
+    whole(connect::routes()).with_state(Plane::new(parts)).layer(middleware::from_fn(never_kept))
 }
 
-fn finished(routes: OpenApiRouter<Plane>, plane: &Plane) -> Router {
+/// The routes, and an answer for everything else.
+fn whole(routes: OpenApiRouter<Plane>) -> Router<Plane> {
     let (routes, _) = routes.split_for_parts();
-    routes
-        .fallback(async || Problem::NoSuchRoute)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(middleware::from_fn(never_kept))
-        .with_state(plane.clone())
+    routes.fallback(async || Problem::NoSuchRoute).method_not_allowed_fallback(async || Problem::MethodNotAllowed)
 }
 
 /// No answer of this plane is kept by a cache, or read as another type.
@@ -138,3 +136,6 @@ async fn never_kept(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) struct AccountsAfter(pub AccountCursor);
 
 impl<'de> Deserialize<'de> for AccountsAfter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map(Self).map_err(|_| de::Error::custom("not a cursor of a list of accounts"))
+        String::deserialize(from)?.parse().map(Self).map_err(de::Error::custom)
     }
 }
 

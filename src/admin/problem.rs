@@ -80,8 +80,18 @@ struct Document {
 impl Problem {
     /// A failure of store or vault: logged here with its causes, and told without them.
     pub(super) fn store(failure: &dyn Error) -> Self {
-        let causes = std::iter::successors(failure.source(), |cause| cause.source()).map(|cause| format!(": {cause}")).collect::<String>();
-        tracing::error!("admin: {failure}{causes}");
+        let mut told = failure.to_string();
+        let mut cause = failure.source();
+        while let Some(deeper) = cause {
+            told.push_str(&format!(": {deeper}"));
+            cause = deeper.source();
+        }
+        tracing::error!("an admin call failed: {told}");
+        Self::unavailable()
+    }
+
+    /// Store or audit cannot do it, and whoever found out has logged why.
+    pub(super) fn unavailable() -> Self {
         let sentence = "store or audit log cannot be used at present; wait and try again".into();
         Self::Refused { reason: Reason::StoreUnavailable, sentence, retry_after: Some(Duration::from_secs(1)) }
     }

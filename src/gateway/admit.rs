@@ -189,7 +189,7 @@ impl Exchange {
         })?;
         self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
         self.known.passage = Some(super::passage::Passage::new(connector, door, &head, request, &admission));
-        admission.authorize(connector, &mut head);
+        admission.authorize(&mut head);
         self.known.admission = Some(admission);
         Ok(Step::Forward(self.forward(head, &addresses)))
     }

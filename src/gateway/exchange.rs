@@ -8,12 +8,15 @@ use crate::audit::Verdict;
 use crate::caller::Caller;
 use crate::grants::Admission;
 use bytes::Bytes;
-use scopegate_core::account::ConnectedAccount;
+use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::connector::Connector;
 use scopegate_core::policy::{Operations, PolicySet};
 use scopegate_core::refusal::{Context, Problem, Refusal, SafeMethod, shaped};
-use scopegate_core::request::{Head, HeadFault, Request};
+use scopegate_core::id::Identifier;
+use scopegate_core::request::{Head, HeadFault, OutgoingHead, Request};
+use scopegate_core::scope::Scope;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One request. Dropped without [`finish`](Self::finish), it still leaves its audit event.
@@ -156,25 +159,39 @@ impl Exchange {
     }
 
     /// What role and grant hold together, for connectors whose refusals say so.
-    fn held_scopes(&self) -> Vec<scopegate_core::scope::Scope> {
+    fn held_scopes(&self) -> Vec<Scope> {
         match (&self.known.connector, &self.known.account) {
-            (Some(connector), Some(account)) if connector.refusal.is_some() => self.policies.effective_scopes(account),
+            (Some(connector), Some(account)) if connector.refusal.is_some() => self.effective_scopes(account),
             _ => Vec::new(),
         }
     }
 
+    fn effective_scopes(&self, account: &ConnectedAccount) -> Vec<Scope> {
+        let AccountRecord { role, connector, .. } = account.record.as_ref();
+        let allowed = self.policies.role_scopes(role, connector);
+        match account.grant.as_ref().map(|grant| &grant.granted) {
+            None => Vec::new(),
+            Some(Granted::Assumed) => allowed,
+            Some(Granted::Scopes(granted)) => {
+                let covered = self.policies.covered_by(connector, granted);
+                allowed.into_iter().filter(|scope| covered.contains(scope)).collect()
+            }
+        }
+    }
+
     /// Accounts of the same customer that hold what is missing, where the policy tells.
-    fn delegates(&self, refusal: &Refusal) -> Vec<scopegate_core::id::Identifier> {
+    fn delegates(&self, refusal: &Refusal) -> Vec<Identifier> {
         let (Some(account), Some(_), Some(operations)) = (&self.known.account, refusal.lack(), refusal.operations()) else { return Vec::new() };
         if !self.policies.discloses_delegates() {
             return Vec::new();
         }
+        let roles: Vec<_> = self.policies.who_holds(&account.record.connector, operations).collect();
         let holders = self.gateway.parts.directory.holders(&account.record.customer, &account.record.connector);
-        let may = |role| self.policies.role_meets(role, &account.record.connector, operations);
-        holders.iter().filter(|other| other.switch == scopegate_core::account::Switch::On && may(&other.role)).map(|other| other.identifier.clone()).collect()
+        let may = |other: &AccountRecord| other.switch == Switch::On && roles.contains(&&other.role);
+        holders.iter().filter(|other| may(other)).map(|other| other.identifier.clone()).collect()
     }
 
-    pub(super) fn forward(&self, head: scopegate_core::request::OutgoingHead, addresses: &[std::net::SocketAddr]) -> Box<Forward> {
+    pub(super) fn forward(&self, head: OutgoingHead, addresses: &[SocketAddr]) -> Box<Forward> {
         let bounds = &self.gateway.parts.bounds;
         let tls = (head.origin.scheme() == scopegate_core::connector::Scheme::Https).then(|| head.origin.host().to_owned());
         Box::new(Forward {

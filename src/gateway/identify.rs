@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use scopegate_core::connector::{BasicSide, Connector, Inject};
+use scopegate_core::connector::{Connector, Inject};
 use scopegate_core::id::Identifier;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::Headers;
@@ -87,11 +87,7 @@ fn handles_in(value: &[u8]) -> Vec<Vec<u8>> {
     }
     let Some(pair) = STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
     let (user, password) = pair.split_once(':').unwrap_or((&pair, ""));
-    [(BasicSide::User, user), (BasicSide::Password, password)]
-        .into_iter()
-        .filter(|(_, side)| side.starts_with("sgh_"))
-        .map(|(_, side)| side.as_bytes().to_vec())
-        .collect()
+    [user, password].into_iter().filter(|side| side.starts_with("sgh_")).map(|side| side.as_bytes().to_vec()).collect()
 }
 
 fn read(value: &[u8]) -> Named {

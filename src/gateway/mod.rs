@@ -17,6 +17,7 @@ mod seam;
 
 pub use exchange::Exchange;
 pub use identify::{Sources, TokenSlot};
+pub use passage::{BodyEnd, Unpassable};
 pub use policies::{InForce, NotLoaded, PolicyPlaces, PolicyRoom, Rejected, Unreadable, read_sources};
 pub use seam::{Answer, Arrival, BodyAtHand, BodyFault, Ending, Forward, Reply, Step, UpstreamFailure};
 

@@ -10,7 +10,6 @@ use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, M
 use scopegate_core::connector::Connector;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{OutgoingHead, Request};
-use std::sync::Arc;
 
 /// What is known before the answer comes, and what happens to its body.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub struct Unpassable;
 impl Passage {
     pub(super) fn new(connector: &Connector, door: &Door, head: &OutgoingHead, request: &Request, admission: &Admission) -> Self {
         let links = Links::new(door.clone(), head.upstream.clone(), head.path_and_query.clone(), &connector.inject);
-        let needles = if connector.scan_answers { admission.needles(connector) } else { Vec::new() };
+        let needles = if connector.scan_answers { admission.needles() } else { Vec::new() };
         Self { links, head: head.clone(), needles, unpacker: None, mask: None, websocket: request.websocket }
     }
 }
@@ -84,7 +83,7 @@ impl Exchange {
         };
         let harmless = request.method.is_idempotent()
             || connector.replay_after_401
-            || operations.all().iter().all(|operation| operation.replay_after_401);
+            || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
         match admission.after_401(replayable).await {
             After401::Answer => Ok(None),
@@ -93,9 +92,9 @@ impl Exchange {
                 let Some(passage) = &mut self.known.passage else { return Ok(None) };
                 let mut head = passage.head.clone();
                 if connector.scan_answers {
-                    passage.needles = admission.needles(connector);
+                    passage.needles = admission.needles();
                 }
-                admission.authorize(connector, &mut head);
+                admission.authorize(&mut head);
                 let now = self.gateway.parts.clock.instant();
                 let addresses = self.gateway.addresses.of(&head.origin, now).await.map_err(|_| Refusal::UpstreamUnreachable(operations.clone()))?;
                 Ok(Some(Reply::Replay(self.forward(head, &addresses))))
@@ -110,7 +109,7 @@ impl Exchange {
         else {
             return Reply::Refuse(self.refuse(Refusal::PolicyUnavailable));
         };
-        let passes = operations.all().iter().all(|operation| operation.redirect_passes);
+        let passes = operations.redirect_passes();
         let rules = AnswerRules {
             connector: &connector.id,
             method: &request.method,

@@ -4,6 +4,7 @@
 //! here it is decided whether another may follow. While a request is under way pingora
 //! moves the bytes, through the [`Door`].
 
+use super::Patience;
 use super::door::{Client, Door};
 use super::relay::Relay;
 use super::request::{Departure, Visit};
@@ -36,10 +37,7 @@ pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) relay: Arc<HttpProxy<Relay>>,
     pub(super) heads: HeadLimits,
-    /// How long a head may take from its first byte.
-    pub(super) head_time: Duration,
-    /// How long a connection may do nothing between requests.
-    pub(super) idle_time: Duration,
+    pub(super) patience: Patience,
     /// Becomes true when no request may follow the one at hand.
     pub(super) closing: ShutdownWatch,
     /// Cancelled at the same time, for those who wait.
@@ -75,12 +73,12 @@ async fn next_head(door: &Door, shared: &Shared) -> Option<Result<Head, HeadFaul
     if door.lock().came().is_empty() {
         tokio::select! {
             biased;
-            came = timeout(shared.idle_time, fill(door)) => { came.ok()?.then_some(())? }
+            came = timeout(shared.patience.idle, fill(door)) => { came.ok()?.then_some(())? }
             () = shared.idle_ends.cancelled() => return None,
         }
     }
     let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
-    timeout(shared.head_time, whole_head(door, shared.heads)).await.unwrap_or(Some(Err(late)))
+    timeout(shared.patience.head, whole_head(door, shared.heads)).await.unwrap_or(Some(Err(late)))
 }
 
 async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {

@@ -28,6 +28,8 @@ const READ: usize = 16 * 1024;
 const AHEAD: usize = 64 * 1024;
 /// How much of an answer is collected before it is sent unasked.
 const COLLECT: usize = 16 * 1024;
+/// How long a client may take nothing of what it is sent.
+const STALLS: Duration = Duration::from_secs(60);
 
 /// Both sides of the door: the connection holds one, pingora others while it serves a request. One task polls them all.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Inner {
     going: BytesMut,
     client: Client,
     pace: Pace,
+    /// When a client that takes nothing counts as gone; none while it does.
+    stalls: Option<Pin<Box<Sleep>>>,
     request: UnderWay,
 }
 
@@ -99,7 +103,7 @@ enum Stage {
 impl Door {
     pub(super) fn new(wire: Wire, pace: Pace) -> Self {
         let (came, going) = (BytesMut::new(), BytesMut::new());
-        Self(Arc::new(Mutex::new(Inner { wire, came, going, client: Client::Open, pace, request: UnderWay::none() })))
+        Self(Arc::new(Mutex::new(Inner { wire, came, going, client: Client::Open, pace, stalls: None, request: UnderWay::none() })))
     }
 
     /// Lets pingora in for the request that `head` began.
@@ -392,27 +396,37 @@ impl Inner {
         if self.going.len() + bytes.len() > COLLECT {
             ready!(self.poll_send(cx))?;
         }
-        if bytes.len() < COLLECT {
-            self.going.extend_from_slice(bytes);
-            return Poll::Ready(Ok(bytes.len()));
+        if bytes.len() >= COLLECT {
+            let written = ready!(self.poll_out(cx, |wire, cx| wire.poll_write(cx, bytes)));
+            return Poll::Ready(written);
         }
-        let written = ready!(Pin::new(&mut self.wire).poll_write(cx, bytes));
-        Poll::Ready(written.inspect_err(|_| self.client = Client::Gone))
+        self.going.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     /// Sends all that was collected.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.going.is_empty() {
-            match ready!(Pin::new(&mut self.wire).poll_write(cx, &self.going)) {
-                Ok(0) | Err(_) => {
-                    self.client = Client::Gone;
-                    return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-                }
-                Ok(sent) => self.going.advance(sent),
-            }
+            let going = std::mem::take(&mut self.going);
+            let sent = self.poll_out(cx, |wire, cx| wire.poll_write(cx, &going));
+            self.going = going;
+            self.going.advance(ready!(sent)?);
         }
-        let flushed = ready!(Pin::new(&mut self.wire).poll_flush(cx));
-        Poll::Ready(flushed.inspect_err(|_| self.client = Client::Gone))
+        self.poll_out(cx, Wire::poll_flush)
+    }
+
+    /// Does something that waits for the client to take what it is sent, and not for ever.
+    fn poll_out<T>(&mut self, cx: &mut Context<'_>, deed: impl FnOnce(Pin<&mut Wire>, &mut Context<'_>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let done = match deed(Pin::new(&mut self.wire), cx) {
+            Poll::Ready(done) => done,
+            Poll::Pending => {
+                let stalls = self.stalls.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLS)));
+                ready!(stalls.as_mut().poll(cx));
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        };
+        self.stalls = None;
+        Poll::Ready(done.inspect_err(|_| self.client = Client::Gone))
     }
 }
 

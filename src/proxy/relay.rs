@@ -68,8 +68,8 @@ impl ProxyHttp for Relay {
         Ok(None)
     }
 
-    async fn response_filter(&self, _: &mut Session, answer: &mut ResponseHeader, ctx: &mut Self::CTX) -> Result<()> {
-        known(ctx)?.frame(answer)
+    async fn response_filter(&self, session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Self::CTX) -> Result<()> {
+        known(ctx)?.frame(session, answer)
     }
 
     fn error_while_proxy(&self, peer: &HttpPeer, session: &mut Session, mut error: Box<Error>, ctx: &mut Self::CTX, reused: bool) -> Box<Error> {

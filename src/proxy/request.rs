@@ -15,8 +15,6 @@ use tokio::sync::oneshot;
 
 /// The most of a body that pingora keeps in order to send it again, or to send it at all where it was read here.
 const KEPT: usize = 64 * 1024;
-/// How long a client may take none of what is written to it.
-const CLIENT_STALLS: Duration = Duration::from_secs(60);
 /// How long an idle connection to an upstream is kept.
 const POOLED: Duration = Duration::from_secs(60);
 /// So many addresses of an upstream are tried; with one dead pooled connection and one replay that is all that pingora's five attempts hold.
@@ -49,7 +47,7 @@ pub(super) struct Visit {
     told_to_go_on: bool,
     /// Bytes of the body that the exchange knows of.
     counted: u64,
-    leaves: oneshot::Sender<Departure>,
+    pub(super) leaves: oneshot::Sender<Departure>,
 }
 
 /// What remains of a visit.
@@ -85,8 +83,7 @@ impl Visit {
 
     /// Asks the gateway; answers here (true) or lets the request go on (false).
     pub(super) async fn admit(&mut self, session: &mut Session) -> Result<bool> {
-        session.set_read_timeout(None); // the door has deadlines of its own
-        session.set_write_timeout(Some(CLIENT_STALLS));
+        session.set_read_timeout(None); // the door has deadlines of its own, in both directions
         session.set_abort_on_close(false);
         session.set_close_on_response_before_downstream_finish(false);
         session.set_total_drain_timeout(Some(Duration::ZERO));

@@ -66,7 +66,10 @@ impl Visit {
     }
 
     /// Frames an answer of the upstream for this client, where pingora would leave its end to the connection's.
-    pub(super) fn frame(&self, answer: &mut ResponseHeader) -> Result<()> {
+    pub(super) fn frame(&self, session: &mut Session, answer: &mut ResponseHeader) -> Result<()> {
+        if session.is_process_shutting_down() {
+            session.set_keepalive(None);
+        }
         if answer.status.is_informational() || self.head.method.as_str() == "HEAD" || matches!(answer.status.as_u16(), 204 | 304) {
             return Ok(());
         }
@@ -81,7 +84,7 @@ impl Visit {
 
     /// Answers in the upstream's stead. The connection is kept where what is left of the request can be read past.
     pub(super) async fn respond(&mut self, session: &mut Session, answer: Answer) -> Result<()> {
-        if !self.door.limit_rest(SKIP) || self.waits_for_word() {
+        if !self.door.limit_rest(SKIP) || self.waits_for_word() || session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
         let head = own_head(&answer)?;
@@ -97,7 +100,6 @@ impl Visit {
     pub(super) async fn has_failed(&mut self, session: &mut Session, error: &Error) -> u16 {
         let Some(answer) = self.last_word(session, error) else { return 0 };
         let status = answer.status;
-        session.set_keepalive(None);
         if let Err(error) = self.respond(session, answer).await {
             tracing::debug!(error = error.etype().as_str(), "an answer could not be sent");
         }
@@ -134,7 +136,7 @@ impl Visit {
             Some(status) => Ending::Sent { status },
             None => Ending::ClientGone,
         };
-        let follows = error.is_none() && session.get_keepalive().is_some();
+        let follows = (error.is_none() || self.spoke) && session.get_keepalive().is_some();
         let next = if follows { Next::Follows } else { Next::Ends };
         let Self { exchange, leaves, .. } = *self;
         // The connection waits for it, or is being torn down; then the exchange ends here.

@@ -121,9 +121,8 @@ pub(super) fn admin(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> O
         Some(node) => address(node, scalars),
         None => Some(SocketAddr::from(([127, 0, 0, 1], 4101))),
     };
-    let by_default = Node::text("${SCOPEGATE_ADMIN_TOKEN}", node.span);
-    let token = fields.take("token").unwrap_or(&by_default);
-    let token = scalars.secret(token);
+    let by_default = Node { span: node.span, value: Value::Quoted("${SCOPEGATE_ADMIN_TOKEN}".into()) };
+    let token = scalars.secret(fields.take("token").unwrap_or(&by_default));
     let public_listen = fields.take("public_listen").and_then(|node| address(node, scalars));
     let public_url = fields.take("public_url").and_then(|node| scalars.origin(node));
     let return_to = fields.take("return_to").map(|node| origins(node, scalars)).unwrap_or_default();

@@ -210,7 +210,7 @@ impl Settings {
 pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
     let sources = [open(path)?];
     let mut findings = Findings::new(&sources);
-    let made = root(&sources, &mut findings, |fields, findings| {
+    let made = root(&sources, &mut findings, |mut fields, findings| {
         let folder = path.parent().unwrap_or(Path::new(""));
         let admin = gateway::admin(fields.take("admin"), &mut Scalars { folder, environment, findings })?;
         let host = if admin.listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), admin.listen.port()) } else { admin.listen };
@@ -225,7 +225,7 @@ pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
 pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
     let sources = [open(path)?];
     let mut findings = Findings::new(&sources);
-    let made = root(&sources, &mut findings, |fields, findings| {
+    let made = root(&sources, &mut findings, |mut fields, findings| {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut scalars = Scalars { folder, environment, findings };
         let paths = sections::policies(fields.take("policies"), &mut scalars);
@@ -244,7 +244,7 @@ fn open(path: &Path) -> Result<Source, SettingsError> {
 fn root<'s, T>(
     sources: &'s [Source; 1],
     findings: &mut Findings<'s>,
-    read: impl FnOnce(&mut Fields<'_>, &mut Findings<'s>) -> Option<T>,
+    read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>,
 ) -> Option<T> {
     let [source] = sources;
     let node = match document::read(0, &source.text, findings) {
@@ -253,8 +253,7 @@ fn root<'s, T>(
         None if source.text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) => Node::empty_mapping(),
         None => return None,
     };
-    let mut fields = Fields::open(&node, "the settings", findings)?;
-    read(&mut fields, findings)
+    read(Fields::open(&node, "the settings", findings)?, findings)
 }
 
 fn finished<T>(made: Option<T>, diagnostics: Vec<Diagnostic>, sources: &[Source; 1]) -> Result<T, SettingsError> {

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(super) fn settings(fields: &mut Fields<'_>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Settings> {
+pub(super) fn settings(mut fields: Fields<'_>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Settings> {
     let gateway = gateway::gateway(fields.take("gateway"), scalars);
     let admin = gateway::admin(fields.take("admin"), scalars);
     let policies = policies(fields.take("policies"), scalars);
@@ -27,7 +27,7 @@ pub(super) fn settings(fields: &mut Fields<'_>, scalars: &mut Scalars<'_, '_, '_
     let egress = egress(fields.take("egress"), scalars);
     let audit = audit(fields.take("audit"), scalars);
     let limits = limits(fields.take("limits"), scalars);
-    fields.finish(scalars.findings);
+    fields.close(scalars.findings);
     Some(Settings {
         gateway: gateway?,
         admin: admin?,

@@ -1,6 +1,6 @@
 //! What may change, and what memory is told of it.
 
-use super::{AuthorizationRecord, DataKeyRecord, GrantRecord, Intent, Lease};
+use super::{AuthorizationRecord, DataKeyRecord, GrantRecord, Intent, Lease, Snapshot};
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleRecord};
 use scopegate_core::id::{AccountId, AuthorizationId, CustomerId, GrantId, HandleId, SessionId};
 use scopegate_core::time::Timestamp;
@@ -84,6 +84,8 @@ pub enum Applied {
 /// What memory has to take over: the state after a change, whoever made it.
 #[derive(Clone, Debug)]
 pub enum News {
+    /// What memory held so far no longer counts: this is all there is.
+    Everything(Snapshot),
     /// It is there, like this.
     Account(AccountRecord),
     /// It is gone.

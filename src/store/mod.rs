@@ -21,6 +21,7 @@ pub use record::{
     SessionRecord, Snapshot,
 };
 pub use sealed::Sealed;
+pub(crate) use sealed::SealedParts;
 pub use sqlite::SqliteStore;
 
 use async_trait::async_trait;
@@ -42,16 +43,17 @@ pub enum AuthorizationKey<'a> {
     State(&'a ProofDigest),
 }
 
-/// Is told of everything that memory has to take over, in the order in which it was committed
-/// and before the writer is answered. It must be quick and must not call the store.
+/// Is told of what memory has to take over, one committed batch at a time, in the order of
+/// commits and before the writer is answered. It must be quick and must not call the store.
 pub type Follower = Box<dyn Fn(Vec<News>) + Send + Sync>;
 
 /// Where everything durable is kept. Dropping a future does not undo what it asked for.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
-    /// All accounts, facts of grants and handles as of one moment; from that moment on `follower`
-    /// is told what changes. One follower at a time: a later one takes the place of an earlier.
-    async fn load(&self, follower: Follower) -> Result<Snapshot, StoreError>;
+    /// Tells `follower` [everything](News::Everything) before it returns, and from that moment on what
+    /// changes, whoever changed it: here at once, what another process wrote within a second.
+    /// There is one follower; a later one takes the place of an earlier.
+    async fn follow(&self, follower: Follower) -> Result<(), StoreError>;
 
     /// Applies all changes or none. Durable when it returns [`Applied::Done`].
     async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError>;

@@ -58,7 +58,7 @@ pub struct AuthorizationRecord {
     pub confirmation: Confirmation,
     /// When the link was made.
     pub created_at: Timestamp,
-    /// When link and `state` end.
+    /// When it ends, whatever its phase.
     pub expires_at: Timestamp,
     /// How far it is.
     pub phase: AuthorizationPhase,

@@ -1,20 +1,60 @@
 //! The key file: 32 random bytes as base64 in a text file that only its owner can read.
 
+use super::cipher::KEY;
+use crate::chance;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
-/// Writes a new key, mode 0600, and never over a file that is there.
+/// Writes a new key, mode 0600, and never over a file that is there. A folder that lacks is made.
 ///
 /// # Errors
 /// [`KeyFileError::Exists`], or the file cannot be written.
-pub fn generate(_path: &Path) -> Result<(), KeyFileError> {
-    todo!()
+pub fn generate(path: &Path) -> Result<(), KeyFileError> {
+    let failed = |cause: io::Error| match cause.kind() {
+        ErrorKind::AlreadyExists => KeyFileError::Exists { path: path.into() },
+        _ => KeyFileError::Io { deed: "write", path: path.into(), cause },
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let key = Zeroizing::new(chance::bytes::<KEY>());
+    let text = Zeroizing::new(STANDARD.encode(key.as_slice()) + "\n");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+/// The key in a file that only its owner can use.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY]>, KeyFileError> {
+    /// No key file is longer.
+    const MOST: u64 = 4096;
+    let failed = |cause: io::Error| match cause.kind() {
+        ErrorKind::NotFound => KeyFileError::Missing { path: path.into() },
+        _ => KeyFileError::Io { deed: "read", path: path.into(), cause },
+    };
+    let no_key = || KeyFileError::NoKey { path: path.into() };
+
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::OpenToOthers { path: path.into(), mode });
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    file.take(MOST).read_to_end(&mut text).map_err(failed)?;
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| no_key())?);
+    let key: &[u8; KEY] = bytes.as_slice().try_into().map_err(|_| no_key())?;
+    Ok(Zeroizing::new(*key))
 }
 
 /// A key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// There is none.
-    #[error("key file {} is missing: `scopegate keys generate {}` writes a new one for a new store", path.display(), path.display())]
+    #[error("key file {0} is missing: give the one that the store was made with, or for a new store write one with `scopegate keys generate {0}`", path.display())]
     Missing {
         /// Which.
         path: PathBuf,
@@ -26,7 +66,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Others than its owner can read or write it.
-    #[error("key file {} has mode {mode:03o}: `chmod 600` it, so that only its owner can read it", path.display())]
+    #[error("key file {0} has mode {mode:03o}: make it readable by its owner alone, with `chmod 600 {0}`", path.display())]
     OpenToOthers {
         /// Which.
         path: PathBuf,
@@ -48,6 +88,45 @@ pub enum KeyFileError {
         path: PathBuf,
         /// Why.
         #[source]
-        cause: std::io::Error,
+        cause: io::Error,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_generated_key_is_read_back_and_never_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/kek-1");
+        generate(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let key = read(&path).unwrap();
+        assert!(matches!(generate(&path), Err(KeyFileError::Exists { .. })));
+        assert_eq!(read(&path).unwrap(), key);
+    }
+
+    #[test]
+    fn a_file_that_is_no_private_key_is_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        assert!(read(&path).unwrap_err().to_string().contains("scopegate keys generate"));
+        let short = STANDARD.encode([7; 31]);
+        let whole = STANDARD.encode([7; 32]);
+        for (text, mode, said) in [
+            (whole.as_str(), 0o644, "chmod 600"),
+            (whole.as_str(), 0o660, "mode 660"),
+            (short.as_str(), 0o600, "32 bytes"),
+            ("", 0o600, "32 bytes"),
+            ("not base64!", 0o600, "32 bytes"),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let fault = read(&path).unwrap_err().to_string();
+            assert!(fault.contains(said), "{said}: {fault}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// A text whose `{name}` parts are filled from an account's variables.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]

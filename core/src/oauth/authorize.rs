@@ -40,12 +40,8 @@ impl AuthorizationRequest<'_> {
     pub fn url(&self, to: &Template, oauth: &OAuth, variables: &Variables) -> Result<Url, NoCall> {
         let mut url = filled(to, variables)?;
         let scopes = self.scopes.iter().map(ProviderScope::as_str).collect::<Vec<_>>().join(&oauth.scope_separator);
-        let mut fields = vec![
-            ("response_type", "code"),
-            ("client_id", self.client_id),
-            ("redirect_uri", self.redirect_uri),
-            ("state", self.state.reveal()),
-        ];
+        let mut fields =
+            vec![("response_type", "code"), ("client_id", self.client_id), ("redirect_uri", self.redirect_uri), ("state", self.state.reveal())];
         fields.extend(self.challenge.iter().flat_map(|challenge| [("code_challenge", *challenge), ("code_challenge_method", "S256")]));
         let elsewhere = oauth.authorize_params.iter().any(|(_, value)| value.contains(SCOPES));
         if !scopes.is_empty() && !elsewhere {

@@ -3,7 +3,8 @@
 use super::Told;
 use super::token_request::filled;
 use crate::connector::oauth::OAuth;
-use crate::connector::variables::{PlainHttp, Source, Variable, Variables};
+use crate::connector::PlainHttp;
+use crate::connector::variables::{Source, Variable, Variables};
 use crate::secret::Proof;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;

@@ -27,7 +27,8 @@ pub use revoke::{Revocation, read_revocation, revoke_call};
 pub use token_answer::{Reply, TokenFault, Tokens, read_scopes, read_tokens};
 pub use token_request::{Call, NoCall, exchange_call, refresh_call};
 
-use crate::connector::variables::{NotAllowed, PlainHttp, Rule, Source, Variable, Variables};
+use crate::connector::PlainHttp;
+use crate::connector::variables::{NotAllowed, Rule, Source, Variable, Variables};
 use indexmap::IndexMap;
 
 /// What a provider said of the variables of a connector.

@@ -128,8 +128,6 @@ codes! {
 
     /// A line of a test that cannot be read.
     INVALID_CASE = "SG0601" Error;
-    /// A reason that no decision gives.
-    UNKNOWN_REASON = "SG0602" Error;
 
     /// Something that looks like a secret.
     SECRET = "SG0701" Warning;

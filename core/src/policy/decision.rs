@@ -88,10 +88,22 @@ impl Operations {
         &self.required
     }
 
-    /// The connector's other origin that they go to, where they name one.
+    /// The connector's other origin that they go to, where they name one; all of them name the same.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.all.iter().find_map(|operation| operation.host.as_deref())
+    }
+
+    /// Whether a `Location` to another origin passes: all of them have to say so.
+    #[must_use]
+    pub fn redirect_passes(&self) -> bool {
+        self.all.iter().all(|operation| operation.redirect_passes)
+    }
+
+    /// Whether a 401 means that nothing was executed: all of them have to say so.
+    #[must_use]
+    pub fn replay_after_401(&self) -> bool {
+        self.all.iter().all(|operation| operation.replay_after_401)
     }
 }
 
@@ -115,6 +127,17 @@ pub struct Lack {
     pub required_scopes: Vec<Scope>,
     /// What of it is not held.
     pub missing_scopes: Vec<Scope>,
+}
+
+impl Lack {
+    /// What the alternative lacks that lacks fewest, the first such; nothing where there is no alternative.
+    pub(super) fn fewest<'a>(alternatives: impl IntoIterator<Item = &'a Vec<Scope>>, is_held: impl Fn(&Scope) -> bool) -> Self {
+        let lacks = alternatives.into_iter().map(|alternative| Self {
+            required_scopes: alternative.clone(),
+            missing_scopes: alternative.iter().filter(|name| !is_held(name)).cloned().collect(),
+        });
+        lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
+    }
 }
 
 /// Why not.
@@ -154,8 +177,8 @@ pub enum Denial {
     },
 }
 
-/// Why not, as the contract names it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+/// Why not, as the contract names it; in the order in which they are asked for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DenialReason {
     /// More than one reading.
@@ -166,14 +189,14 @@ pub enum DenialReason {
     OperationDenied,
     /// The role does not allow it.
     RoleLacksScope,
-    /// The customer has not granted it.
-    ConsentRequired,
     /// The grant has ended.
     ReauthorizationRequired,
+    /// The customer has not granted it.
+    ConsentRequired,
 }
 
 impl DenialReason {
-    /// All of them, in the order in which they are asked for.
+    /// All of them.
     pub const ALL: [Self; 6] = [
         Self::AmbiguousRequest,
         Self::UnknownOperation,

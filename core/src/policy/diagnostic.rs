@@ -1,7 +1,7 @@
 //! Findings in documents: where, what, and what to do about it.
 
 use super::code::Code;
-use super::compile::Source;
+use super::compile::{Origin, Source};
 use super::document::Span;
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub enum Severity {
 /// Gathers findings while sources are read. It never stops at the first.
 #[derive(Debug)]
 pub struct Findings<'s> {
-    sources: &'s [Source],
+    sources: Vec<&'s Source>,
     found: Vec<Finding>,
 }
 
@@ -78,8 +78,8 @@ impl Finding {
 impl<'s> Findings<'s> {
     /// None yet. Spans point into `sources`.
     #[must_use]
-    pub fn new(sources: &'s [Source]) -> Self {
-        Self { sources, found: Vec::new() }
+    pub fn new(sources: impl IntoIterator<Item = &'s Source>) -> Self {
+        Self { sources: sources.into_iter().collect(), found: Vec::new() }
     }
 
     /// Adds one.
@@ -119,11 +119,13 @@ impl<'s> Findings<'s> {
         Span { start, end: (start + length).min(scalar.end), column: scalar.column + lead + before.chars().count(), ..scalar }
     }
 
-    /// All of them as diagnostics, sorted by file, line and column.
+    /// All of them as diagnostics, sorted by file, line and column. Warnings about shipped documents are nobody's business.
     #[must_use]
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let sources = self.sources;
-        let mut all: Vec<Diagnostic> = self.found.into_iter().map(|finding| diagnostic(sources, finding)).collect();
+        let Self { sources, found } = self;
+        let shipped = |span: Span| sources.get(span.source).is_some_and(|source| source.origin == Origin::Catalog);
+        let told = found.into_iter().filter(|finding| finding.code.severity == Severity::Error || !shipped(finding.span));
+        let mut all: Vec<Diagnostic> = told.map(|finding| diagnostic(&sources, finding)).collect();
         all.sort_by(|left, right| {
             let key = |one: &Diagnostic| (one.line, one.column, one.severity, one.code);
             left.file.cmp(&right.file).then_with(|| key(left).cmp(&key(right)))
@@ -133,7 +135,7 @@ impl<'s> Findings<'s> {
     }
 }
 
-fn diagnostic(sources: &[Source], finding: Finding) -> Diagnostic {
+fn diagnostic(sources: &[&Source], finding: Finding) -> Diagnostic {
     let Finding { code, span, message, help } = finding;
     let source = sources.get(span.source);
     let written = source.and_then(|source| source.text.get(span.start..span.end)).unwrap_or_default();

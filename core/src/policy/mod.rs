@@ -8,24 +8,32 @@
 //! Where two operations match and neither is more specific, both must hold.
 
 mod case;
+mod choice;
 mod code;
 mod compile;
 mod decision;
 mod diagnostic;
-mod document;
+pub mod document;
 mod explain;
+#[cfg(test)]
+mod fixture;
+mod judge;
 mod model;
+mod narrow;
 mod operation;
 mod render;
+mod role;
 mod router;
+mod rules;
+mod scopes;
 mod set;
 mod template;
 
 pub use case::{Case, CaseLine, CaseOutcome, Expectation, InvalidCase, run};
-pub use compile::{Compiled, Origin, Override, Source, Summary, compile};
+pub use code::Code;
+pub use compile::{Compiled, Origin, Override, Source, Summary, compile, hash_of};
 pub use decision::{Decision, Denial, DenialReason, DeniedBy, Lack, Operations, Permit, Ruling};
-pub use diagnostic::{Diagnostic, Severity};
-pub use document::{Place, Placed, RawCase};
+pub use diagnostic::{Diagnostic, Finding, Findings, Severity};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};

@@ -38,10 +38,8 @@ fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> Stri
     let line = source.and_then(|source| source.text.lines().nth(diagnostic.line.saturating_sub(1))).unwrap_or_default();
     let start = byte_of(line, diagnostic.column.saturating_sub(1));
     let end = byte_of(line, diagnostic.column.saturating_sub(1) + diagnostic.width).max(start);
-    let snippet = Snippet::source(line)
-        .line_start(diagnostic.line)
-        .path(diagnostic.file.as_str())
-        .annotation(AnnotationKind::Primary.span(start..end));
+    let snippet =
+        Snippet::source(line).line_start(diagnostic.line).path(diagnostic.file.as_str()).annotation(AnnotationKind::Primary.span(start..end));
     let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).element(snippet);
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));

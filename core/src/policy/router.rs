@@ -57,10 +57,6 @@ impl Router {
         Self { letters, methods: Vec::new() }
     }
 
-    pub(super) fn letters(&self) -> Letters {
-        self.letters
-    }
-
     /// Adds a template under a number.
     pub(super) fn add(&mut self, method: &Method, template: &PathTemplate, number: usize) {
         let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
@@ -77,18 +73,18 @@ impl Router {
         Route(segments.map(|text| Step { text, hash: hash(text, self.letters) }).collect())
     }
 
-    /// The numbers of all templates of `method` that match.
-    pub(super) fn find(&self, method: &Method, route: &Route<'_>) -> Vec<usize> {
-        let mut found = Vec::new();
+    /// Hands over the numbers of all templates of `method` that match, in no order.
+    pub(super) fn find(&self, method: &Method, route: &Route<'_>, found: &mut impl FnMut(usize)) {
         if let Some((_, trie)) = self.methods.iter().find(|(known, _)| known == method) {
-            trie.walk(ROOT, &route.0, self.letters, &mut found);
+            trie.walk(ROOT, &route.0, self.letters, found);
         }
-        found
     }
 
-    /// The methods under which a template matches, in no order.
-    pub(super) fn methods_of(&self, route: &Route<'_>) -> impl Iterator<Item = &Method> {
-        self.methods.iter().map(|(method, _)| method).filter(|method| !self.find(method, route).is_empty())
+    /// Hands over the numbers of all templates that match, whatever their method, in no order.
+    pub(super) fn find_any_method(&self, route: &Route<'_>, found: &mut impl FnMut(usize)) {
+        for (_, trie) in &self.methods {
+            trie.walk(ROOT, &route.0, self.letters, found);
+        }
     }
 }
 
@@ -100,10 +96,10 @@ impl Route<'_> {
 }
 
 impl Trie {
-    fn walk(&self, at: usize, route: &[Step<'_>], letters: Letters, found: &mut Vec<usize>) {
+    fn walk(&self, at: usize, route: &[Step<'_>], letters: Letters, found: &mut impl FnMut(usize)) {
         let Some(node) = self.nodes.get(at) else { return };
         match route.split_first() {
-            None => found.extend(&node.ends),
+            None => node.ends.iter().for_each(|number| found(*number)),
             Some((step, behind)) => {
                 if let Some(next) = node.literal(step, letters) {
                     self.walk(next, behind, letters, found);
@@ -227,7 +223,12 @@ mod tests {
     }
 
     fn found(router: &Router, path: &str) -> Vec<usize> {
-        let mut found = router.find(&"GET".parse().unwrap(), &router.route(path.split('/').skip(1)));
+        found_by(router, "GET", path)
+    }
+
+    fn found_by(router: &Router, method: &str, path: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        router.find(&method.parse().unwrap(), &router.route(path.split('/').skip(1)), &mut |number| found.push(number));
         found.sort_unstable();
         found
     }
@@ -267,11 +268,12 @@ mod tests {
     fn methods_are_apart() {
         let mut router = router(&["/a"], Letters::Exact);
         router.add(&"POST".parse().unwrap(), &PathTemplate::parse("/a/{x}").unwrap(), 7);
-        assert_eq!(router.find(&"POST".parse().unwrap(), &router.route(["a", "b"].into_iter())), [7]);
-        assert_eq!(router.find(&"POST".parse().unwrap(), &router.route(["a"].into_iter())), [0; 0]);
-        assert_eq!(router.find(&"HEAD".parse().unwrap(), &router.route(["a"].into_iter())), [0; 0]);
-        let methods: Vec<_> = router.methods_of(&router.route(["a", "b"].into_iter())).map(Method::as_str).collect();
-        assert_eq!(methods, ["POST"]);
+        assert_eq!(found_by(&router, "POST", "/a/b"), [7]);
+        assert_eq!(found_by(&router, "POST", "/a"), [0; 0]);
+        assert_eq!(found_by(&router, "HEAD", "/a"), [0; 0]);
+        let mut whatever = Vec::new();
+        router.find_any_method(&router.route(["a", "b"].into_iter()), &mut |number| whatever.push(number));
+        assert_eq!(whatever, [7]);
     }
 
     /// The meaning of a template, tried in every way: what the router is judged by.

@@ -1,89 +1,133 @@
 //! All policies, compiled: immutable, and swapped as a whole.
 
-use super::decision::{Decision, Permit, Ruling};
+use super::decision::{Decision, Denial, Operations, Permit, Ruling};
 use super::model::Model;
+use super::operation::Operation;
+use super::rules::Rules;
+use super::scopes::Coverage;
 use crate::account::{ConnectedAccount, Standing};
 use crate::connector::Connector;
 use crate::id::{ConnectorId, RoleName};
-use crate::request::{Ambiguity, Request};
+use crate::request::{Ambiguity, Encoded, Request};
 use crate::scope::{ProviderScope, Scope};
+use indexmap::{IndexMap, IndexSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// All policies, compiled.
 #[derive(Debug)]
-pub struct PolicySet;
+pub struct PolicySet {
+    hash: String,
+    /// Sorted by name.
+    connectors: IndexMap<ConnectorId, Rules>,
+    roles: BTreeSet<RoleName>,
+    discloses_delegates: bool,
+}
 
 impl PolicySet {
     /// Makes the set of a checked model; cannot fail. `hash` is of all documents, lower-case hex.
     #[must_use]
-    pub fn assemble(_model: Model, _hash: String) -> Self {
-        todo!()
+    pub fn assemble(model: Model, hash: String) -> Self {
+        let Model { connectors, roles, disclose_delegates } = model;
+        let mut compiled: IndexMap<_, _> =
+            connectors.into_iter().map(|connector| (connector.connector.id.clone(), Rules::new(connector, &roles))).collect();
+        compiled.sort_unstable_keys();
+        Self { hash, connectors: compiled, roles: roles.into_iter().map(|role| role.name).collect(), discloses_delegates: disclose_delegates }
     }
 
     /// SHA-256 over all documents, lower-case hex.
     #[must_use]
     pub fn hash(&self) -> &str {
-        todo!()
+        &self.hash
     }
 
     /// A connector by name.
     #[must_use]
-    pub fn connector(&self, _name: &str) -> Option<&Arc<Connector>> {
-        todo!()
+    pub fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
+        self.connectors.get(name).map(|rules| &rules.connector)
     }
 
     /// All connectors, sorted by name.
     pub fn connectors(&self) -> impl Iterator<Item = &Arc<Connector>> {
-        std::iter::empty()
+        self.connectors.values().map(|rules| &rules.connector)
+    }
+
+    /// The operations of a connector in the author's order, one for each match.
+    pub fn operations(&self, connector: &ConnectorId) -> impl Iterator<Item = &Arc<Operation>> {
+        self.rules(connector).into_iter().flat_map(|rules| &rules.rules).map(|rule| &rule.operation)
     }
 
     /// All roles, sorted by name.
     pub fn roles(&self) -> impl Iterator<Item = &RoleName> {
-        std::iter::empty()
+        self.roles.iter()
     }
 
     /// Whether a document names this role.
     #[must_use]
-    pub fn has_role(&self, _role: &RoleName) -> bool {
-        todo!()
+    pub fn has_role(&self, role: &RoleName) -> bool {
+        self.roles.contains(role)
     }
 
     /// The gateway scopes of `connector` that `role` allows, implied ones included, sorted by name.
     #[must_use]
-    pub fn role_scopes(&self, _role: &RoleName, _connector: &ConnectorId) -> Vec<Scope> {
-        todo!()
+    pub fn role_scopes(&self, role: &RoleName, connector: &ConnectorId) -> Vec<Scope> {
+        let Some(rules) = self.rules(connector) else { return Vec::new() };
+        rules.ceilings.get(role).map(|ceiling| rules.scopes.sorted(ceiling.allowed())).unwrap_or_default()
     }
 
     /// The gateway scopes of `connector` that these provider scopes cover, implied ones included, sorted by name.
     #[must_use]
-    pub fn covered_by(&self, _connector: &ConnectorId, _granted: &[ProviderScope]) -> Vec<Scope> {
-        todo!()
+    pub fn covered_by(&self, connector: &ConnectorId, granted: &[ProviderScope]) -> Vec<Scope> {
+        self.rules(connector).map(|rules| rules.scopes.sorted(&rules.scopes.covered(Coverage::Of(granted)))).unwrap_or_default()
     }
 
     /// The provider scopes that a customer is asked for so that `scopes` work: the first alternative of each, without
     /// repetition, then the connector's `always_request`.
     #[must_use]
-    pub fn provider_scopes_for(&self, _connector: &ConnectorId, _scopes: &[Scope]) -> Vec<ProviderScope> {
-        todo!()
+    pub fn provider_scopes_for(&self, connector: &ConnectorId, scopes: &[Scope]) -> Vec<ProviderScope> {
+        let Some(connector) = self.connector(connector.as_str()) else { return Vec::new() };
+        let needed = scopes.iter().filter_map(|scope| connector.scopes.get(scope)?.provider_scopes.first()).flatten();
+        let always = connector.oauth.iter().flat_map(|oauth| &oauth.always_request);
+        needed.chain(always).cloned().collect::<IndexSet<_>>().into_iter().collect()
     }
 
     /// Whether denials tell who holds what is missing.
     #[must_use]
     pub fn discloses_delegates(&self) -> bool {
-        todo!()
+        self.discloses_delegates
+    }
+
+    /// The roles that allow these operations, whatever a customer granted, sorted by name.
+    pub fn who_holds(&self, connector: &ConnectorId, operations: &Operations) -> impl Iterator<Item = &RoleName> {
+        let rules = self.rules(connector);
+        self.roles.iter().filter(move |role| rules.is_some_and(|rules| rules.role_allows(role, operations)))
+    }
+
+    pub(super) fn rules(&self, connector: &ConnectorId) -> Option<&Rules> {
+        self.connectors.get(connector)
     }
 }
 
-/// Judges what only the connector knows of the reading: characters that stand encoded in the path, honest names in the query.
+/// Judges what only the connector knows of the reading: characters that stand encoded in the path, honest names in the
+/// query, and parameters that a `where` asks for. Operations of the same method whose path matches have a say, all of them.
 /// # Errors
 /// The second reading that no operation of the connector takes off. Without a connector every suspicion is one.
-pub fn read(_policies: &PolicySet, _connector: Option<&ConnectorId>, _request: &Request) -> Result<(), Ambiguity> {
-    todo!()
+pub fn read(policies: &PolicySet, connector: Option<&ConnectorId>, request: &Request) -> Result<(), Ambiguity> {
+    match connector.and_then(|connector| policies.rules(connector)) {
+        Some(rules) => rules.read(request),
+        None => {
+            let encoded = request.path.encoded().first().map(Encoded::ambiguity);
+            encoded.or(request.query.suspects().first().map(|suspect| suspect.ambiguity)).map_or(Ok(()), Err)
+        }
+    }
 }
 
 /// Judges `request` for whoever stands so. Serves dry runs, tests and `explain`; opens nothing.
-pub fn judge(_policies: &PolicySet, _connector: &ConnectorId, _standing: &Standing<'_>, _request: &Request) -> Ruling {
-    todo!()
+pub fn judge(policies: &PolicySet, connector: &ConnectorId, standing: &Standing<'_>, request: &Request) -> Ruling {
+    match policies.rules(connector) {
+        Some(rules) => rules.judge(standing, request),
+        None => Ruling::Deny(Denial::UnknownOperation),
+    }
 }
 
 /// Decides `request` for `account`.

@@ -6,6 +6,7 @@ use crate::admin::page::{AccountsAfter, Limit};
 use crate::admin::problem::{Problem, Thing};
 use crate::chance;
 use crate::directory::AccountFilter;
+use crate::grants::NotForgotten;
 use crate::store::{Applied, Change};
 use axum::Json;
 use axum::extract::State;
@@ -276,7 +277,7 @@ pub(super) async fn change(State(plane): State<Plane>, place: AccountPlace, Body
 #[utoipa::path(delete, path = "/v1/connectors/{connector}/accounts/{identifier}", tag = "accounts", operation_id = "delete_account",
     params(AccountParams), responses((status = 204, description = "It is gone"), (status = 404, description = "Unknown connector or account")))]
 pub(super) async fn delete(State(plane): State<Plane>, Existing(account): Existing) -> Result<StatusCode, Problem> {
-    plane.grants.forget(&account).await.map_err(|failure| Problem::store(&failure))?;
+    plane.grants.forget(&account).await.map_err(|NotForgotten::Store| Problem::unavailable())?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -303,7 +304,7 @@ pub(super) struct Which {
     limit: Limit,
 }
 
-/// One page of accounts, by connector and identifier.
+/// One page of accounts, by customer, connector and identifier.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Accounts {
     accounts: Vec<Account>,

@@ -78,7 +78,7 @@ fn not_begun(fault: BeginError) -> Problem {
         }
         BeginError::ReturnTo => Problem::field("return_to", "must be a URL whose origin stands in `admin.return_to` of the settings"),
         BeginError::Variable(name) => Problem::Conflict(format!("the account has no value for the variable `{name}`, which the authorization page's address needs")),
-        BeginError::Store => Problem::store(&fault),
+        BeginError::Store => Problem::unavailable(),
     }
 }
 
@@ -103,6 +103,6 @@ pub(super) async fn confirm(
     match plane.grants.confirm(&account.record.id, &id).await {
         Ok(connected) => Ok(Json(Account::of(&connected, &plane.policies.policies()))),
         Err(ConfirmError::NothingWaits) => Err(Problem::Unknown(Thing::Authorization)),
-        Err(fault @ ConfirmError::Store) => Err(Problem::store(&fault)),
+        Err(ConfirmError::Store) => Err(Problem::unavailable()),
     }
 }

@@ -118,7 +118,7 @@ fn not_brought(fault: BringError) -> Problem {
                 VariableFault::NotAllowed(fault) => Problem::field(&field, format_args!("is not allowed: {fault}")),
             }
         }
-        BringError::Store => Problem::store(&fault),
+        BringError::Store => Problem::unavailable(),
     }
 }
 

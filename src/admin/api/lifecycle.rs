@@ -33,7 +33,7 @@ fn no_token(fault: NoToken) -> Problem {
         NoToken::Unavailable { retry_after } => {
             refused(Reason::TokenUnavailable, "the provider gives no usable answer at present; wait and try again", Some(retry_after))
         }
-        NoToken::Store => Problem::store(&fault),
+        NoToken::Store => Problem::unavailable(),
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn revoke(State(plane): State<Plane>, Existing(account): Existi
             let sentence = "this account is not connected, so there is nothing to revoke".into();
             return Err(Problem::Refused { reason: Reason::ConsentRequired, sentence, retry_after: None });
         }
-        Err(fault @ NotRevoked::Store) => return Err(Problem::store(&fault)),
+        Err(NotRevoked::Store) => return Err(Problem::unavailable()),
     };
     let Json(account) = Account::at(&plane, &account.record)?;
     Ok(Json(Revoked { account, revoked_at_provider }))

@@ -30,7 +30,7 @@ pub(super) struct Policies {
     warnings: Vec<Diagnostic>,
     /// An attempt since then that changed nothing: `time`, `hash`, `diagnostics`.
     #[schema(value_type = Option<Object>)]
-    last_rejected: Option<Arc<Rejected>>,
+    last_rejected: Option<Rejected>,
 }
 
 impl Policies {
@@ -41,7 +41,7 @@ impl Policies {
             files: in_force.files.clone(),
             since: in_force.since,
             warnings: in_force.warnings.clone(),
-            last_rejected: room.last_rejected(),
+            last_rejected: room.last_rejected().map(|rejected| (*rejected).clone()),
         }
     }
 }

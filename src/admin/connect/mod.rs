@@ -10,7 +10,7 @@
 mod outcome;
 mod pages;
 
-pub(super) use pages::PageHeaders;
+pub(in crate::admin) use pages::PageHeaders;
 
 use super::Plane;
 use crate::grants::{AskedScope, CallbackError};

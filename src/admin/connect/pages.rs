@@ -72,14 +72,14 @@ pub(super) fn page(status: StatusCode, template: &impl Template, headers: &PageH
 
 /// The headers of pages, made once.
 #[derive(Clone, Debug)]
-pub(super) struct PageHeaders {
+pub(in crate::admin) struct PageHeaders {
     policy: HeaderValue,
 }
 
 impl PageHeaders {
     /// Browsers check `form-action` also where the answer to the form leads (the provider, and whatever it redirects to), so
     /// it can only say which schemes: https, and http where customers reach us by http, which is for loopback.
-    pub(super) fn new(public_url: &url::Url) -> Self {
+    pub(in crate::admin) fn new(public_url: &url::Url) -> Self {
         let schemes = if public_url.scheme() == "https" { "https:" } else { "https: http:" };
         let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
         let policy = format!(

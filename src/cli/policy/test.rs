@@ -3,7 +3,7 @@
 use super::{files, report};
 use crate::cli::output::{Format, say, say_json};
 use crate::cli::{Outcome, SettingsFile};
-use scopegate_core::policy::{Case, CaseOutcome, compile, run};
+use scopegate_core::policy::{Case, CaseOutcome, PolicySet, compile, run};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -25,13 +25,13 @@ impl Test {
             return Ok(Outcome::No);
         };
         let outcomes = run(&policies, &compiled.cases);
-        let failed = outcomes.iter().filter(|outcome| !outcome.holds()).count();
+        let failed = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
         match format {
             Format::Json => {
                 say_json(&json!({"ok": failed == 0, "passed": outcomes.len() - failed, "failed": failed, "cases": outcomes.iter().map(row).collect::<Vec<_>>()}))?;
             }
             Format::Human => {
-                outcomes.iter().filter(|outcome| !outcome.holds()).for_each(|outcome| say(&failure(outcome)));
+                outcomes.iter().filter(|outcome| !outcome.is_expected()).for_each(|outcome| say(&failure(&policies, outcome)));
                 say(&match outcomes.len() {
                     0 => "no tests in these files".to_owned(),
                     all => format!("{} of {all} requests came out as expected", all - failed),
@@ -50,12 +50,13 @@ fn row(outcome: &CaseOutcome<'_>) -> Value {
     let case = outcome.case;
     json!({
         "name": case.name, "role": case.role, "request": request(case), "file": case.place.file, "line": case.place.line,
-        "ok": outcome.holds(), "expected": outcome.expected(), "came": outcome.came(),
+        "ok": outcome.is_expected(), "expected": outcome.case.expect.to_string(), "came": outcome.came(),
     })
 }
 
-fn failure(outcome: &CaseOutcome<'_>) -> String {
+fn failure(policies: &PolicySet, outcome: &CaseOutcome<'_>) -> String {
     let case = outcome.case;
+    let explanation = case.explanation(policies).explanation;
     let place = &case.place;
     format!(
         "FAILED {}:{}:{}  {}\n  {} {}\n  expected {}\n  came     {}\n  {}\n",
@@ -65,8 +66,8 @@ fn failure(outcome: &CaseOutcome<'_>) -> String {
         case.name,
         case.role,
         request(case),
-        outcome.expected(),
+        outcome.case.expect.to_string(),
         outcome.came(),
-        outcome.explanation().join("\n  "),
+        explanation.join("\n  "),
     )
 }

@@ -65,6 +65,12 @@ pub struct Entry {
 }
 
 impl Node {
+    /// A mapping without keys at the beginning of the first source.
+    #[must_use]
+    pub fn empty_mapping() -> Self {
+        Self { span: Span { line: 1, column: 1, ..Span::default() }, value: Value::Map(Vec::new()) }
+    }
+
     /// Whether it is null: nothing, `~` or `null` (YAML 1.2 section 10.3.2).
     #[must_use]
     pub fn is_null(&self) -> bool {

@@ -7,7 +7,7 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StructureStyl
 use std::collections::HashMap;
 
 /// Reads source number `source`. None where it is no YAML, or holds nothing.
-pub(crate) fn read(source: usize, text: &str, findings: &mut Findings<'_>) -> Option<Node> {
+pub fn read(source: usize, text: &str, findings: &mut Findings<'_>) -> Option<Node> {
     let mut options = granit_parser::options! { disallow_directives: true, emit_anchor_events: true, emit_unresolved_aliases: true };
     options.set_emit_comments(false);
     let mut builder = Builder { source, findings, open: Vec::new(), root: None, documents: 0 };
@@ -73,7 +73,11 @@ impl Builder<'_, '_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.findings.add(code::ALIAS.at(span, "a policy file has no aliases: what a name stands for must be read in its place").help("write the value out"));
+                self.findings.add(
+                    code::ALIAS
+                        .at(span, "a policy file has no aliases: what a name stands for must be read in its place")
+                        .help("write the value out"),
+                );
                 self.place(Node { span, value: Value::Refused });
             }
             Event::Anchor(_, name) => {
@@ -86,7 +90,8 @@ impl Builder<'_, '_> {
     fn document(&mut self, span: Span) {
         self.documents += 1;
         if self.documents == 2 {
-            self.findings.add(code::DOCUMENTS.at(span, "a second document begins here; a policy file holds one").help("put it into a file of its own"));
+            self.findings
+                .add(code::DOCUMENTS.at(span, "a second document begins here; a policy file holds one").help("put it into a file of its own"));
         }
     }
 
@@ -115,7 +120,11 @@ impl Builder<'_, '_> {
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, seen, key } => match key.take() {
-                Some(Key::Text(key)) => entries.push(Entry { key, value: node }),
+                Some(Key::Text(key)) => {
+                    // Where nothing stands there is nothing to point at but the key.
+                    let span = if node.span.start == node.span.end { key.span } else { node.span };
+                    entries.push(Entry { key, value: Node { span, ..node } });
+                }
                 Some(Key::Faulty) => {}
                 None => *key = Some(legal_key(node, seen, self.findings)),
             },
@@ -145,7 +154,9 @@ fn legal_key(node: Node, seen: &mut HashMap<String, Span>, findings: &mut Findin
         }
         Value::Plain(text) | Value::Quoted(text) => match seen.get(&text) {
             Some(first) => {
-                findings.add(code::KEY_TWICE.at(span, format!("`{text}` stands twice in this mapping, first in line {}", first.line)).help("keep one of them"));
+                findings.add(
+                    code::KEY_TWICE.at(span, format!("`{text}` stands twice in this mapping, first in line {}", first.line)).help("keep one of them"),
+                );
                 Key::Faulty
             }
             None => {

@@ -1,0 +1,115 @@
+//! What stands at the top of each document, before anything is joined.
+
+use super::{Origin, Source, lint};
+use crate::policy::code;
+use crate::policy::diagnostic::Findings;
+use crate::policy::document::{self, Fields, Located, Node, Span, Value, values};
+
+/// Everything that documents say, by kind, in the order of the documents.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) connectors: Vec<Named>,
+    pub(super) roles: Vec<Named>,
+    pub(super) tests: Vec<Node>,
+    pub(super) disclose_delegates: Option<Located<bool>>,
+}
+
+/// A connector or role, not read yet.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: Located<String>,
+    pub(super) node: Node,
+    pub(super) origin: Origin,
+}
+
+/// What a file may hold.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum FileKind {
+    Policy,
+    /// `*.cases.yaml`
+    Cases,
+}
+
+impl FileKind {
+    fn of(name: &str) -> Self {
+        if name.ends_with(".cases.yaml") || name.ends_with(".cases.yml") { Self::Cases } else { Self::Policy }
+    }
+}
+
+pub(super) fn gather(sources: &[Source], findings: &mut Findings<'_>) -> Gathered {
+    let mut gathered = Gathered::default();
+    for (number, source) in sources.iter().enumerate() {
+        let Some(root) = document::read(number, &source.text, findings) else { continue };
+        if source.origin == Origin::Own {
+            lint::secrets(&root, findings);
+        }
+        gathered.take(&root, source.origin, FileKind::of(&source.name), findings);
+    }
+    gathered
+}
+
+impl Gathered {
+    fn take(&mut self, root: &Node, origin: Origin, kind: FileKind, findings: &mut Findings<'_>) {
+        let Some(mut fields) = Fields::open(root, "a policy document", findings) else { return };
+        match fields.take("version") {
+            Some(node) => check_version(node, findings),
+            None if kind == FileKind::Policy => missing_version(root.span, findings),
+            None => {}
+        }
+        if kind == FileKind::Cases {
+            for key in ["connectors", "roles", "disclose_delegates"] {
+                if let Some(entry) = fields.entry(key) {
+                    findings.add(
+                        code::CASES_ONLY
+                            .at(entry.key.span, format!("a file of cases holds `tests` only, not `{key}`"))
+                            .help("move it into a file whose name does not end in `.cases.yaml`"),
+                    );
+                }
+            }
+        } else {
+            self.connectors.extend(fields.take("connectors").map(|node| named(node, origin, findings)).unwrap_or_default());
+            self.roles.extend(fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default());
+            if let Some(node) = fields.take("disclose_delegates") {
+                self.disclose(node, findings);
+            }
+        }
+        if let Some(tests) = fields.take("tests").and_then(|node| values::items(node, findings)) {
+            // The tests of a shipped document are about shipped connectors, which an own one may replace.
+            if origin == Origin::Own {
+                self.tests.extend_from_slice(tests);
+            }
+        }
+        fields.close(findings);
+    }
+
+    fn disclose(&mut self, node: &Node, findings: &mut Findings<'_>) {
+        let Some(value) = values::flag(node, findings) else { return };
+        match self.disclose_delegates {
+            Some(first) if first.value != value => {
+                let place = findings.pointer(first.span, node.span);
+                findings.add(code::CONFLICT.at(node.span, format!("`disclose_delegates` is said differently at {place}")).help("say it once"));
+            }
+            _ => self.disclose_delegates = Some(Located { value, span: node.span }),
+        }
+    }
+}
+
+fn named(node: &Node, origin: Origin, findings: &mut Findings<'_>) -> Vec<Named> {
+    if node.is_null() {
+        return Vec::new();
+    }
+    let entries = values::entries(node, findings).unwrap_or_default();
+    entries.iter().map(|entry| Named { name: entry.key.clone(), node: entry.value.clone(), origin }).collect()
+}
+
+fn check_version(node: &Node, findings: &mut Findings<'_>) {
+    let is_one = matches!(&node.value, Value::Plain(text) if text == "1");
+    if !is_one && !matches!(node.value, Value::Refused) {
+        findings.add(code::VERSION.at(node.span, "this version of the policy language is not known").help("write `version: 1`"));
+    }
+}
+
+fn missing_version(root: Span, findings: &mut Findings<'_>) {
+    let span = Span { end: root.start, ..root };
+    findings.add(code::VERSION.at(span, "the document does not say its version").help("write `version: 1` at its top"));
+}

@@ -1,0 +1,257 @@
+//! Roles: names found, globs expanded, ancestors joined.
+
+use super::connector::{ConnectorDraft, Connectors};
+use super::gather::{Gathered, Named};
+use super::{Origin, glob, later};
+use crate::connector::{Risk, ScopeFacts};
+use crate::id::{ConnectorId, OperationId, RoleName};
+use crate::policy::code;
+use crate::policy::diagnostic::Findings;
+use crate::policy::document::{Entry, Fields, Located, Node, Span, suggestion, values};
+use crate::policy::model::RoleModel;
+use crate::scope::Scope;
+use indexmap::{IndexMap, IndexSet};
+
+/// All roles by name.
+pub(super) type Roles = IndexMap<String, Role>;
+
+/// A role that has been read, its ancestors included.
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    pub(super) origin: Origin,
+    pub(super) model: RoleModel,
+}
+
+/// A role as it stands alone.
+struct Draft {
+    origin: Origin,
+    name: RoleName,
+    span: Span,
+    extends: Vec<Located<String>>,
+    allow: IndexMap<ConnectorId, Allowed>,
+    deny: IndexMap<ConnectorId, IndexSet<OperationId>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Allowed {
+    all: IndexSet<Scope>,
+    spelled_out: IndexSet<Scope>,
+}
+
+pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Roles {
+    let chosen = choose(gathered, findings);
+    let names: Vec<&str> = chosen.keys().map(String::as_str).collect();
+    let drafts: IndexMap<String, Draft> =
+        chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, &names, connectors, findings)?))).collect();
+    report_cycles(&drafts, findings);
+    drafts.values().map(|draft| (draft.name.to_string(), Role { origin: draft.origin, model: joined(draft, &drafts) })).collect()
+}
+
+/// Own roles replace shipped ones of the same name; two of the same origin are a finding.
+fn choose<'g>(gathered: &'g Gathered, findings: &mut Findings<'_>) -> IndexMap<String, &'g Named> {
+    let mut chosen: IndexMap<String, &Named> = IndexMap::new();
+    for origin in [Origin::Own, Origin::Catalog] {
+        for named in gathered.roles.iter().filter(|named| named.origin == origin) {
+            match chosen.get(&named.name.value) {
+                Some(first) if first.origin == origin => {
+                    let place = findings.pointer(first.name.span, named.name.span);
+                    let message = format!("the role `{}` stands at {place} already", named.name.value);
+                    findings.add(code::ROLE_TWICE.at(named.name.span, message).help("keep one of them, or let one extend the other"));
+                }
+                Some(_) => {}
+                None => drop(chosen.insert(named.name.value.clone(), named)),
+            }
+        }
+    }
+    chosen
+}
+
+fn draft(named: &Named, names: &[&str], connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
+    let Named { name, node, origin } = named;
+    let origin = *origin;
+    let id: Option<RoleName> = values::parsed(Located { value: name.value.as_str(), span: name.span }, findings);
+    let mut fields = Fields::open(node, "a role", findings)?.named_at(name.span);
+    let mut reader = Reader { origin, connectors, findings };
+    let extends = fields.take("extends").map(|node| reader.extends(node, names)).unwrap_or_default();
+    let allow = fields.take("allow").map(|node| reader.by_connector(node, Reader::allowed)).unwrap_or_default();
+    let deny = fields.take("deny").map(|node| reader.by_connector(node, Reader::denied)).unwrap_or_default();
+    if let Some(node) = fields.take("mode") {
+        later::mode(node, findings);
+    }
+    fields.close(findings);
+    Some(Draft { origin, name: id?, span: name.span, extends, allow, deny })
+}
+
+struct Reader<'r, 's> {
+    origin: Origin,
+    connectors: &'r Connectors,
+    findings: &'r mut Findings<'s>,
+}
+
+impl Reader<'_, '_> {
+    /// Reports a name that is not known. A shipped role may speak of what an own document has replaced: that part of it is void.
+    fn unknown(&mut self, finding: crate::policy::diagnostic::Finding) {
+        if self.origin == Origin::Own {
+            self.findings.add(finding);
+        }
+    }
+
+    fn extends(&mut self, node: &Node, names: &[&str]) -> Vec<Located<String>> {
+        let mut made = Vec::new();
+        for found in values::texts(node, self.findings) {
+            if names.contains(&found.value) {
+                made.push(found.map(str::to_owned));
+            } else {
+                let help = suggestion(found.value, names.iter().copied());
+                self.unknown(code::UNKNOWN_ROLE.at(found.span, format!("no document has a role `{}`", found.value)).maybe_help(help));
+            }
+        }
+        made
+    }
+
+    fn by_connector<T>(&mut self, node: &Node, read: fn(&mut Self, &Node, &ConnectorDraft) -> T) -> IndexMap<ConnectorId, T> {
+        let mut made = IndexMap::new();
+        for Entry { key, value } in values::entries(node, self.findings).unwrap_or_default() {
+            let connectors = self.connectors;
+            match connectors.get(&key.value) {
+                Some(draft) => drop(made.insert(draft.connector.id.clone(), read(self, value, draft))),
+                None => {
+                    let help = suggestion(&key.value, connectors.keys().map(String::as_str));
+                    self.unknown(code::UNKNOWN_CONNECTOR.at(key.span, format!("no document has a connector `{}`", key.value)).maybe_help(help));
+                }
+            }
+        }
+        made
+    }
+
+    fn allowed(&mut self, node: &Node, draft: &ConnectorDraft) -> Allowed {
+        let mut allowed = Allowed::default();
+        let scopes = &draft.connector.scopes;
+        for found in values::texts(node, self.findings) {
+            if let Some((scope, _)) = scopes.get_key_value(found.value) {
+                allowed.all.insert(scope.clone());
+                allowed.spelled_out.insert(scope.clone());
+            } else if glob::is_glob(found.value) {
+                allowed.all.extend(self.reached(found, draft));
+            } else if !draft.scope_names.iter().any(|name| name == found.value) {
+                let help = suggestion(found.value, draft.scope_names.iter().map(String::as_str));
+                let message = format!("the connector `{}` has no scope `{}`", draft.connector.id, found.value);
+                self.unknown(code::UNKNOWN_SCOPE.at(found.span, message).maybe_help(help));
+            }
+        }
+        allowed
+    }
+
+    /// The scopes that a glob reaches. It never reaches what is `risk: capability`, nor a scope that implies such a one.
+    fn reached(&mut self, glob: Located<&str>, draft: &ConnectorDraft) -> Vec<Scope> {
+        let fits = |name: &str| glob::matches(glob.value, name);
+        let (capable, reached): (Vec<Scope>, Vec<Scope>) = draft
+            .connector
+            .scopes
+            .keys()
+            .filter(|scope| fits(scope.as_str()))
+            .cloned()
+            .partition(|scope| brings_capability(scope, &draft.connector.scopes));
+        let faulty = draft.scope_names.iter().any(|name| !draft.connector.scopes.contains_key(name.as_str()) && fits(name));
+        if reached.is_empty() && !faulty {
+            let help = match capable.first() {
+                Some(scope) => format!("a glob never reaches what is `risk: capability`: name `{scope}`"),
+                None => "look at the scopes that the connector has".into(),
+            };
+            let message = format!("`{}` reaches no scope of `{}`", glob.value, draft.connector.id);
+            self.unknown(code::GLOB_REACHES_NOTHING.at(glob.span, message).help(help));
+        }
+        reached
+    }
+
+    fn denied(&mut self, node: &Node, draft: &ConnectorDraft) -> IndexSet<OperationId> {
+        let mut denied = IndexSet::new();
+        for found in values::texts(node, self.findings) {
+            let reached: Vec<&String> = draft.operation_ids.iter().filter(|id| *id == found.value || glob::matches(found.value, id)).collect();
+            denied.extend(reached.iter().filter_map(|id| id.parse::<OperationId>().ok()));
+            if !reached.is_empty() {
+                continue;
+            }
+            if glob::is_glob(found.value) {
+                let message = format!("`{}` reaches no operation of `{}`", found.value, draft.connector.id);
+                self.unknown(code::GLOB_REACHES_NOTHING.at(found.span, message).help("look at the ids that the connector's operations have"));
+            } else {
+                let help = suggestion(found.value, draft.operation_ids.iter().map(String::as_str));
+                let message = format!("the connector `{}` has no operation `{}`", draft.connector.id, found.value);
+                self.unknown(code::UNKNOWN_OPERATION.at(found.span, message).maybe_help(help));
+            }
+        }
+        denied
+    }
+}
+
+/// Whether a scope is `risk: capability`, or implies one that is, directly or not.
+fn brings_capability(scope: &Scope, scopes: &IndexMap<Scope, ScopeFacts>) -> bool {
+    let mut seen: IndexSet<&Scope> = IndexSet::new();
+    let mut open = vec![scope];
+    while let Some(next) = open.pop() {
+        let Some(facts) = scopes.get(next).filter(|_| seen.insert(next)) else { continue };
+        if facts.risk == Risk::Capability {
+            return true;
+        }
+        open.extend(&facts.implies);
+    }
+    false
+}
+
+/// Each circle is reported once, at the first of its roles.
+fn report_cycles(drafts: &IndexMap<String, Draft>, findings: &mut Findings<'_>) {
+    let mut reported: IndexSet<&str> = IndexSet::new();
+    for (name, draft) in drafts {
+        let ancestors = ancestors(name, drafts);
+        if !ancestors.contains(name.as_str()) || reported.contains(name.as_str()) {
+            continue;
+        }
+        let circle: IndexSet<&str> = ancestors.iter().copied().filter(|other| self::ancestors(other, drafts).contains(name.as_str())).collect();
+        let others: Vec<String> = circle.iter().filter(|other| **other != name.as_str()).map(|other| format!("`{other}`")).collect();
+        let with = if others.is_empty() { "itself".to_owned() } else { format!("itself by way of {}", others.join(", ")) };
+        let span = draft.extends.iter().find(|other| circle.contains(other.value.as_str())).map_or(draft.span, |other| other.span);
+        findings.add(code::ROLE_CYCLE.at(span, format!("the role `{name}` extends {with}")).help("take one `extends` out"));
+        reported.extend(circle);
+    }
+}
+
+/// Everything that `name` extends, directly or not; itself only in a circle.
+fn ancestors<'d>(name: &str, drafts: &'d IndexMap<String, Draft>) -> IndexSet<&'d str> {
+    let mut found: IndexSet<&str> = IndexSet::new();
+    let mut open: Vec<&str> = parents(name, drafts).collect();
+    while let Some(next) = open.pop() {
+        if found.insert(next) {
+            open.extend(parents(next, drafts));
+        }
+    }
+    found
+}
+
+fn parents<'d>(name: &str, drafts: &'d IndexMap<String, Draft>) -> impl Iterator<Item = &'d str> {
+    drafts.get(name).into_iter().flat_map(|draft| draft.extends.iter().map(|parent| parent.value.as_str()))
+}
+
+/// The role with all that its ancestors allow and deny.
+fn joined(draft: &Draft, drafts: &IndexMap<String, Draft>) -> RoleModel {
+    let name = draft.name.to_string();
+    let lineage = std::iter::once(draft).chain(ancestors(&name, drafts).into_iter().filter_map(|ancestor| drafts.get(ancestor)));
+    let mut allow: IndexMap<ConnectorId, Allowed> = IndexMap::new();
+    let mut deny: IndexMap<ConnectorId, IndexSet<OperationId>> = IndexMap::new();
+    for one in lineage {
+        for (connector, allowed) in &one.allow {
+            let into = allow.entry(connector.clone()).or_default();
+            into.all.extend(allowed.all.iter().cloned());
+            into.spelled_out.extend(allowed.spelled_out.iter().cloned());
+        }
+        for (connector, denied) in &one.deny {
+            deny.entry(connector.clone()).or_default().extend(denied.iter().cloned());
+        }
+    }
+    RoleModel {
+        name: draft.name.clone(),
+        spelled_out: allow.iter().map(|(connector, allowed)| (connector.clone(), allowed.spelled_out.iter().cloned().collect())).collect(),
+        allow: allow.into_iter().map(|(connector, allowed)| (connector, allowed.all.into_iter().collect())).collect(),
+        deny: deny.into_iter().map(|(connector, denied)| (connector, denied.into_iter().collect())).collect(),
+    }
+}

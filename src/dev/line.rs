@@ -1,0 +1,94 @@
+//! A decision in a line.
+
+use crate::audit::{Event, Verdict};
+use scopegate_core::policy::Look;
+
+/// One decision: time, verdict, customer, account, request, status, operation or reason, milliseconds. In columns.
+#[must_use]
+pub fn line(event: &Event, look: Look) -> String {
+    let time = event.time.to_string();
+    let clock = time.get(11..23).unwrap_or(&time).to_owned();
+    let (verdict, hue) = match event.decision {
+        Verdict::Allow if event.reason.is_some() => ("allow", Hue::Yellow),
+        Verdict::Allow => ("allow", Hue::Green),
+        Verdict::Deny => ("deny", Hue::Red),
+        Verdict::WouldDeny => ("would", Hue::Yellow),
+    };
+    let request = format!(
+        "{:<6} {}{}",
+        event.method.as_deref().unwrap_or("?"),
+        event.connector.as_ref().map(|connector| format!("/{connector}")).unwrap_or_default(),
+        event.path.as_deref().unwrap_or(" (unreadable)"),
+    );
+    let columns = [
+        paint(&clock, Hue::Dim, look),
+        paint(&format!("{verdict:<5}"), hue, look),
+        format!("{:<8}", event.customer.as_ref().map_or("-", |customer| customer.as_str())),
+        format!("{:<18}", event.account.as_deref().unwrap_or("-")),
+        format!("{request:<46}"),
+        event.status.map_or("  -".to_owned(), |status| status.to_string()),
+        format!("{:<42}", outcome(event)),
+        paint(&format!("{:>4} ms", event.duration_ms), Hue::Dim, look),
+    ];
+    columns.join("  ")
+}
+
+/// The reason and what is missing; the operation where there is no reason.
+fn outcome(event: &Event) -> String {
+    match event.reason {
+        Some(reason) => {
+            let missing: String = event.missing.iter().map(|scope| format!(" {scope}")).collect();
+            format!("{}{missing}", reason.as_str())
+        }
+        None => event.operation.clone().unwrap_or_default(),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Hue {
+    Green,
+    Red,
+    Yellow,
+    Bold,
+    Dim,
+}
+
+pub(super) fn paint(text: &str, hue: Hue, look: Look) -> String {
+    let code = match hue {
+        Hue::Green => "32",
+        Hue::Red => "31",
+        Hue::Yellow => "33",
+        Hue::Bold => "1",
+        Hue::Dim => "2",
+    };
+    match look {
+        Look::Plain => text.to_owned(),
+        Look::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scopegate_core::id::RequestId;
+    use scopegate_core::refusal::Reason;
+
+    #[test]
+    fn a_refusal_says_whose_what_and_why_in_columns() {
+        let mut event = Event::draft(RequestId::from_bytes([7; 16]), "2026-11-26T09:00:00.123Z".parse().unwrap());
+        event.customer = Some("acme".parse().unwrap());
+        event.account = Some("user_1_researcher".into());
+        event.connector = Some("crm".parse().unwrap());
+        event.method = Some("PATCH".into());
+        event.path = Some("/v1/opportunities/O-7".into());
+        event.reason = Some(Reason::RoleLacksScope);
+        event.missing = vec!["opportunities:write".parse().unwrap()];
+        event.status = Some(403);
+        assert_eq!(
+            line(&event, Look::Plain),
+            "09:00:00.123  deny   acme      user_1_researcher   PATCH  /crm/v1/opportunities/O-7                403  \
+             role_lacks_scope opportunities:write           0 ms"
+        );
+        assert!(line(&event, Look::Coloured).contains("\x1b[31mdeny \x1b[0m"));
+    }
+}

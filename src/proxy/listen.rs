@@ -1,0 +1,185 @@
+//! The accept loop, and how it ends.
+
+use super::connection::{self, Shared};
+use super::door::Door;
+use super::relay::Relay;
+use super::request::ATTEMPTS;
+use super::wire::Wire;
+use super::{Patience, ProxyError, trust};
+use crate::gateway::{Arrival, Gateway};
+use crate::http_client::Trust;
+use crate::tasks::Tasks;
+use pingora::apps::HttpServerApp;
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
+use scopegate_core::request::HeadLimits;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections at once, over all listeners. More wait in the system's queue.
+const CONNECTIONS: usize = 10_000;
+/// Connections that may wait there.
+const BACKLOG: u32 = 1024;
+/// How long to wait when the system has no file descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Idle connections to upstreams that are kept, by thread.
+const POOL: usize = 512;
+
+/// An address that is bound, and not served yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+/// An address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    /// Which.
+    pub address: SocketAddr,
+    /// What the system says.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 takes any that is free.
+    /// # Errors
+    /// The address is taken, or not ours.
+    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        let bound = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // without this, a restart must wait for connections of the process before
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let socket = socket.listen(BACKLOG)?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        bound().map_err(|source| BindError { address, source })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// The proxy: one for all listeners.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    tasks: Tasks,
+    places: Arc<Semaphore>,
+    connections: TaskTracker,
+    closing: watch::Sender<bool>,
+    /// Cancelled when nobody new is let in.
+    door_shuts: CancellationToken,
+    /// Cancelled when connections are cut.
+    cut: CancellationToken,
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Drained {
+    /// Every request in flight ended whole.
+    Whole,
+    /// So many connections were still busy when the grace was over, and were cut.
+    Cut(usize),
+}
+
+impl Proxy {
+    /// Makes a proxy that upstreams must show certificates of `trust` to.
+    /// # Errors
+    /// [`ProxyError`]: the certificates cannot be used.
+    pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, tasks: Tasks) -> Result<Self, ProxyError> {
+        let bundle = trust::bundle(trust)?;
+        let conf = ServerConf {
+            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
+            ca_file: Some(bundle.path().to_string_lossy().into_owned()),
+            max_retries: ATTEMPTS,
+            upstream_keepalive_pool_size: POOL,
+            ..ServerConf::default()
+        };
+        let relay = Arc::new(http_proxy(&Arc::new(conf), Relay));
+        let (closing, watched) = watch::channel(false);
+        let door_shuts = CancellationToken::new();
+        let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
+        let shared = Shared { gateway, relay, heads, patience, closing: watched, idle_ends: door_shuts.clone() };
+        Ok(Self {
+            shared: Arc::new(shared),
+            tasks,
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections: TaskTracker::new(),
+            closing,
+            door_shuts,
+            cut: CancellationToken::new(),
+        })
+    }
+
+    /// Serves clients of `listener` until [`drain`](Self::drain).
+    pub fn open(self: &Arc<Self>, listener: Listener) {
+        let proxy = Arc::clone(self);
+        self.tasks.spawn("gateway listener", async move {
+            tokio::select! {
+                () = proxy.door_shuts.cancelled() => {}
+                () = proxy.accept(&listener.socket) => {}
+            }
+        });
+    }
+
+    /// Lets nobody new in, ends idle connections, and waits as long as `grace` for requests in flight; then cuts them.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        self.closing.send_replace(true);
+        self.shared.relay.http_cleanup().await;
+        self.door_shuts.cancel();
+        self.connections.close();
+        if tokio::time::timeout(grace, self.connections.wait()).await.is_ok() {
+            return Drained::Whole;
+        }
+        let left = self.connections.len();
+        self.cut.cancel();
+        self.connections.wait().await;
+        Drained::Cut(left)
+    }
+
+    async fn accept(&self, socket: &TcpListener) {
+        while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+            match socket.accept().await {
+                Ok((stream, peer)) => self.greet(stream, peer, place),
+                // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment
+                Err(error) => {
+                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Begins with one client, who holds `place` until its end.
+    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let Ok(local) = stream.local_addr() else { return };
+        // an answer's head and body go out one after the other: neither must wait for the other's acknowledgement
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let door = Door::new(Wire::Plain(stream), self.shared.patience.body);
+        let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
+        let served = self.connections.track_future(async move {
+            tokio::select! {
+                () = connection::serve(door, Arrival { peer, local }, shared) => {}
+                () = cut.cancelled() => {}
+            }
+            drop(place);
+        });
+        self.tasks.spawn("gateway connection", served);
+    }
+}

@@ -1,0 +1,102 @@
+//! What can be read.
+
+use super::{failed, unreadable};
+use crate::store::{
+    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, KekId, Sealed, SessionRecord, Snapshot, StoreError,
+};
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use scopegate_core::id::{GrantId, SessionId};
+use scopegate_core::time::Timestamp;
+use serde::de::DeserializeOwned;
+
+/// A column that holds a record as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|fault| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(fault)))
+}
+
+fn timestamp(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_millis)
+}
+
+/// A failure of reading a record: of SQLite, or of the record itself.
+fn fault(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |cause| {
+        let of_the_record = matches!(cause, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..));
+        if of_the_record { unreadable(what)(cause) } else { failed("read")(cause) }
+    }
+}
+
+/// Everything that memory holds.
+pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> {
+    Ok(Snapshot {
+        accounts: all(connection, "an account", "SELECT record FROM accounts", |row| json(row, 0))?,
+        grants: all(connection, "a grant", "SELECT facts FROM grants", |row| json(row, 0))?,
+        handles: all(connection, "a handle", "SELECT record FROM handles", |row| json(row, 0))?,
+    })
+}
+
+/// Each row of a query without parameters.
+fn all<T>(connection: &Connection, what: &'static str, query: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+    connection.prepare_cached(query).and_then(|mut query| query.query_map([], read)?.collect()).map_err(fault(what))
+}
+
+/// The one row of a query by one key.
+pub(super) fn one<T, K: ToSql>(
+    connection: &Connection,
+    what: &'static str,
+    query: &str,
+    key: K,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StoreError> {
+    connection.prepare_cached(query).and_then(|mut query| query.query_row([key], read).optional()).map_err(fault(what))
+}
+
+pub(super) fn grant(connection: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreError> {
+    one(connection, "a grant", "SELECT facts, sealed, intent FROM grants WHERE id = ?1", id.as_str(), |row| {
+        Ok(GrantRecord { facts: json(row, 0)?, sealed: Sealed::from_bytes(row.get(1)?), intent: intent(row, 2)? })
+    })
+}
+
+fn intent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Intent>> {
+    match row.get_ref(column)?.as_str_or_null() {
+        Ok(None) => Ok(None),
+        Ok(Some(_)) => json(row, column).map(Some),
+        Err(fault) => Err(rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(fault))),
+    }
+}
+
+pub(super) fn intents(connection: &Connection) -> Result<Vec<(GrantId, Intent)>, StoreError> {
+    all(connection, "an intent", "SELECT id, intent FROM grants WHERE intent IS NOT NULL", |row| Ok((name(row, 0)?, json(row, 1)?)))
+}
+
+/// The authorization whose `column` is `key`.
+pub(super) fn authorization<K: ToSql>(connection: &Connection, column: &'static str, key: K) -> Result<Option<AuthorizationRecord>, StoreError> {
+    let query = format!("SELECT record FROM authorizations WHERE {column} = ?1");
+    one(connection, "an authorization", &query, key, |row| json(row, 0))
+}
+
+pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
+    one(connection, "a session", "SELECT id, customer, started_at, last_used FROM sessions WHERE id = ?1", id.as_str(), |row| {
+        Ok(SessionRecord { id: name(row, 0)?, customer: name(row, 1)?, started_at: timestamp(row, 2)?, last_used: timestamp(row, 3)? })
+    })
+}
+
+pub(super) fn data_keys(connection: &Connection) -> Result<Vec<DataKeyRecord>, StoreError> {
+    let query = "SELECT id, purpose, kek, wrapped, created_at FROM data_keys ORDER BY created_at, id";
+    all(connection, "a data key", query, |row| {
+        let purpose = match row.get_ref(1)?.as_str()? {
+            "seal" => DataKeyPurpose::Seal,
+            "digest" => DataKeyPurpose::Digest,
+            _unknown => return Err(FromSqlError::InvalidType.into()),
+        };
+        Ok(DataKeyRecord { id: DataKeyId(row.get(0)?), purpose, kek: KekId(row.get(2)?), wrapped: row.get(3)?, created_at: timestamp(row, 4)? })
+    })
+}
+
+/// A column that holds a name.
+fn name<T: std::str::FromStr<Err = scopegate_core::id::InvalidName>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    text.parse().map_err(|fault: T::Err| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(fault)))
+}

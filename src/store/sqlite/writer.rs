@@ -1,0 +1,207 @@
+//! The thread that writes.
+
+use super::{failed, news, queries};
+use crate::store::{Follower, News, StoreError};
+use rusqlite::Connection;
+use std::error::Error;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How many callers share one commit at most.
+const GROUP: usize = 256;
+
+/// How often an idle writer looks whether another process has written.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// What became of one caller's work.
+pub(super) enum Done<T> {
+    /// Commit it.
+    Keep(T),
+    /// Leave no trace of it.
+    Undo(T),
+}
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    /// Change something.
+    Write(Box<dyn Work>),
+    /// Tell everything, and whatever changes from then on.
+    Follow { follower: Follower, answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// One caller's work, and the caller.
+pub(super) trait Work: Send {
+    /// Does it, and says whether it is to be committed.
+    fn run(&mut self, connection: &Connection) -> Fate;
+    /// Tells the caller, who may have left, how it went and whether the commit did.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// Whether a caller's work is to be committed.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Fate {
+    Keep,
+    Undo,
+}
+
+struct Caller<T, W> {
+    work: Option<W>,
+    output: Result<T, StoreError>,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl Job {
+    /// `work` for the writer, and where its answer comes.
+    pub(super) fn write<T, W>(work: W) -> (Self, oneshot::Receiver<Result<T, StoreError>>)
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<Done<T>, StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        (Self::Write(Box::new(Caller { work: Some(work), output: Err(StoreError::Closed), sender })), receiver)
+    }
+}
+
+impl<T: Send, W: FnOnce(&Connection) -> Result<Done<T>, StoreError> + Send> Work for Caller<T, W> {
+    fn run(&mut self, connection: &Connection) -> Fate {
+        let Some(work) = self.work.take() else { return Fate::Undo };
+        let (fate, output) = match work(connection) {
+            Ok(Done::Keep(output)) => (Fate::Keep, Ok(output)),
+            Ok(Done::Undo(output)) => (Fate::Undo, Ok(output)),
+            Err(fault) => (Fate::Undo, Err(fault)),
+        };
+        self.output = output;
+        fate
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let _ = self.sender.send(committed.and(self.output));
+    }
+}
+
+/// The one who writes.
+pub(super) struct Writer {
+    connection: Connection,
+    follower: Option<Follower>,
+    /// How far the log of changes was told.
+    seen: i64,
+    /// Changes with every commit of another process.
+    version: i64,
+    /// Whether something was written since the write-ahead log was emptied last.
+    log_is_used: bool,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, follower: None, seen: 0, version: 0, log_is_used: false }
+    }
+
+    /// Works until nobody can ask any more.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        let mut next = None;
+        loop {
+            match next.take().map_or_else(|| jobs.recv_timeout(GLANCE), Ok) {
+                Ok(Job::Follow { follower, answer }) => {
+                    let _ = answer.send(self.follow(follower));
+                }
+                Ok(Job::Write(work)) => {
+                    let mut group: Vec<Box<dyn Work>> = vec![work];
+                    while group.len() < GROUP {
+                        match jobs.try_recv() {
+                            Ok(Job::Write(work)) => group.push(work),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.write(group);
+                }
+                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.empty_log();
+    }
+
+    fn follow(&mut self, follower: Follower) -> Result<(), StoreError> {
+        let reading = self.connection.unchecked_transaction().map_err(failed("read"))?;
+        let (snapshot, seen) = (queries::snapshot(&reading)?, news::end(&reading)?);
+        drop(reading);
+        follower(vec![News::Everything(snapshot)]);
+        (self.follower, self.seen) = (Some(follower), seen);
+        Ok(())
+    }
+
+    /// One transaction for all of `group`; each is answered after its commit.
+    fn write(&mut self, mut group: Vec<Box<dyn Work>>) {
+        let committed = self.commit(&mut group);
+        if committed.is_err() {
+            // Where SQLite has rolled back by itself there is nothing to roll back.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        group.into_iter().for_each(|work| work.answer(committed.clone()));
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed("begin to write"))?;
+        for work in group {
+            self.with_savepoint(work.as_mut())?;
+        }
+        let mut seen = self.seen;
+        let news = if self.follower.is_some() { news::since(&self.connection, &mut seen)? } else { Vec::new() };
+        news::trim(&self.connection).and_then(|_| self.connection.execute_batch("COMMIT")).map_err(failed("commit"))?;
+        self.seen = seen;
+        self.log_is_used = true;
+        self.tell(news);
+        Ok(())
+    }
+
+    fn with_savepoint(&self, work: &mut dyn Work) -> Result<(), StoreError> {
+        self.connection.execute_batch("SAVEPOINT caller").map_err(failed("write"))?;
+        let end = match work.run(&self.connection) {
+            Fate::Keep => "RELEASE caller",
+            Fate::Undo => "ROLLBACK TO caller; RELEASE caller",
+        };
+        self.connection.execute_batch(end).map_err(failed("write"))
+    }
+
+    fn tell(&self, news: Vec<News>) {
+        if let Some(follower) = &self.follower
+            && !news.is_empty()
+        {
+            follower(news);
+        }
+    }
+
+    /// Nothing to write: takes over what other processes wrote, and leaves no old bytes in the write-ahead log.
+    fn idle(&mut self) {
+        if let Err(fault) = self.catch_up() {
+            tracing::warn!(error = &fault as &(dyn Error + 'static), "what other processes wrote could not be read");
+        }
+        if self.log_is_used {
+            self.empty_log();
+        }
+    }
+
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).map_err(failed("read"))?;
+        if self.follower.is_some() && version != self.version {
+            let mut seen = self.seen;
+            let reading = self.connection.unchecked_transaction().map_err(failed("read"))?;
+            let news = news::since(&reading, &mut seen)?;
+            drop(reading);
+            (self.seen, self.version) = (seen, version);
+            self.tell(news);
+        }
+        Ok(())
+    }
+
+    /// Where somebody reads at this moment, the next idle moment tries again.
+    fn empty_log(&mut self) {
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        self.log_is_used = !matches!(busy, Ok(0));
+    }
+}

@@ -1,1 +1,0 @@
-//! Keyed hashes of what somebody has to show.
