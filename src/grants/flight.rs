@@ -263,9 +263,10 @@ pub(super) fn lifetime(oauth: &OAuth, tokens: &Tokens) -> Option<Duration> {
 }
 
 impl Shared {
-    /// What the connector's endpoints are filled with for a grant: all that share it are of one customer, and the first of them speaks for all.
+    /// What the connector's endpoints are filled with for a grant: all that share it are of one customer, and the first of them
+    /// speaks for all. A grant that nobody has any more brought its account's values along.
     pub(super) fn variables(&self, connector: &Connector, facts: &GrantFacts) -> Variables {
-        let account = self.directory.sharers(&facts.id).first().map(|account| account.variables.clone()).unwrap_or_default();
+        let account = self.directory.sharers(&facts.id).first().map_or_else(|| facts.variables.clone(), |account| account.variables.clone());
         effective(&connector.variables, &account, &facts.variables, self.provider.plain_http())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::flight::Flight;
 use super::opened::OpenedGrant;
+use super::provider::Urgency;
 use super::{NoToken, Shared};
 use crate::chance;
 use crate::store::{Change, Intent};
@@ -169,8 +170,9 @@ impl Shared {
         match launch {
             Launch::Elsewhere => effects.next,
             Launch::Here => {
+                let urgency = if matches!(effects.verdict, Some(Verdict::Wait)) { Urgency::Now } else { Urgency::Ahead };
                 if let Some(first) = effects.next {
-                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone()).run(first));
+                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency).run(first));
                 }
                 None
             }
