@@ -7,6 +7,7 @@ pub mod id;
 pub mod inspect;
 pub mod oauth;
 pub mod policy;
+pub mod refresh;
 pub mod refusal;
 pub mod request;
 pub mod scope;

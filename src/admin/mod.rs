@@ -113,21 +113,19 @@ impl Plane {
 /// The whole plane: API, health, customers' pages.
 pub fn router(parts: AdminParts) -> Router {
     let plane = Plane::new(parts);
-    finished(api::routes().merge(connect::routes()), &plane).layer(middleware::from_fn_with_state(plane, auth::guard))
+    let routes = whole(api::routes().merge(connect::routes())).with_state(plane.clone());
+    routes.layer(middleware::from_fn_with_state(plane, auth::guard)).layer(middleware::from_fn(never_kept))
 }
 
 /// The customers' pages alone, for an address of their own (`admin.public_listen`).
 pub fn public_router(parts: AdminParts) -> Router {
-    finished(connect::routes(), &Plane::new(parts))
+    whole(connect::routes()).with_state(Plane::new(parts)).layer(middleware::from_fn(never_kept))
 }
 
-fn finished(routes: OpenApiRouter<Plane>, plane: &Plane) -> Router {
+/// The routes, and an answer for everything else.
+fn whole(routes: OpenApiRouter<Plane>) -> Router<Plane> {
     let (routes, _) = routes.split_for_parts();
-    routes
-        .fallback(async || Problem::NoSuchRoute)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(middleware::from_fn(never_kept))
-        .with_state(plane.clone())
+    routes.fallback(async || Problem::NoSuchRoute).method_not_allowed_fallback(async || Problem::MethodNotAllowed)
 }
 
 /// No answer of this plane is kept by a cache, or read as another type.

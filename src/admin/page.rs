@@ -23,22 +23,12 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// A list of accounts goes on after this one. As text `connector/identifier`; neither holds a slash.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A list of accounts goes on after this one.
 pub(super) struct AccountsAfter(pub AccountCursor);
-
-impl fmt::Display for AccountsAfter {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{}/{}", self.0.connector, self.0.identifier)
-    }
-}
 
 impl<'de> Deserialize<'de> for AccountsAfter {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        let names = text.split_once('/').and_then(|(connector, identifier)| Some((connector.parse().ok()?, identifier.parse().ok()?)));
-        let (connector, identifier) = names.ok_or_else(|| de::Error::custom("not a cursor of a list of accounts"))?;
-        Ok(Self(AccountCursor { connector, identifier }))
+        String::deserialize(from)?.parse().map(Self).map_err(de::Error::custom)
     }
 }
 

@@ -63,19 +63,19 @@ pub async fn live(options: &Options, say: impl Fn(&str)) -> Result<(), WorldErro
     }
     loop {
         tokio::select! {
-            stopped = app::told_to_stop(world.running()) => {
+            stopped = app::told_to_stop(&world.running) => {
                 stopped.map_err(WorldError::Signals)?;
                 break;
             }
-            () = tell_all(&mut world, options, &say) => break,
+            () = tell_all(&mut world.watched, options, &say) => break,
         }
     }
     world.end().await;
     Ok(())
 }
 
-async fn tell_all(world: &mut World, options: &Options, say: &impl Fn(&str)) {
-    while let Some(event) = world.watched.next().await {
+async fn tell_all(watched: &mut Watched, options: &Options, say: &impl Fn(&str)) {
+    while let Some(event) = watched.next().await {
         match options.telling {
             Telling::Lines => say(&line(&event, options.look)),
             Telling::Json => say(&serde_json::to_string(&event).unwrap_or_default()),

@@ -9,7 +9,6 @@ use reqwest::Method;
 use scopegate_core::time::Instant;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::task::JoinSet;
 
 const ACCOUNT: &str = "/crm/v1/accounts/A-1";
 const OPPORTUNITY: &str = "/crm/v1/opportunities/O-7";
@@ -85,15 +84,15 @@ async fn both_customers(world: &World, sabotage: Option<Promise>) -> Outcome {
 }
 
 async fn each_sees_its_own(world: &World) -> Outcome {
-    let mut calls = JoinSet::new();
+    let mut calls = Vec::new();
     for _ in 0..AT_ONCE {
         for (member, name) in [(RESEARCHER, "Nordwind Traders"), (OTHER_RESEARCHER, "Hooli Logistics")] {
             let agent = world.agent().clone();
-            calls.spawn(async move { (agent.call(Call::new(Method::GET, ACCOUNT, &member)).await, member, name) });
+            calls.push(world.tasks().spawn("agent", async move { (agent.call(Call::new(Method::GET, ACCOUNT, &member)).await, member, name) }));
         }
     }
-    while let Some(done) = calls.join_next().await {
-        let (reply, member, name) = done.map_err(|error| error.to_string())?;
+    for done in calls {
+        let (reply, member, name) = done.await.map_err(|error| error.to_string())?;
         own_record(&reply.map_err(|error| error.to_string())?, &member, name)?;
     }
     Ok(())
@@ -127,14 +126,14 @@ async fn one_refresh(world: &World, sabotage: Option<Promise>) -> Outcome {
     }
     let before = provider.refreshes(&own);
     until(world, world.clock().instant().plus(SHORT)).await;
-    let mut calls = JoinSet::new();
+    let mut calls = Vec::new();
     for _ in 0..CROWD {
         let agent = world.agent().clone();
-        calls.spawn(async move { agent.call(Call::new(Method::GET, ACCOUNT, &RESEARCHER)).await });
+        calls.push(world.tasks().spawn("agent", async move { agent.call(Call::new(Method::GET, ACCOUNT, &RESEARCHER)).await }));
     }
     let mut replies = Vec::new();
-    while let Some(reply) = calls.join_next().await {
-        replies.push(reply.map_err(|error| error.to_string())?.map_err(|error| error.to_string()));
+    for done in calls {
+        replies.push(done.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string()));
     }
     provider.set_delay(Whose::Of(own.clone()), Duration::ZERO);
     for reply in replies {

@@ -25,7 +25,7 @@ pub struct World {
     /// What the gateway decides, as it decides.
     pub watched: Watched,
     practice: Practice,
-    running: Running,
+    pub(super) running: Running,
     agent: Agent,
     operator: Operator,
     clock: Clock,
@@ -132,6 +132,12 @@ impl World {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Who runs what agents do at once.
+    #[must_use]
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// The settings that it runs with.

@@ -3,7 +3,7 @@
 use super::index::Index;
 use crate::store::{News, Snapshot};
 use papaya::{Equivalent, HashMap};
-use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord};
+use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, HandleTarget};
 use scopegate_core::id::{AccountId, ConnectorId, GrantId, HandleId, Identifier};
 use scopegate_core::time::Timestamp;
 use std::collections::HashSet;
@@ -78,6 +78,10 @@ impl Memory {
 
     pub(super) fn each_grant(&self, visit: impl FnMut(&Arc<GrantFacts>)) {
         self.grants.pin().values().for_each(visit);
+    }
+
+    pub(super) fn handles_for(&self, target: &HandleTarget) -> Vec<Arc<HandleRecord>> {
+        self.handles.pin().values().filter(|handle| handle.target == *target).cloned().collect()
     }
 
     pub(super) fn ended_handles(&self, now: Timestamp) -> Vec<HandleId> {

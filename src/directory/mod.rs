@@ -15,7 +15,7 @@ pub use sessions::{Bound, Sessions};
 
 use crate::store::{Applied, Change, GrantRecord, Store, StoreError};
 use memory::Memory;
-use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, Status};
+use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, HandleTarget, Status};
 use scopegate_core::id::{AccountId, ConnectorId, CustomerId, GrantId, HandleId, Identifier, RoleName};
 use scopegate_core::time::Timestamp;
 use std::sync::Arc;
@@ -90,6 +90,12 @@ impl Directory {
     pub fn handle_by_id(&self, id: &HandleId) -> Option<Arc<HandleRecord>> {
         let digest = self.memory.index().digest(id)?;
         self.memory.handle(&digest)
+    }
+
+    /// The handles that stand for exactly this, ended ones included. In no order; looks at all handles.
+    #[must_use]
+    pub fn handles(&self, target: &HandleTarget) -> Vec<Arc<HandleRecord>> {
+        self.memory.handles_for(target)
     }
 
     /// Accounts by customer, connector and identifier, at most `limit`, after `cursor`.

@@ -230,3 +230,67 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
 fn stat(path: &Path) -> Result<fs::Metadata, Unreadable> {
     fs::metadata(path).map_err(|cause| Unreadable { path: path.into(), cause })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "version: 1\nroles:\n  reader: {allow: {}}\n";
+    const BAD: &str = "version: 1\nrolls: {}\n";
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn files_of_folders_come_sorted_once_and_without_what_begins_with_a_dot() {
+        let folder = folder(&[("b.yaml", "b"), ("a.yml", "a"), ("c/d.cases.yaml", "d"), (".hidden.yaml", "x"), ("..data/e.yaml", "x"), ("readme.md", "x")]);
+        let paths = [folder.path().to_owned(), folder.path().join("b.yaml"), folder.path().join("readme.md")];
+        let read = read_sources(&paths).unwrap();
+        let texts: Vec<_> = read.iter().map(|source| source.text.as_str()).collect();
+        assert_eq!(texts, ["a", "b", "d", "x"]);
+        assert!(read.iter().all(|source| source.origin == Origin::Own && source.name.starts_with(folder.path().to_str().unwrap())));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_named() {
+        let missing = PathBuf::from("/nonexistent/policies");
+        assert_eq!(read_sources(std::slice::from_ref(&missing)).unwrap_err().path, missing);
+    }
+
+    #[test]
+    fn a_reload_puts_all_in_force_or_keeps_the_whole_old_set() {
+        let folder = folder(&[("one.yaml", GOOD)]);
+        let at = Timestamp::from_millis;
+        let room = PolicyRoom::open(PolicyPlaces { paths: vec![folder.path().to_owned()], ..PolicyPlaces::default() }, at(1)).unwrap();
+        let first = room.policies();
+        assert_eq!((room.in_force().generation, room.in_force().since), (1, at(1)));
+
+        fs::write(folder.path().join("two.yaml"), BAD).unwrap();
+        let rejected = room.reload(at(2)).unwrap_err();
+        assert!(rejected.errors() >= 1 && rejected.hash.as_deref() != Some(first.hash()), "{rejected:?}");
+        assert!(Arc::ptr_eq(&room.policies(), &first) && Arc::ptr_eq(&room.last_rejected().unwrap(), &rejected));
+
+        fs::remove_file(folder.path().join("two.yaml")).unwrap();
+        let same = room.reload(at(3)).unwrap();
+        assert_eq!((same.generation, same.since, same.policies.hash()), (2, at(3), first.hash()));
+        assert!(room.last_rejected().is_none());
+    }
+
+    #[test]
+    fn a_folder_that_went_away_is_a_rejected_reload() {
+        let folder = folder(&[("policies/one.yaml", GOOD)]);
+        let path = folder.path().join("policies");
+        let room = PolicyRoom::open(PolicyPlaces { paths: vec![path.clone()], ..PolicyPlaces::default() }, Timestamp::default()).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        let rejected = room.reload(Timestamp::default()).unwrap_err();
+        assert_eq!((rejected.errors(), &rejected.hash), (1, &None));
+        assert!(rejected.diagnostics.iter().all(|finding| finding.file == path.display().to_string()));
+    }
+}

@@ -8,6 +8,28 @@
 //! per grant, an intent durable before the call, the rotated token durable before anybody gets
 //! the new access token.
 
+mod admission;
+mod assertion;
+mod bring;
+mod ending;
+mod flight;
+mod install;
+mod lives;
+mod onboarding;
+mod opened;
+mod provider;
+mod schedule;
+mod sealing;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Admission, After401, Replayable};
+pub use bring::{BringError, Brought, BroughtCredential, VariableFault};
+pub use ending::{AtProvider, NotForgotten, NotRevoked};
+pub use onboarding::{
+    AskedScope, BeginError, Begun, CallbackError, ConfirmError, ConsentPage, Finished, LinkError, Outcome, OutcomeFault, Warning, Wish,
+};
+
 use crate::clock::Clock;
 use crate::directory::Directory;
 use crate::http_client::HttpClient;
@@ -15,19 +37,21 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
-use scopegate_core::account::{AccountRecord, ConnectedAccount};
-use scopegate_core::connector::Risk;
-use scopegate_core::connector::variables::{NotAllowed, Variables};
-use scopegate_core::id::{AccountId, AuthorizationId, ConnectorId};
+use lives::Lives;
+use opened::OpenedGrants;
+use provider::Provider;
+use schedule::Schedule;
+use scopegate_core::account::ConnectedAccount;
+use scopegate_core::connector::Connector;
+use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::ClientRegistration;
 use scopegate_core::policy::{Permit, PolicySet};
-use scopegate_core::request::OutgoingHead;
-use scopegate_core::scope::{ProviderScope, Scope};
-use scopegate_core::secret::{AccessToken, ApiKey, Proof, RefreshToken};
-use scopegate_core::time::Timestamp;
+use scopegate_core::refresh::{Ask, Why};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use thiserror::Error;
 use url::Url;
 
 /// Our registrations, by connector.
@@ -38,14 +62,23 @@ pub type PoliciesInForce = Arc<dyn Fn() -> Arc<PolicySet> + Send + Sync>;
 
 /// What [`Grants`] are made of.
 pub struct GrantsParts {
+    /// Accounts and facts of grants.
     pub directory: Directory,
+    /// Leases and authorizations.
     pub store: Arc<dyn Store>,
+    /// Seals and opens token sets.
     pub vault: Vault,
+    /// Calls providers.
     pub http: HttpClient,
+    /// The time.
     pub clock: Clock,
+    /// Runs flights and what goes on in the background.
     pub tasks: Tasks,
+    /// Counts refreshes and calls.
     pub metrics: Metrics,
+    /// For what no request brings along: background refreshes, onboarding.
     pub policies: PoliciesInForce,
+    /// Our registrations.
     pub clients: Clients,
     /// The origin that customers' browsers reach: `admin.public_url`.
     pub public_url: Url,
@@ -57,117 +90,118 @@ pub struct GrantsParts {
 
 /// All grants. Clones share them.
 #[derive(Clone)]
-pub struct Grants;
+pub struct Grants(Arc<Shared>);
+
+/// What all clones share.
+struct Shared {
+    directory: Directory,
+    store: Arc<dyn Store>,
+    vault: Vault,
+    clock: Clock,
+    tasks: Tasks,
+    metrics: Metrics,
+    policies: PoliciesInForce,
+    public_url: Url,
+    return_to: Vec<Url>,
+    provider: Provider,
+    lives: Lives,
+    opened: OpenedGrants,
+    schedule: Schedule,
+}
 
 /// Why there is no token.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum NoToken {
     /// Nobody has connected the account.
+    #[error("the account is not connected")]
     ConsentRequired,
-    /// The grant has ended.
+    /// The grant has ended, or there is nothing to refresh it with.
+    #[error("the grant has ended")]
     ReauthorizationRequired,
     /// The provider gives none at present.
-    Unavailable { retry_after: Duration },
+    #[error("the provider gives no token at present")]
+    Unavailable {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Store or vault cannot take, or give, what must be kept.
+    #[error("what must be kept cannot be written or read")]
     Store,
 }
 
-/// A credential for the one request whose permit opened it.
-pub struct Admission;
-
-/// What a 401 of the API is answered with.
-pub enum After401 {
-    /// Send it once more; the admission holds the new token.
-    Replay,
-    /// Pass the 401.
-    Answer,
-    /// Refuse it instead, for this reason.
-    Refuse(NoToken),
+impl From<Why> for NoToken {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Ended => Self::ReauthorizationRequired,
+            Why::Gone => Self::ConsentRequired,
+            Why::Unavailable { retry_after } => Self::Unavailable { retry_after },
+            Why::Store => Self::Store,
+        }
+    }
 }
 
-/// Whether the request can be sent once more: its body is at hand, and its method is
-/// idempotent or the connector (or operation) says that a 401 means not executed.
-pub enum Replayable { Yes, No }
+impl fmt::Debug for Grants {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("Grants")
+    }
+}
 
 impl Grants {
-    pub fn new(parts: GrantsParts) -> Self { todo!() }
-    /// Starts what runs in the background: refresh ahead, open intents, revocations that a provider has not confirmed.
-    pub fn start(&self) { todo!() }
-    pub async fn open(&self, policies: &Arc<PolicySet>, permit: Permit) -> Result<Admission, NoToken> { todo!() }
-    pub async fn bring(&self, account: &AccountRecord, brought: Brought) -> Result<ConnectedAccount, BringError> { todo!() }
-    pub async fn refresh_now(&self, account: &ConnectedAccount) -> Result<(), NoToken> { todo!() }
-    pub async fn revoke(&self, account: &ConnectedAccount) -> Result<AtProvider, NotRevoked> { todo!() }
-    /// Deletes the account; its grant ends with the last account that shares it.
-    pub async fn forget(&self, account: &ConnectedAccount) -> Result<(), NotForgotten> { todo!() }
+    /// All grants that the directory knows. Nothing goes on in the background before [`Grants::start`].
+    #[must_use]
+    pub fn new(parts: GrantsParts) -> Self {
+        let GrantsParts { directory, store, vault, http, clock, tasks, metrics, policies, clients, public_url, return_to, open_grants } = parts;
+        let provider = Provider::new(http, clients, clock.clone(), metrics.clone());
+        Self(Arc::new(Shared {
+            directory,
+            store,
+            vault,
+            clock,
+            tasks,
+            metrics,
+            policies,
+            public_url,
+            return_to,
+            provider,
+            lives: Lives::default(),
+            opened: OpenedGrants::new(open_grants),
+            schedule: Schedule::default(),
+        }))
+    }
 
-    pub async fn begin(&self, account: &ConnectedAccount, wish: Wish) -> Result<Begun, BeginError> { todo!() }
-    /// Opening the page spends nothing. The answer's cookie must be set in the browser.
-    pub async fn page(&self, link: &Proof, browser: Option<&Proof>) -> Result<ConsentPage, LinkError> { todo!() }
-    /// The form was sent: where the browser goes.
-    pub async fn submit(&self, link: &Proof, browser: Option<&Proof>) -> Result<Url, LinkError> { todo!() }
-    /// The provider sent the browser back.
-    pub async fn callback(&self, connector: &ConnectorId, query: &str, browser: Option<&Proof>) -> Result<Finished, CallbackError> { todo!() }
-    /// The application's word on a finished authorization that waits for it.
-    pub async fn confirm(&self, account: &AccountId, id: &AuthorizationId) -> Result<ConnectedAccount, ConfirmError> { todo!() }
+    /// Starts what runs in the background: refresh ahead, and revocations that a provider has not confirmed.
+    pub fn start(&self) {
+        self.0.start_schedule();
+        self.0.resume_revocations();
+    }
+
+    /// Opens the grant behind `permit`, refreshing its token at most once however many requests wait. A token counts as over
+    /// 10 s, or 5 % of its lifetime, before its `expires_in` (seconds, RFC 6749 section 5.1) runs out; a rotated refresh token is
+    /// durable before this returns (RFC 9700 section 4.14.2). Dropping the future does not stop a refresh that others wait for.
+    /// # Errors
+    /// [`NoToken`]; only `Unavailable` and `Store` go away by themselves.
+    pub async fn open(&self, policies: &Arc<PolicySet>, permit: Permit) -> Result<Admission, NoToken> {
+        let account = Arc::clone(permit.account());
+        // A permit comes of a set that has the connector; another set opens nothing.
+        let connector = policies.connector(account.connector.as_str()).ok_or(NoToken::Store)?;
+        let grant = account.grant.clone().ok_or(NoToken::ConsentRequired)?;
+        let opened = self.0.token(&grant, connector, Ask::Request).await?;
+        Ok(Admission::new(Arc::clone(&self.0), Arc::clone(connector), account, opened))
+    }
+
+    /// Refreshes the grant of `account` now, whatever stands against it.
+    /// # Errors
+    /// [`NoToken`]; without a refresh token `ReauthorizationRequired`, which does not end the grant.
+    pub async fn refresh_now(&self, account: &ConnectedAccount) -> Result<(), NoToken> {
+        let policies = (self.0.policies)();
+        let connector = policies.connector(account.record.connector.as_str()).ok_or(NoToken::ReauthorizationRequired)?;
+        let grant = account.record.grant.clone().ok_or(NoToken::ConsentRequired)?;
+        self.0.token(&grant, connector, Ask::Operator).await.map(drop)
+    }
 }
 
-impl Admission {
-    /// All values that templates of the connector may be filled with, for this account.
-    pub fn variables(&self) -> &Variables { todo!() }
-    /// Writes the credential.
-    pub fn authorize(&self, head: &mut OutgoingHead) { todo!() }
-    /// What no answer may show.
-    pub fn needle(&self) -> &str { todo!() }
-    /// The API answered 401.
-    pub async fn after_401(&mut self, replayable: Replayable) -> After401 { todo!() }
-    /// The API answered something else.
-    pub fn not_401(&self) { todo!() }
+impl Shared {
+    fn connector(&self, id: &ConnectorId) -> Option<Arc<Connector>> {
+        (self.policies)().connector(id.as_str()).cloned()
+    }
 }
-
-/// An existing credential.
-pub struct Brought { pub credential: BroughtCredential, pub variables: Variables }
-pub enum BroughtCredential {
-    Tokens { access: AccessToken, refresh: Option<RefreshToken>, expires_in: Option<Duration>, scope: Option<String> },
-    Key(ApiKey),
-    Basic { user: String, password: ApiKey },
-}
-pub enum BringError { UnknownConnector, Unusable { field: &'static str }, Variable { name: String, fault: VariableFault }, Store }
-pub enum VariableFault { Unknown, Missing, NotAllowed(NotAllowed) }
-
-/// What the provider said to a revocation.
-pub enum AtProvider { Confirmed, NotYet, NoEndpoint }
-pub enum NotRevoked { NotConnected, Store }
-pub enum NotForgotten { Store }
-
-pub struct Wish { pub scopes: Option<Vec<Scope>>, pub return_to: Option<String>, pub confirmation: crate::store::Confirmation }
-pub struct Begun { pub id: AuthorizationId, pub authorization_url: Url, pub expires_at: Timestamp, pub requested_scopes: Vec<ProviderScope> }
-pub enum BeginError { UnknownConnector, NoOAuth, NoClient, BeyondRole(Vec<Scope>), ReturnTo, Variable(String), Store }
-
-pub struct ConsentPage {
-    pub account: ConnectedAccount,
-    pub title: String,
-    pub asked: Vec<AskedScope>,
-    pub impossible: Vec<AskedScope>,
-    pub expires_at: Timestamp,
-    /// The cookie's value, to be set in the browser.
-    pub browser: Proof,
-}
-pub struct AskedScope { pub scope: Scope, pub consent: Option<String>, pub risk: Risk }
-
-/// 400 for `Unknown`, 403 for `OtherBrowser`, 503 for `Store`.
-pub enum LinkError { Unknown, OtherBrowser, Misconfigured, Store }
-pub enum CallbackError { Unknown, OtherBrowser, Store }
-
-/// How an authorization ended; the state is spent in each case.
-pub struct Finished { pub account: ConnectedAccount, pub title: String, pub return_to: Option<Url>, pub outcome: Outcome }
-pub enum Outcome {
-    Connected { missing: Vec<AskedScope>, warnings: Vec<Warning> },
-    AwaitsConfirmation,
-    /// The customer said no, or granted nothing: 200.
-    Declined,
-    NothingGranted,
-    /// The provider did not give a usable answer.
-    Failed(OutcomeFault),
-}
-pub enum Warning { NoRefreshToken }
-pub enum OutcomeFault { Provider, Misconfigured, Variable(String) }
-pub enum ConfirmError { NothingWaits, Store }

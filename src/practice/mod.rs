@@ -8,12 +8,14 @@
 
 mod api;
 mod browser;
+mod gate;
 mod label;
 mod provider;
 mod wire;
 
-pub use api::{Api, Hold, Seen};
+pub use api::{Api, Seen};
 pub use browser::{Browser, BrowserError, Consent, Page, Verdict};
+pub use gate::Hold;
 pub use label::{InvalidLabel, Label};
 pub use provider::{Dialect, Fault, Owner, Provider, Refreshes, Registration, TokenSet, Whose};
 

@@ -15,6 +15,19 @@ pub enum Packing {
     Zstd,
 }
 
+impl Packing {
+    /// The coding of this name, in any case.
+    pub(super) fn named(coding: &[u8]) -> Option<Self> {
+        match coding.to_ascii_lowercase().as_slice() {
+            b"gzip" | b"x-gzip" => Some(Self::Gzip),
+            b"deflate" => Some(Self::Deflate),
+            b"br" => Some(Self::Brotli),
+            b"zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
 /// Why an answer cannot be unpacked; the rest of it must not be passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {

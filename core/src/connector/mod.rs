@@ -11,7 +11,7 @@ use crate::request::HeaderPattern;
 use crate::scope::{ProviderScope, Scope};
 use indexmap::IndexMap;
 
-pub use inject::{Credential, Inject};
+pub use inject::Inject;
 pub use oauth::OAuth;
 pub use template::Template;
 pub use upstream::{Origin, PlainHttp, Scheme, Upstream};

@@ -135,7 +135,7 @@ mod tests {
             ("https://x.port.example", Err(NotAllowed::OtherHost)),
             ("https://api.example:8443", Err(NotAllowed::OtherHost)),
             ("https://my.salesforce.com", Err(NotAllowed::OtherHost)),
-            ("https://.my.salesforce.com", Err(NotAllowed::OtherHost)),
+            ("https://.my.salesforce.com", Err(NotAllowed::NoOrigin)),
             ("https://evilmy.salesforce.com", Err(NotAllowed::OtherHost)),
             ("https://one.my.salesforce.com.evil.example", Err(NotAllowed::OtherHost)),
             ("https://xapi.example", Err(NotAllowed::OtherHost)),

@@ -154,11 +154,7 @@ mod tests {
             [("realmId=123", Some("123"), 0), ("realmId=a%2Fb", None, 1), ("realmId=1&realmId=2", None, 0), ("realmid=123", None, 0)]
         {
             let told = Callback::read(&format!("code=c&state=s&{query}")).variables(&declared, PlainHttp::Refused);
-            assert_eq!(
-                (told.values.get("realm").map(String::as_str), told.values.get("stolen"), told.refused.len()),
-                (value, None, refused),
-                "{query}"
-            );
+            assert_eq!((told.values.get("realm").map(String::as_str), told.values.get("stolen"), told.refused.len()), (value, None, refused), "{query}");
         }
     }
 }

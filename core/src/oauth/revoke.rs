@@ -4,6 +4,7 @@ use super::client::Client;
 use super::token_request::{Call, NoCall, call};
 use crate::account::TokenSet;
 use crate::connector::oauth::OAuth;
+use crate::connector::template::Template;
 use crate::connector::variables::Variables;
 
 /// What came of a revocation at the provider.
@@ -16,16 +17,15 @@ pub enum Revocation {
 }
 
 /// Revokes what the whole grant hangs on: the refresh token, or the access token where there is none
-/// (RFC 7009 section 2.1). None where the provider has no endpoint for it.
+/// (RFC 7009 section 2.1), at the connector's revocation endpoint `url`.
 /// # Errors
 /// The endpoint has no address with these variables.
-pub fn revoke_call(oauth: &OAuth, client: &Client<'_>, variables: &Variables, tokens: &TokenSet) -> Result<Option<Call>, NoCall> {
-    let Some(url) = &oauth.revocation_url else { return Ok(None) };
+pub fn revoke_call(oauth: &OAuth, url: &Template, client: &Client<'_>, variables: &Variables, tokens: &TokenSet) -> Result<Call, NoCall> {
     let (token, hint) = match &tokens.refresh {
         Some(refresh) => (refresh.reveal(), "refresh_token"),
         None => (tokens.access.reveal(), "access_token"),
     };
-    call(url, variables, oauth.token_request, client, vec![("token", token), ("token_type_hint", hint)]).map(Some)
+    call(url, variables, oauth.token_request, client, vec![("token", token), ("token_type_hint", hint)])
 }
 
 /// Reads the answer. A token that the provider does not know, or knows as ended, is as good as revoked.
@@ -48,22 +48,19 @@ mod tests {
     use super::super::client::Evidence;
     use super::super::fixture::oauth;
     use super::*;
-    use crate::connector::template::Template;
     use crate::secret::{AccessToken, RefreshToken};
 
     #[test]
     fn the_refresh_token_is_revoked_or_the_access_token_where_there_is_none() {
-        let oauth = OAuth { revocation_url: Some(Template::parse("https://login.example/revoke").unwrap()), ..oauth() };
+        let url = Template::parse("https://login.example/revoke").unwrap();
         let client = Client { id: "me", evidence: Evidence::Nothing };
         for (refresh, body) in
             [(Some("r"), "token=r&token_type_hint=refresh_token&client_id=me"), (None, "token=a&token_type_hint=access_token&client_id=me")]
         {
             let tokens = TokenSet { access: AccessToken::new("a".into()), refresh: refresh.map(|text| RefreshToken::new(text.into())) };
-            let call = revoke_call(&oauth, &client, &Variables::new(), &tokens).unwrap().unwrap();
+            let call = revoke_call(&oauth(), &url, &client, &Variables::new(), &tokens).unwrap();
             assert_eq!(*call.body, body);
         }
-        let tokens = TokenSet { access: AccessToken::new("a".into()), refresh: None };
-        assert!(revoke_call(&super::super::fixture::oauth(), &client, &Variables::new(), &tokens).unwrap().is_none());
     }
 
     #[test]

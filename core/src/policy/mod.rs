@@ -15,6 +15,8 @@ mod decision;
 mod diagnostic;
 pub mod document;
 mod explain;
+#[cfg(test)]
+mod fixture;
 mod judge;
 mod model;
 mod narrow;

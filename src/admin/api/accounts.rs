@@ -304,7 +304,7 @@ pub(super) struct Which {
     limit: Limit,
 }
 
-/// One page of accounts, by connector and identifier.
+/// One page of accounts, by customer, connector and identifier.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Accounts {
     accounts: Vec<Account>,
@@ -321,7 +321,7 @@ pub(super) async fn list(State(plane): State<Plane>, Filter(which): Filter<Which
     let page = plane.directory.list(&filter, cursor.as_ref().map(|after| &after.0), limit.0);
     let policies = plane.policies.policies();
     let accounts = page.accounts.iter().map(|account| Account::of(account, &policies)).collect();
-    Json(Accounts { accounts, cursor: page.next.map(|next| AccountsAfter(next).to_string()) })
+    Json(Accounts { accounts, cursor: page.next.map(|next| next.to_string()) })
 }
 
 /// Applies changes; readers see them before this returns.

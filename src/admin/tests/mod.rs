@@ -92,7 +92,7 @@ impl Stage {
         let key = folder.path().join("kek-1");
         key_file::generate(&key).unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("data"), clock.clone()).unwrap());
-        let vault = Vault::open(Keyring::read(&key).unwrap(), Arc::clone(&store), clock.clone()).await.unwrap();
+        let vault = Vault::open(Keyring::read(&key, &[]).unwrap(), Arc::clone(&store), clock.clone()).await.unwrap();
         let directory = Directory::open(Arc::clone(&store)).await.unwrap();
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
         let rotation = Rotation { size: 1 << 20, keep: Duration::from_secs(86_400) };

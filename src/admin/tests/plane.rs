@@ -69,9 +69,9 @@ async fn the_document_lists_every_route() {
     let document = stage.must(200, "GET", "/v1/openapi.json", None).await;
     assert!(document["openapi"].as_str().unwrap().starts_with("3."), "{document}");
     let documented: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    // axum has no list of its routes but its Debug form, where each path stands quoted beside its number.
+    // axum has no list of its routes but its Debug form, where each path stands quoted beside its number; `/` is the fallback's.
     let shown = format!("{:?}", router(stage.parts.clone()));
-    let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.starts_with('/') && !text.contains(['*', ' '])).collect();
+    let routed: BTreeSet<&str> = shown.split('"').filter(|text| text.len() > 1 && text.starts_with('/') && !text.contains(['*', ' '])).collect();
     assert_eq!(documented, routed);
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {

@@ -57,7 +57,7 @@ async fn a_forced_refresh_answers_the_account_and_a_failed_one_its_reason() {
     assert_eq!(stage.status(&path).await, "reauthorization_required");
 
     let path = stage.connected("down", "researcher", "api").await;
-    provider.fault(Whose::Label(label("down")), Fault::Status(Http::SERVICE_UNAVAILABLE, None));
+    provider.fault(Whose::Of(label("down")), Fault::Status(Http::SERVICE_UNAVAILABLE, None));
     let came = stage.ask("POST", &format!("{path}/refresh"), None).await;
     came.is_problem(503);
     assert_eq!((&came.json["reason"], came.header("retry-after").is_empty()), (&json!("token_unavailable"), false));

@@ -1,11 +1,13 @@
 //! The practice API: it records every request as it arrived, and answers with the records of whoever the token belongs to.
 //!
 //! The CRM lives below `/v1/`; a few routes of real APIs answer in their manner. Anything else, for a good token, answers
-//! with what arrived. A request whose path has a segment `held` waits for its [`Hold`].
+//! with what arrived. A request whose path has a segment `held` waits while a [`Hold`] is held; one with a segment `cut`
+//! gets no answer.
 
 mod crm;
 mod manners;
 
+use super::gate::{Gate, Hold};
 use super::provider::{Owner, Provider};
 use super::wire::Peer;
 use axum::Router;
@@ -34,8 +36,8 @@ const BODY: usize = 64 << 20;
 pub struct Api {
     provider: Provider,
     state: Arc<Mutex<Remembered>>,
-    held: Arc<watch::Sender<Gate>>,
-    requests: Arc<AtomicU64>,
+    held: Gate,
+    requests: Arc<watch::Sender<u64>>,
     received: Arc<AtomicU64>,
 }
 
@@ -62,22 +64,6 @@ impl Seen {
     }
 }
 
-/// Keeps requests whose path has a segment `held` from being answered. Dropping it lets them go.
-#[derive(Debug)]
-pub struct Hold(Arc<watch::Sender<Gate>>);
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Gate {
-    Open,
-    Shut,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.send_replace(Gate::Open);
-    }
-}
-
 #[derive(Debug)]
 struct Remembered {
     seen: VecDeque<Seen>,
@@ -88,8 +74,7 @@ struct Remembered {
 impl Api {
     pub(super) fn new(provider: Provider) -> Self {
         let state = Remembered { seen: VecDeque::new(), most: REMEMBERED, crm: Crm::default() };
-        let (held, _) = watch::channel(Gate::Open);
-        Self { provider, state: Arc::new(Mutex::new(state)), held: Arc::new(held), requests: Arc::default(), received: Arc::default() }
+        Self { provider, state: Arc::new(Mutex::new(state)), held: Gate::default(), requests: Arc::new(watch::channel(0).0), received: Arc::default() }
     }
 
     pub(super) fn router(&self) -> Router {
@@ -107,7 +92,13 @@ impl Api {
     /// How many requests have arrived.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::SeqCst)
+        *self.requests.borrow()
+    }
+
+    /// Waits until so many requests have arrived.
+    pub async fn until_requests(&self, requests: u64) {
+        // The sender lives as long as this API, so the wait can only end with the requests.
+        let _ = self.requests.subscribe().wait_for(|arrived| *arrived >= requests).await;
     }
 
     /// How many bytes have arrived, whether they made a request or not.
@@ -130,17 +121,17 @@ impl Api {
     /// Keeps requests whose path has a segment `held` waiting until the hold is dropped.
     #[must_use]
     pub fn hold(&self) -> Hold {
-        self.held.send_replace(Gate::Shut);
-        Hold(Arc::clone(&self.held))
+        self.held.shut()
     }
 
     fn record(&self, seen: Seen) {
-        self.requests.fetch_add(1, Ordering::SeqCst);
         let mut state = self.state();
         while state.seen.len() >= state.most.max(1) {
             state.seen.pop_front();
         }
         state.seen.push_back(seen);
+        drop(state);
+        self.requests.send_modify(|requests| *requests += 1);
     }
 }
 
@@ -155,8 +146,7 @@ async fn any(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<Peer>, reque
     let manner = Manner::of(&path);
     let Some(Owner { label, live: true }) = owner else { return manner.unauthorised() };
     if path.split('/').any(|segment| segment == "held") {
-        // The sender lives as long as the API, so the wait can only end with an open gate.
-        let _ = api.held.subscribe().wait_for(|gate| *gate == Gate::Open).await;
+        api.held.passed().await;
     }
     if path.split('/').any(|segment| segment == "cut") {
         peer.cut();

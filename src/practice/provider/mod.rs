@@ -11,6 +11,7 @@ pub use fault::{Fault, Whose};
 pub use ledger::Owner;
 
 use super::Label;
+use super::gate::{Gate, Hold};
 use crate::clock::Clock;
 use axum::Router;
 use axum::routing::{any, get, post};
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long access tokens live unless a test says otherwise.
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ pub struct Provider {
     /// Origin of the API that takes the tokens.
     api: Arc<str>,
     state: Arc<Mutex<State>>,
+    gate: Gate,
+    arrivals: Arc<watch::Sender<u64>>,
     received: Arc<AtomicU64>,
 }
 
@@ -99,7 +103,8 @@ fn setting(settings: &HashMap<Whose, Duration>, label: &Label) -> Option<Duratio
 
 impl Provider {
     pub(super) fn new(clock: Clock, registration: Registration, api: String) -> Self {
-        Self { clock, registration, api: api.into(), state: Arc::default(), received: Arc::default() }
+        let (arrivals, _) = watch::channel(0);
+        Self { clock, registration, api: api.into(), state: Arc::default(), gate: Gate::default(), arrivals: Arc::new(arrivals), received: Arc::default() }
     }
 
     pub(super) fn router(&self) -> Router {
@@ -173,6 +178,18 @@ impl Provider {
     #[must_use]
     pub fn refreshes(&self, label: &Label) -> Refreshes {
         self.state().refreshes.get(label).copied().unwrap_or_default()
+    }
+
+    /// Keeps refresh calls waiting, once they have arrived, until the hold is dropped.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        self.gate.shut()
+    }
+
+    /// Waits until so many refresh calls of `label` have arrived.
+    pub async fn until_refreshes(&self, label: &Label, arrived: u64) {
+        // The sender lives as long as this provider, so the wait can only end with the calls.
+        let _ = self.arrivals.subscribe().wait_for(|_| self.refreshes(label).arrived >= arrived).await;
     }
 
     /// How many codes were exchanged for tokens.

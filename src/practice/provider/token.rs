@@ -70,6 +70,8 @@ async fn refresh(provider: &Provider, peer: &Peer, token: &str) -> Response {
         return error(StatusCode::BAD_REQUEST, "invalid_grant");
     };
     let fault = arrive(provider, &label);
+    provider.arrivals.send_modify(|calls| *calls += 1);
+    provider.gate.passed().await;
     let answer = match fault {
         None => rotate(provider, &label, dialect, token).await,
         Some(fault) => misbehave(provider, peer, &label, dialect, token, fault).await,

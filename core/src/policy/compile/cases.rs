@@ -168,7 +168,9 @@ impl Reader<'_, '_> {
         };
         let (kind, code, words, known): (_, _, Vec<String>, &[String]) = match &expectation {
             Expectation::Allow(ids) => ("operation", &code::UNKNOWN_OPERATION, ids.iter().map(ToString::to_string).collect(), &draft.operation_ids),
-            Expectation::Deny { missing, .. } => ("scope", &code::UNKNOWN_SCOPE, missing.iter().map(ToString::to_string).collect(), &draft.scope_names),
+            Expectation::Deny { missing, .. } => {
+                ("scope", &code::UNKNOWN_SCOPE, missing.iter().map(ToString::to_string).collect(), &draft.scope_names)
+            }
         };
         let mut all_known = true;
         for word in words.iter().filter(|word| !known.contains(word)) {

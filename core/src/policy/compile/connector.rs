@@ -42,7 +42,9 @@ pub(super) fn read_all(gathered: &Gathered, overrides: Overrides, findings: &mut
             Some(named) => named.node = overridden(&named.node, &tree, findings),
             None => {
                 let help = nearest(id.as_str(), chosen.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-                findings.add(code::OVERRIDE_UNUSED.at(tree.span, format!("no document has a connector `{id}`, so this replaces nothing")).maybe_help(help));
+                findings.add(
+                    code::OVERRIDE_UNUSED.at(tree.span, format!("no document has a connector `{id}`, so this replaces nothing")).maybe_help(help),
+                );
             }
         }
     }

@@ -59,7 +59,11 @@ impl Gathered {
         if kind == FileKind::Cases {
             for key in ["connectors", "roles", "disclose_delegates"] {
                 if let Some(entry) = fields.entry(key) {
-                    findings.add(code::CASES_ONLY.at(entry.key.span, format!("a file of cases holds `tests` only, not `{key}`")).help("move it into a file whose name does not end in `.cases.yaml`"));
+                    findings.add(
+                        code::CASES_ONLY
+                            .at(entry.key.span, format!("a file of cases holds `tests` only, not `{key}`"))
+                            .help("move it into a file whose name does not end in `.cases.yaml`"),
+                    );
                 }
             }
         } else {

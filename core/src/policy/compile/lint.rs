@@ -85,7 +85,11 @@ pub(super) fn secrets(node: &Node, findings: &mut Findings<'_>) {
         Value::Plain(text) | Value::Quoted(text) => {
             if let Some(kind) = secret(text) {
                 let message = format!("this looks like {kind}, and policy files hold no secrets");
-                findings.add(code::SECRET.at(node.span, message).help("take it out and replace it at its provider; our own registrations stand under `clients` of the settings"));
+                findings.add(
+                    code::SECRET
+                        .at(node.span, message)
+                        .help("take it out and replace it at its provider; our own registrations stand under `clients` of the settings"),
+                );
             }
         }
         Value::List(items) => items.iter().for_each(|item| secrets(item, findings)),

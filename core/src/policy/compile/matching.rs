@@ -16,7 +16,22 @@ pub(super) struct Match {
 
 /// Methods that APIs have (RFC 9110, 5789, 4918, 3253, 5323, and the query method); others pass with a warning where they look like a slip.
 const USUAL: [&str; 16] = [
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "MKCOL", "COPY", "MOVE", "PROPFIND", "PROPPATCH", "REPORT", "SEARCH", "LOCK",
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "QUERY",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "PROPFIND",
+    "PROPPATCH",
+    "REPORT",
+    "SEARCH",
+    "LOCK",
 ];
 
 /// Reads `match:`. The same match twice is a finding.

@@ -149,7 +149,11 @@ fn summary(connectors: &connector::Connectors, roles: &roles::Roles, cases: usiz
     Summary {
         connectors: own().count(),
         operations: own().map(|draft| draft.operation_ids.len()).sum(),
-        operations_unknown: operations().filter(|draft| draft.operation.need == Need::Unknown).map(|draft| &draft.operation.id).collect::<std::collections::BTreeSet<_>>().len(),
+        operations_unknown: operations()
+            .filter(|draft| draft.operation.need == Need::Unknown)
+            .map(|draft| &draft.operation.id)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
         roles: roles.values().filter(|role| role.origin == Origin::Own).count(),
         cases,
     }
@@ -160,3 +164,6 @@ impl ConnectorDraft {
         ConnectorModel { connector: Arc::new(self.connector), operations: self.operations.into_iter().map(|draft| draft.operation).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,9 @@ fn scalar(node: &Node, findings: &mut Findings<'_>) -> Option<serde_json::Value>
         Value::Plain(_) | Value::Quoted(_) => node.to_json(),
         Value::Refused => None,
         Value::List(_) | Value::Map(_) => {
-            findings.add(code::WRONG_KIND.at(node.span, format!("a body is compared with a text, a number, a boolean or null, and this is {}", node.kind())));
+            findings.add(
+                code::WRONG_KIND.at(node.span, format!("a body is compared with a text, a number, a boolean or null, and this is {}", node.kind())),
+            );
             None
         }
     }

@@ -2,10 +2,10 @@
 
 use super::urls::{self, Purpose};
 use super::variables::Variables;
-use crate::connector::oauth::{ClientAuth, OAuth, Pkce, RefreshMode, TokenRequestFormat};
 use crate::connector::Template;
-use crate::policy::diagnostic::Findings;
+use crate::connector::oauth::{ClientAuth, OAuth, Pkce, RefreshMode, TokenRequestFormat};
 use crate::policy::code;
+use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Fields, Node, Span, values};
 use crate::scope::ProviderScope;
 
@@ -33,7 +33,9 @@ pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut
     let refresh_url = url(&mut fields, "refresh_url", Purpose::Later, findings);
     let revocation_url = url(&mut fields, "revocation_url", Purpose::Later, findings);
     let lookup = fields.take("lookup").and_then(|node| lookup(node, variables, findings));
-    let word = |node: Option<&Node>, findings: &mut Findings<'_>| node.and_then(|node| values::word(node, &[("S256", Pkce::S256), ("none", Pkce::None)], findings));
+    let word = |node: Option<&Node>, findings: &mut Findings<'_>| {
+        node.and_then(|node| values::word(node, &[("S256", Pkce::S256), ("none", Pkce::None)], findings))
+    };
     let pkce = word(fields.take("pkce"), findings).unwrap_or(Pkce::S256);
     let client_auth = fields.take("client_auth").and_then(|node| values::word(node, &CLIENT_AUTH, findings)).unwrap_or(ClientAuth::ClientSecretBasic);
     let formats = [("form", TokenRequestFormat::Form), ("json", TokenRequestFormat::Json)];
@@ -43,7 +45,8 @@ pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut
     let scope_separator = fields.take("scope_separator").and_then(|node| separator(node, findings)).unwrap_or_else(|| " ".into());
     let always_request = fields.take("always_request").map(|node| provider_scopes(node, findings)).unwrap_or_default();
     let authorize_params = fields.take("authorize_params").map(|node| parameters(node, findings)).unwrap_or_default();
-    let pointer = |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| values::pointer(fields.take(key)?, findings).map(|found| found.to_string());
+    let pointer =
+        |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| values::pointer(fields.take(key)?, findings).map(|found| found.to_string());
     let duration = |fields: &mut Fields<'_>, key, findings: &mut Findings<'_>| fields.take(key).and_then(|node| values::duration(node, findings));
     let expires_in = duration(&mut fields, "expires_in", findings);
     let replay_window = duration(&mut fields, "replay_window", findings);

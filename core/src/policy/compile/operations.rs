@@ -10,7 +10,7 @@ use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Node, Span, Value, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, values};
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
 use std::collections::HashMap;
@@ -74,7 +74,7 @@ fn operation(node: &Node, known: &Known<'_>, findings: &mut Findings<'_>) -> Opt
     fields.close(findings);
     narrow::check_reachable(&narrow, &matches, extras.body, findings);
     let (id, need) = (id?.value, need?);
-    let draft = |found: Match| OperationDraft { span: found.span, operation: extras.operation(id.clone(), found, narrow.iter().map(|one| one.value.clone()).collect(), need.clone()) };
+    let draft = |found: Match| OperationDraft { span: found.span, operation: extras.operation(id.clone(), found, &narrow, need.clone()) };
     Some(matches.into_iter().map(draft).collect())
 }
 
@@ -90,6 +90,7 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
         (need, Some(sentence), _) => need.map_or(Some(()), |need| need.map(drop)).and(sentence).map(Need::Denied),
         (need, None, Some(sentence)) => need.map_or(Some(()), |need| need.map(drop)).map(|()| Need::Denied(sentence)),
         (Some(need), None, None) => need,
+        (None, None, None) if fields.means("require") => None,
         (None, None, None) => {
             let help = "write `require: SCOPE`, or `require: none` if it really needs nothing";
             findings.add(code::NO_NEED.at(span, "this operation does not say what it needs").help(help));
@@ -127,12 +128,12 @@ struct Extras {
 }
 
 impl Extras {
-    fn operation(&self, id: OperationId, found: Match, narrow: Vec<Narrow>, need: Need) -> Operation {
+    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need) -> Operation {
         Operation {
             id,
             method: found.method,
             template: found.template,
-            narrow,
+            narrow: narrow.iter().map(|one| one.value.clone()).collect(),
             need,
             risk: self.risk,
             host: self.host.clone(),

@@ -27,7 +27,9 @@ pub(super) fn alternatives<T: Clone + PartialEq>(
         Value::Plain(_) | Value::Quoted(_) => Some(vec![vec![leaf(values::text(node, findings)?, findings)?]]),
         Value::List(items) if bare == BareList::All => all(node, items, bare, leaf, findings),
         Value::List(_) => {
-            findings.add(code::WRONG_KIND.at(node.span, "a list could mean all of these scopes or any of them").help("write `{all: [...]}` or `{any: [...]}`"));
+            findings.add(
+                code::WRONG_KIND.at(node.span, "a list could mean all of these scopes or any of them").help("write `{all: [...]}` or `{any: [...]}`"),
+            );
             None
         }
         Value::Map(entries) => match entries.as_slice() {
@@ -40,7 +42,11 @@ pub(super) fn alternatives<T: Clone + PartialEq>(
             }
             [] => empty(node, findings),
             [_, second, ..] => {
-                findings.add(code::CONFLICT.at(second.key.span, "a requirement has one key").help("nest one in the other, such as `{any: [a, {all: [b, c]}]}`"));
+                findings.add(
+                    code::CONFLICT
+                        .at(second.key.span, "a requirement has one key")
+                        .help("nest one in the other, such as `{any: [a, {all: [b, c]}]}`"),
+                );
                 None
             }
         },

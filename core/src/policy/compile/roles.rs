@@ -145,8 +145,13 @@ impl Reader<'_, '_> {
     /// The scopes that a glob reaches. It never reaches what is `risk: capability`, nor a scope that implies such a one.
     fn reached(&mut self, glob: Located<&str>, draft: &ConnectorDraft) -> Vec<Scope> {
         let fits = |name: &str| glob::matches(glob.value, name);
-        let (capable, reached): (Vec<Scope>, Vec<Scope>) =
-            draft.connector.scopes.keys().filter(|scope| fits(scope.as_str())).cloned().partition(|scope| brings_capability(scope, &draft.connector.scopes));
+        let (capable, reached): (Vec<Scope>, Vec<Scope>) = draft
+            .connector
+            .scopes
+            .keys()
+            .filter(|scope| fits(scope.as_str()))
+            .cloned()
+            .partition(|scope| brings_capability(scope, &draft.connector.scopes));
         let faulty = draft.scope_names.iter().any(|name| !draft.connector.scopes.contains_key(name.as_str()) && fits(name));
         if reached.is_empty() && !faulty {
             let help = match capable.first() {

@@ -65,7 +65,8 @@ pub(super) fn read(node: &Node, purpose: Purpose, variables: &Variables, finding
 pub(super) fn template(found: Located<&str>, variables: &Variables, findings: &mut Findings<'_>) -> Option<Template> {
     let Ok(template) = Template::parse(found.value) else {
         let message = "the braces of this text do not enclose the name of a variable";
-        findings.add(code::INVALID_TEMPLATE.at(found.span, message).help("write `{name}`, a name being a letter or `_`, then letters, digits or `_`"));
+        findings
+            .add(code::INVALID_TEMPLATE.at(found.span, message).help("write `{name}`, a name being a letter or `_`, then letters, digits or `_`"));
         return None;
     };
     let mut sound = true;
@@ -146,8 +147,7 @@ fn free_host<'t>(text: &'t str, variables: &Variables) -> Option<&'t str> {
 fn samples(template: &Template, variables: &Variables) -> Vec<BTreeMap<String, String>> {
     let choices: Vec<(&str, Vec<String>)> =
         template.variables().filter_map(|name| Some((name, examples(&variables.sound.get(name)?.rule)))).collect();
-    let first: BTreeMap<String, String> =
-        choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
+    let first: BTreeMap<String, String> = choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
     let others = choices.iter().flat_map(|(name, values)| {
         let first = &first;
         values.iter().skip(1).map(move |value| {

@@ -1,9 +1,8 @@
 //! Variables of a connector, and the rules for their values.
 
 use super::requirement::filled_list;
-use crate::connector::PlainHttp;
 use crate::connector::variables::Rule;
-use crate::connector::{Source, Variable};
+use crate::connector::{PlainHttp, Source, Variable};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Node, Span, nearest, values};

@@ -1,6 +1,6 @@
 //! A mapping whose keys are taken one by one; what nobody took is a mistake.
 
-use super::nearest::suggestion;
+use super::nearest::{nearest, suggestion};
 use super::node::{Entry, Node, Span, Value};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
@@ -54,14 +54,16 @@ impl<'n> Fields<'n> {
     /// The value of a key that must be there; a finding where it is not.
     pub fn require(&mut self, key: &'static str, findings: &mut Findings<'_>) -> Option<&'n Node> {
         let value = self.take(key);
-        if value.is_none() {
-            // A key that is nearly this one is reported as unknown, with this one as what was meant.
-            let meant = self.entries.iter().any(|entry| super::nearest(&entry.key.value, [key]).is_some());
-            if !meant {
-                findings.add(code::MISSING_KEY.at(self.span, format!("{} has no `{key}`", self.what)));
-            }
+        if value.is_none() && !self.means(key) {
+            findings.add(code::MISSING_KEY.at(self.span, format!("{} has no `{key}`", self.what)));
         }
         value
+    }
+
+    /// Whether a key stands there that is nearly `key`: it will be reported as unknown, with `key` as what was meant.
+    #[must_use]
+    pub fn means(&self, key: &'static str) -> bool {
+        self.entries.iter().any(|entry| nearest(&entry.key.value, [key]).is_some())
     }
 
     /// Ends the reading: reports every key that nobody took.

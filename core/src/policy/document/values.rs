@@ -106,7 +106,9 @@ pub fn duration(node: &Node, findings: &mut Findings<'_>) -> Option<Duration> {
     let read = read_duration(found.value);
     if read.is_none() {
         let message = format!("`{}` is no duration", found.value);
-        findings.add(code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"));
+        findings.add(
+            code::INVALID_NUMBER.at(found.span, message).help("write seconds, or a whole number with `ms`, `s`, `m`, `h` or `d`, such as `15m`"),
+        );
     }
     read
 }
@@ -143,7 +145,7 @@ pub fn pointer_text(found: Located<&str>, findings: &mut Findings<'_>) -> Option
 
 fn wrong_kind<T>(node: &Node, expected: &str, findings: &mut Findings<'_>) -> Option<T> {
     if !matches!(node.value, Value::Refused) {
-        findings.add(code::WRONG_KIND.at(node.span, format!("here stands {expected}, and this is {}", node.kind())));
+        findings.add(code::WRONG_KIND.at(node.span, format!("here stands {} instead of {expected}", node.kind())));
     }
     None
 }

@@ -120,7 +120,11 @@ impl Builder<'_, '_> {
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, seen, key } => match key.take() {
-                Some(Key::Text(key)) => entries.push(Entry { key, value: node }),
+                Some(Key::Text(key)) => {
+                    // Where nothing stands there is nothing to point at but the key.
+                    let span = if node.span.start == node.span.end { key.span } else { node.span };
+                    entries.push(Entry { key, value: Node { span, ..node } });
+                }
                 Some(Key::Faulty) => {}
                 None => *key = Some(legal_key(node, seen, self.findings)),
             },

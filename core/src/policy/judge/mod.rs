@@ -4,18 +4,26 @@
 //! account's status, consent, body. A body is read only where some reading of it
 //! could still be allowed.
 
+#[cfg(test)]
+mod deciding;
+#[cfg(test)]
+mod language;
+
 use super::decision::{Denial, DeniedBy, Lack, Operations, Ruling};
 use super::narrow::{self, Holds};
-use super::operation::Need;
+use super::operation::{Need, Operation};
 use super::role::Ceiling;
 use super::rules::{Meant, Rule, Rules};
 use super::scopes::Coverage;
 use crate::account::{GrantStanding, Standing};
 use crate::inspect::JsonBody;
-use crate::request::{Ambiguity, Body, Encoded, Headers, Request, Suspect};
-use crate::scope::{Requirement, Scope, ScopeSet};
+use crate::request::{Ambiguity, Body, CanonicalPath, Encoded, Headers, Request, Suspect};
+use crate::scope::{Requirement, ScopeSet};
+use std::sync::Arc;
 
 const BODY_ON_GET: Ambiguity = Ambiguity::new("body-on-get", "a GET or HEAD carries a body, and the operation does not say that it may");
+const TWO_PATHS: Ambiguity =
+    Ambiguity::new("path-matches-differently", "the path is another operation to a server that decodes it before it looks for one");
 const TWO_HOSTS: Ambiguity = Ambiguity::new("two-hosts", "two operations of different hosts match, and neither is more specific");
 
 /// The operations whose method and path match, before `where`.
@@ -45,7 +53,7 @@ struct Candidates<'a> {
 impl Rules {
     /// Judges what only the connector knows of the reading. Most requests have nothing that could be judged.
     pub(super) fn read(&self, request: &Request) -> Result<(), Ambiguity> {
-        let is_plain = request.path.encoded().is_empty() && request.query.suspects().is_empty();
+        let is_plain = !request.path.as_str().contains('%') && request.query.suspects().is_empty();
         if is_plain && !self.telling.iter().any(|name| narrow::has_two_readings(&request.query, name)) {
             return Ok(());
         }
@@ -71,7 +79,11 @@ impl Rules {
 
     /// All operations whose method and path match.
     pub(super) fn find(&self, request: &Request) -> Found<'_> {
-        let route = self.router.route(request.path.segments());
+        self.find_at(request, &request.path)
+    }
+
+    fn find_at(&self, request: &Request, path: &CanonicalPath) -> Found<'_> {
+        let route = self.router.route(path.segments());
         let mut rules = Vec::new();
         self.router.find(&request.method, &route, &mut |number| rules.extend(self.rules.get(number)));
         Found { count: route.len(), rules }
@@ -80,6 +92,9 @@ impl Rules {
     fn read_found(&self, request: &Request, found: &Found<'_>) -> Result<(), Ambiguity> {
         if let Some(encoded) = request.path.encoded().iter().find(|encoded| !found.allows_encoded(encoded)) {
             return Err(encoded.ambiguity());
+        }
+        if request.path.plain_twin().is_some_and(|twin| !found.is_same(&self.find_at(request, &twin))) {
+            return Err(TWO_PATHS);
         }
         let is_honest = |suspect: &Suspect| suspect.allowable && (self.connector.allow_query.contains(&suspect.name) || found.allows_query(suspect));
         request.query.suspects().iter().find(|suspect| !is_honest(suspect)).map_or(Ok(()), |suspect| Err(suspect.ambiguity))
@@ -100,8 +115,18 @@ impl<'a> Found<'a> {
         !self.rules.is_empty() && self.rules.iter().all(allows)
     }
 
+    fn is_same(&self, other: &Self) -> bool {
+        let has = |rule: &&Rule| other.rules.iter().any(|other| std::ptr::eq(*other, *rule));
+        self.rules.len() == other.rules.len() && self.rules.iter().all(has)
+    }
+
     fn allows_query(&self, suspect: &Suspect) -> bool {
         !self.rules.is_empty() && self.rules.iter().all(|rule| rule.operation.allow_query.contains(&suspect.name))
+    }
+
+    /// The operations themselves.
+    pub(super) fn into_operations(self) -> impl Iterator<Item = &'a Arc<Operation>> {
+        self.rules.into_iter().map(|rule| &rule.operation)
     }
 
     fn candidates(self, request: &Request) -> Result<Candidates<'a>, Ambiguity> {

@@ -1,0 +1,286 @@
+//! One refresh, from the lease to the durable result.
+
+use super::event::{Deed, Effects, Known, Landing, Leased, Spent, Standing, Step, Why, Wrote};
+use super::life::Life;
+use super::lifetime::{Habits, Moment};
+use crate::time::Instant;
+use std::time::Duration;
+
+/// How often a flight begins anew because its lease was lost, before it gives up.
+const TURNS: u8 = 5;
+/// How long somebody else's flight is waited for: a call and some more.
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(250);
+const SOON: Duration = Duration::from_secs(1);
+
+/// A refresh under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    cause: Cause,
+    /// The version that was known when it took off.
+    origin: u64,
+    /// The version whose refresh token it spends.
+    version: u64,
+    phase: Phase,
+    /// New tokens that are not durable yet.
+    hand: Option<Hand>,
+    /// How often the lease was lost.
+    turns: u8,
+    /// How often in a row the store did not take what the provider said.
+    stalled: u8,
+}
+
+/// Why it took off.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Cause {
+    /// It is time.
+    Ahead,
+    /// A request found the token over.
+    Request,
+    /// The API answered 401.
+    Unauthorized,
+    /// An operator wants it.
+    Operator,
+}
+
+/// What it waits for.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Leasing,
+    /// Somebody else flies.
+    Watching {
+        until: Instant,
+    },
+    Reading,
+    Intending,
+    Spending {
+        since: Instant,
+    },
+    /// The provider said `invalid_grant`: has somebody been faster?
+    Checking,
+    Saving,
+    Ending,
+}
+
+/// New tokens, as far as their life goes.
+#[derive(Clone, Copy, Debug)]
+struct Hand {
+    expires_in: Option<Duration>,
+    since: Instant,
+}
+
+impl Flight {
+    pub(super) fn new(cause: Cause, version: u64) -> Self {
+        Self { cause, origin: version, version, phase: Phase::Leasing, hand: None, turns: 0, stalled: 0 }
+    }
+
+    /// Somebody else waits for it too. Refused where it has a result that the store does not take.
+    pub(super) fn join(&mut self, cause: Cause) -> Result<(), Why> {
+        if self.stalled > 0 {
+            return Err(Why::Store);
+        }
+        if matches!((self.cause, cause), (Cause::Ahead | Cause::Request, Cause::Unauthorized)) {
+            self.cause = cause;
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn version_for_tests(&self) -> u64 {
+        self.version
+    }
+
+    /// 1 s, 2 s, 4 s ... 32 s, for what must not be given up.
+    fn pause(&mut self) -> Duration {
+        let pause = SOON.saturating_mul(1 << self.stalled.min(5));
+        self.stalled = self.stalled.saturating_add(1);
+        pause
+    }
+}
+
+impl Life {
+    /// Takes the result of the flight's last deed. Without a flight, or out of turn, nothing happens.
+    pub(super) fn fly_on(&mut self, step: Step, habits: &Habits, at: Moment) -> Effects {
+        let Some(flight) = self.flight else { return Effects::default() };
+        match (flight.phase, step) {
+            (Phase::Leasing, Step::Leased(leased)) => self.leased(flight, leased, at),
+            (Phase::Watching { until }, Step::Read(known)) => self.watched(flight, known, until, habits, at),
+            (Phase::Reading, Step::Read(known)) => self.read(flight, known, habits, at),
+            (Phase::Checking, Step::Read(known)) => self.checked(flight, known, habits, at),
+            (Phase::Intending, Step::Wrote(Wrote::Done)) => self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version }),
+            (Phase::Spending { since }, Step::Spent(spent)) => self.spent(flight, spent, since, habits, at),
+            (Phase::Saving, Step::Wrote(Wrote::Done)) => self.saved(flight, habits, at),
+            (Phase::Ending, Step::Wrote(Wrote::Done)) => self.over_and_done(flight, at),
+            (Phase::Intending | Phase::Saving | Phase::Ending, Step::Wrote(Wrote::Conflict)) => self.turn_back(flight, at),
+            (_, Step::StoreFailed) => self.store_failed(flight, at),
+            // A result of another deed than the last: the driver's mistake, and no reason to send anything.
+            _ => self.land(Landing::Refused(Why::Store), at),
+        }
+    }
+
+    fn go(&mut self, flight: Flight, phase: Phase, deed: Deed) -> Effects {
+        self.go_after(flight, phase, deed, Duration::ZERO)
+    }
+
+    fn go_after(&mut self, flight: Flight, phase: Phase, deed: Deed, after: Duration) -> Effects {
+        self.flight = Some(Flight { phase, stalled: 0, ..flight });
+        Effects { next: Some((deed, after)), ..Effects::default() }
+    }
+
+    fn leased(&mut self, flight: Flight, leased: Leased, at: Moment) -> Effects {
+        match (leased, flight.hand) {
+            (Leased::Taken, _) => self.go(flight, Phase::Reading, Deed::Read),
+            (Leased::Elsewhere | Leased::Crowded, Some(_)) => self.go_after(flight, Phase::Leasing, Deed::Lease, SOON),
+            (Leased::Elsewhere, None) => self.go_after(flight, Phase::Watching { until: at.mono.plus(PATIENCE) }, Deed::Read, GLANCE),
+            (Leased::Crowded, None) => self.not_now(at),
+        }
+    }
+
+    /// No failure of the provider's: soon again.
+    fn not_now(&mut self, at: Moment) -> Effects {
+        self.put_off(at.mono.plus(SOON * 5));
+        self.land(Landing::Refused(Why::Unavailable { retry_after: SOON }), at)
+    }
+
+    fn watched(&mut self, flight: Flight, known: Option<Known>, until: Instant, habits: &Habits, at: Moment) -> Effects {
+        if let Some(effects) = self.settled(flight, known, habits, at) {
+            effects
+        } else if at.mono < until {
+            self.go_after(flight, flight.phase, Deed::Read, GLANCE)
+        } else {
+            self.not_now(at)
+        }
+    }
+
+    /// Takes over what was read; the flight's end where nothing is left to do.
+    fn settled(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> Option<Effects> {
+        match known {
+            Some(known) if known.version > self.version => self.adopt(&known, habits, at),
+            Some(_) => {}
+            None => self.standing = Standing::Gone,
+        }
+        let needed = match flight.cause {
+            Cause::Ahead | Cause::Operator => self.version == flight.origin,
+            Cause::Request | Cause::Unauthorized => self.is_over(at.mono),
+        };
+        match self.standing {
+            Standing::Ended => Some(self.land(Landing::Refused(Why::Ended), at)),
+            Standing::Gone => Some(self.land(Landing::Refused(Why::Gone), at)),
+            Standing::Live if !needed => Some(self.land(Landing::Fresh, at)),
+            Standing::Live => None,
+        }
+    }
+
+    fn read(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> Effects {
+        if flight.hand.is_some() && known.is_some_and(|known| known.version == flight.version) {
+            return self.go(flight, Phase::Saving, Deed::Save { version: flight.version });
+        }
+        if let Some(effects) = self.settled(flight, known, habits, at) {
+            return effects;
+        }
+        let flight = Flight { version: self.version, hand: None, ..flight };
+        if !self.refreshable {
+            return self.nothing_to_spend(flight, at);
+        }
+        if self.holds_back(flight, known, habits, at) {
+            return self.land(Landing::Fresh, at);
+        }
+        self.go(flight, Phase::Intending, Deed::Intend { version: flight.version })
+    }
+
+    /// Whether the refresh token may have been sent by a process that is gone, and should be left alone while the token lives.
+    fn holds_back(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> bool {
+        let sent = known.and_then(|known| known.intent).filter(|_| self.held_from.is_none() && !self.backoff.is_open());
+        if let Some(sent) = sent {
+            self.held_from = habits.held_after(at.wall.since(sent)).map(|after| at.mono.plus(after));
+        }
+        flight.cause == Cause::Ahead && !self.is_over(at.mono) && self.held_from.is_some_and(|held| held <= at.mono)
+    }
+
+    fn nothing_to_spend(&mut self, flight: Flight, at: Moment) -> Effects {
+        if self.is_over(at.mono) {
+            self.go(flight, Phase::Ending, Deed::End { version: flight.version })
+        } else {
+            self.land(Landing::Refused(Why::Ended), at)
+        }
+    }
+
+    fn spent(&mut self, flight: Flight, spent: Spent, since: Instant, habits: &Habits, at: Moment) -> Effects {
+        match spent {
+            Spent::Tokens { expires_in } => {
+                let hand = Some(Hand { expires_in, since });
+                self.go(Flight { hand, ..flight }, Phase::Saving, Deed::Save { version: flight.version })
+            }
+            Spent::NotHonoured => self.go(flight, Phase::Checking, Deed::Read),
+            Spent::Declined { retry_after } => self.failed(retry_after, at),
+            Spent::Lost => {
+                if self.held_from.is_none() {
+                    self.held_from = habits.held_after(Duration::ZERO).map(|after| since.plus(after));
+                }
+                self.failed(None, at)
+            }
+        }
+    }
+
+    fn failed(&mut self, retry_after: Option<Duration>, at: Moment) -> Effects {
+        self.backoff.fail(retry_after, at);
+        let rest = self.backoff.rest(at.mono).unwrap_or(SOON);
+        self.land(Landing::Refused(Why::Unavailable { retry_after: rest }), at)
+    }
+
+    /// `invalid_grant` of a version that is still the record's ends it; otherwise somebody was faster.
+    fn checked(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> Effects {
+        if known.is_some_and(|known| known.version == flight.version) {
+            self.go(flight, Phase::Ending, Deed::End { version: flight.version })
+        } else {
+            self.read(flight, known, habits, at)
+        }
+    }
+
+    fn saved(&mut self, flight: Flight, habits: &Habits, at: Moment) -> Effects {
+        let version = flight.version.saturating_add(1);
+        if let Some(hand) = flight.hand.filter(|_| version >= self.version) {
+            self.version = version;
+            self.begin(hand.expires_in, at.mono.since(hand.since), habits, at);
+            if flight.cause == Cause::Unauthorized {
+                self.strikes.try_version(version);
+            }
+        }
+        self.land(Landing::Fresh, at)
+    }
+
+    fn over_and_done(&mut self, flight: Flight, at: Moment) -> Effects {
+        self.standing = Standing::Ended;
+        self.version = self.version.max(flight.version.saturating_add(1));
+        self.land(Landing::Refused(Why::Ended), at)
+    }
+
+    /// The record changed or the lease was lost: both show when the lease is held again. Tokens in hand are not given up.
+    fn turn_back(&mut self, mut flight: Flight, at: Moment) -> Effects {
+        flight.turns = flight.turns.saturating_add(1);
+        if flight.hand.is_none() && flight.turns > TURNS {
+            return self.land(Landing::Refused(Why::Unavailable { retry_after: SOON }), at);
+        }
+        self.go(flight, Phase::Leasing, Deed::Lease)
+    }
+
+    /// What the provider said last is not given up; everything else is.
+    fn store_failed(&mut self, mut flight: Flight, at: Moment) -> Effects {
+        let (deed, why) = match (flight.phase, flight.hand) {
+            (Phase::Saving, _) => (Deed::Save { version: flight.version }, Why::Store),
+            (Phase::Leasing, Some(_)) => (Deed::Lease, Why::Store),
+            (Phase::Reading, Some(_)) | (Phase::Checking, _) => (Deed::Read, Why::Store),
+            (Phase::Ending, _) => (Deed::End { version: flight.version }, Why::Ended),
+            (Phase::Leasing | Phase::Reading | Phase::Watching { .. } | Phase::Intending | Phase::Spending { .. }, _) => {
+                self.put_off(at.mono.plus(SOON * 5));
+                return self.land(Landing::Refused(Why::Store), at);
+            }
+        };
+        if why == Why::Ended {
+            self.standing = Standing::Ended;
+        }
+        let pause = flight.pause();
+        self.flight = Some(flight);
+        Effects { tell: Some(Landing::Refused(why)), next: Some((deed, pause)), ..Effects::default() }
+    }
+}

@@ -1,0 +1,253 @@
+//! The lives of grants in memory: who may fly, who waits.
+
+use super::flight::Flight;
+use super::opened::OpenedGrant;
+use super::{NoToken, Shared};
+use crate::chance;
+use crate::store::{Change, Intent};
+use scopegate_core::account::{GrantFacts, GrantState};
+use scopegate_core::connector::Connector;
+use scopegate_core::connector::oauth::RefreshMode;
+use scopegate_core::id::GrantId;
+use scopegate_core::refresh::{Ask, Deed, Effects, Event, Habits, Known, Landing, Life, Moment, Replay, Standing, Step, Verdict, Wake};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A use is noted when the last one that was noted is older than this.
+const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How often one request waits for a flight and finds its token over again, before it gives up.
+const ROUNDS: usize = 4;
+
+/// The lives of grants that were touched since the process began.
+#[derive(Debug, Default)]
+pub(super) struct Lives(papaya::HashMap<GrantId, Arc<Seat>>);
+
+/// One grant's life, and who waits for its flight.
+#[derive(Debug)]
+struct Seat(Mutex<Seated>);
+
+#[derive(Debug)]
+struct Seated {
+    life: Life,
+    waiting: Vec<oneshot::Sender<Landing>>,
+    /// Whether a use is being noted.
+    noting: bool,
+}
+
+impl Seat {
+    fn lock(&self) -> MutexGuard<'_, Seated> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What whoever asked gets.
+pub(super) enum Answer {
+    /// The token of this version.
+    Use(u64),
+    /// What the flight brings.
+    Wait(oneshot::Receiver<Landing>),
+    /// Nothing: 401s mean nothing at present.
+    Pass,
+    /// No token.
+    Refuse(NoToken),
+}
+
+/// The ways of a connector's provider; without OAuth nothing is ever refreshed.
+pub(super) fn habits(connector: Option<&Arc<Connector>>) -> Habits {
+    let none = Habits { mode: RefreshMode::OnUse, keep_alive: None, replay: Replay::Never };
+    connector.and_then(|connector| connector.oauth.as_ref()).map_or(none, Habits::of)
+}
+
+/// A record, as far as its life goes.
+pub(super) fn known_of(facts: &GrantFacts, intent: Option<Intent>) -> Known {
+    Known {
+        version: facts.version,
+        standing: match facts.state {
+            GrantState::Live => Standing::Live,
+            GrantState::Ended(_) => Standing::Ended,
+        },
+        refreshable: facts.refreshable,
+        issued_at: facts.issued_at,
+        expires_at: facts.expires_at,
+        intent: intent.filter(|intent| intent.version == facts.version).map(|intent| intent.at),
+    }
+}
+
+impl Shared {
+    pub(super) fn moment(&self) -> Moment {
+        Moment { mono: self.clock.instant(), wall: self.clock.timestamp(), chance: chance::unit() }
+    }
+
+    fn habits_of(&self, facts: &GrantFacts) -> Habits {
+        habits(self.connector(&facts.connector).as_ref())
+    }
+
+    fn seat(&self, facts: &GrantFacts, habits: &Habits) -> Arc<Seat> {
+        let lives = self.lives.0.pin();
+        if let Some(seat) = lives.get(&facts.id) {
+            return Arc::clone(seat);
+        }
+        let at = self.moment();
+        let life = Life::new(&known_of(facts, None), habits, at);
+        let wake = life.wake(at.mono);
+        let seat = Arc::new(Seat(Mutex::new(Seated { life, waiting: Vec::new(), noting: false })));
+        let seat = lives.get_or_insert(facts.id.clone(), seat);
+        self.set_wake(&facts.id, wake);
+        Arc::clone(seat)
+    }
+
+    fn set_wake(&self, grant: &GrantId, wake: Wake) {
+        match wake {
+            Wake::Unchanged => {}
+            Wake::At(at) => self.schedule.set(grant, Some(at)),
+            Wake::Never => self.schedule.set(grant, None),
+        }
+    }
+
+    /// Takes an event that is no question.
+    pub(super) fn step(self: &Arc<Self>, facts: &GrantFacts, event: Event) {
+        let habits = self.habits_of(facts);
+        let seat = self.seat(facts, &habits);
+        let effects = self.take(&mut seat.lock(), facts, event, &habits);
+        self.follow(&facts.id, effects, Launch::Here);
+    }
+
+    /// Takes the result of a flight's deed; its next deed.
+    pub(super) fn fly_on(self: &Arc<Self>, grant: &GrantId, step: Step, habits: &Habits) -> Option<(Deed, Duration)> {
+        let seat = self.lives.0.pin().get(grant).cloned()?;
+        let at = self.moment();
+        let (effects, waiting) = {
+            let mut seated = seat.lock();
+            let effects = seated.life.step(Event::Done(step), habits, at);
+            (effects, effects.tell.map(|landing| (landing, std::mem::take(&mut seated.waiting))))
+        };
+        for (landing, waiter) in waiting.into_iter().flat_map(|(landing, waiting)| waiting.into_iter().map(move |waiter| (landing, waiter))) {
+            // Whoever waited may have left.
+            let _ = waiter.send(landing);
+        }
+        self.follow(grant, effects, Launch::Elsewhere)
+    }
+
+    /// Asks for a token of the grant as `facts` show it.
+    pub(super) fn ask(self: &Arc<Self>, facts: &GrantFacts, ask: Ask) -> Answer {
+        let habits = self.habits_of(facts);
+        let seat = self.seat(facts, &habits);
+        let (effects, waiter) = {
+            let mut seated = seat.lock();
+            let effects = self.take(&mut seated, facts, Event::Asked(ask), &habits);
+            let waiter = matches!(effects.verdict, Some(Verdict::Wait)).then(|| {
+                let (waiter, landing) = oneshot::channel();
+                seated.waiting.push(waiter);
+                landing
+            });
+            (effects, waiter)
+        };
+        self.follow(&facts.id, effects, Launch::Here);
+        match (effects.verdict, waiter) {
+            (Some(Verdict::Use { version }), _) => Answer::Use(version),
+            (Some(Verdict::Wait), Some(landing)) => Answer::Wait(landing),
+            (Some(Verdict::Pass), _) => Answer::Pass,
+            (Some(Verdict::Refuse(why)), _) => Answer::Refuse(why.into()),
+            (Some(Verdict::Wait) | None, _) => Answer::Refuse(NoToken::Store),
+        }
+    }
+
+    /// Takes an event, and before it what the directory knows by now.
+    fn take(&self, seated: &mut Seated, facts: &GrantFacts, event: Event, habits: &Habits) -> Effects {
+        let at = self.moment();
+        if facts.version > seated.life.version() {
+            let learned = seated.life.step(Event::Learned(known_of(facts, None)), habits, at);
+            self.set_wake(&facts.id, learned.wake);
+        }
+        seated.life.step(event, habits, at)
+    }
+
+    fn follow(self: &Arc<Self>, grant: &GrantId, effects: Effects, launch: Launch) -> Option<(Deed, Duration)> {
+        self.set_wake(grant, effects.wake);
+        match launch {
+            Launch::Elsewhere => effects.next,
+            Launch::Here => {
+                if let Some(first) = effects.next {
+                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone()).run(first));
+                }
+                None
+            }
+        }
+    }
+
+    /// A token that may be used now, after a flight where there has to be one.
+    pub(super) async fn token(self: &Arc<Self>, grant: &GrantId, connector: &Connector, first: Ask) -> Result<Arc<OpenedGrant>, NoToken> {
+        let mut ask = first;
+        for _ in 0..ROUNDS {
+            let facts = self.directory.grant(grant).ok_or(NoToken::ConsentRequired)?;
+            match self.ask(&facts, ask) {
+                Answer::Use(version) => {
+                    if let Some(opened) = self.opened_or_store_fault(grant, version).await? {
+                        self.note_use(&facts);
+                        return Ok(opened);
+                    }
+                }
+                Answer::Wait(landing) => match landing.await {
+                    Ok(Landing::Fresh) => ask = Ask::Request,
+                    Ok(Landing::Refused(why)) => return Err(why.into()),
+                    // The grant is gone, or the process ends.
+                    Err(_) => ask = Ask::Request,
+                },
+                Answer::Refuse(why) => return Err(why),
+                Answer::Pass => return Err(NoToken::Store),
+            }
+        }
+        tracing::warn!(connector = %connector.id, grant = %grant, "tokens are over as soon as they come");
+        Err(NoToken::Unavailable { retry_after: Duration::from_secs(1) })
+    }
+
+    pub(super) async fn opened_or_store_fault(&self, grant: &GrantId, version: u64) -> Result<Option<Arc<OpenedGrant>>, NoToken> {
+        self.opened(grant, version).await.map_err(|error| {
+            tracing::error!(grant = %grant, error = &error as &dyn std::error::Error, "a grant could not be opened");
+            NoToken::Store
+        })
+    }
+
+    /// Notes that the grant is used, at most once an hour, and waits for nothing.
+    fn note_use(self: &Arc<Self>, facts: &GrantFacts) {
+        let now = self.clock.timestamp();
+        if now.since(facts.used_at) < NOTED_EVERY {
+            return;
+        }
+        let Some(seat) = self.lives.0.pin().get(&facts.id).cloned() else { return };
+        if std::mem::replace(&mut seat.lock().noting, true) {
+            return;
+        }
+        let (shared, grant) = (Arc::clone(self), facts.id.clone());
+        self.tasks.spawn("note use", async move {
+            if let Err(error) = shared.directory.apply(vec![Change::TouchGrant { grant: grant.clone(), used_at: now }]).await {
+                tracing::warn!(grant = %grant, error = &error as &dyn std::error::Error, "the use of a grant could not be noted");
+            }
+            seat.lock().noting = false;
+        });
+    }
+
+    /// The API answered something other than 401.
+    pub(super) fn honoured(&self, facts: &GrantFacts) {
+        let Some(seat) = self.lives.0.pin().get(&facts.id).cloned() else { return };
+        let (habits, at) = (habits(None), Moment::default());
+        seat.lock().life.step(Event::Honoured, &habits, at);
+    }
+
+    /// Forgets the life of a grant that is gone.
+    pub(super) fn forget(&self, grant: &GrantId) {
+        self.lives.0.pin().remove(grant);
+        self.opened.forget(grant);
+        self.schedule.set(grant, None);
+    }
+}
+
+/// Who does what is to be done next.
+enum Launch {
+    /// A new flight.
+    Here,
+    /// The one that asks.
+    Elsewhere,
+}

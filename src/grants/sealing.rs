@@ -1,0 +1,80 @@
+//! Credentials on their way into the vault and out of it.
+
+use super::Shared;
+use super::opened::OpenedGrant;
+use crate::store::{GrantRecord, Sealed, StoreError};
+use crate::vault::{Binding, VaultError};
+use scopegate_core::account::{Credential, GrantFacts};
+use scopegate_core::id::GrantId;
+use std::sync::Arc;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// A credential could not be kept or found.
+#[derive(Debug, Error)]
+pub(super) enum KeepError {
+    /// The store's failure.
+    #[error("the store could not serve grant {grant}")]
+    Store {
+        /// Which.
+        grant: GrantId,
+        #[source]
+        cause: StoreError,
+    },
+    /// The vault's failure.
+    #[error("the vault could not serve grant {grant}")]
+    Vault {
+        /// Which.
+        grant: GrantId,
+        #[source]
+        cause: VaultError,
+    },
+    /// What was sealed is no credential.
+    #[error("the record of grant {grant} holds no credential")]
+    Shape {
+        /// Which.
+        grant: GrantId,
+    },
+}
+
+impl Shared {
+    /// Seals `credential` for exactly these facts.
+    pub(super) async fn seal(&self, facts: &GrantFacts, credential: &Credential) -> Result<Sealed, KeepError> {
+        let grant = || facts.id.clone();
+        let plain = serde_json::to_vec(credential).map(Zeroizing::new).map_err(|_| KeepError::Shape { grant: grant() })?;
+        self.vault.seal(&plain, &Binding::grant(facts)).await.map_err(|cause| KeepError::Vault { grant: grant(), cause })
+    }
+
+    /// Seals nothing: what a grant keeps whose secrets are worth nothing any more.
+    pub(super) async fn seal_nothing(&self, facts: &GrantFacts) -> Result<Sealed, KeepError> {
+        self.vault.seal(b"", &Binding::grant(facts)).await.map_err(|cause| KeepError::Vault { grant: facts.id.clone(), cause })
+    }
+
+    /// Opens a record; none where nothing was sealed.
+    pub(super) async fn unseal(&self, record: &GrantRecord) -> Result<Option<Credential>, KeepError> {
+        let grant = || record.facts.id.clone();
+        let plain = self.vault.unseal(&record.sealed, &Binding::grant(&record.facts)).await;
+        let plain = plain.map_err(|cause| KeepError::Vault { grant: grant(), cause })?;
+        if plain.is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&plain).map(Some).map_err(|_| KeepError::Shape { grant: grant() })
+    }
+
+    /// The record of a grant as it stands in the store.
+    pub(super) async fn record(&self, grant: &GrantId) -> Result<Option<GrantRecord>, KeepError> {
+        self.directory.sealed(grant).await.map_err(|cause| KeepError::Store { grant: grant.clone(), cause })
+    }
+
+    /// The opened token set of exactly this version; none where the record has another by now.
+    pub(super) async fn opened(&self, grant: &GrantId, version: u64) -> Result<Option<Arc<OpenedGrant>>, KeepError> {
+        if let Some(opened) = self.opened.get(grant, version) {
+            return Ok(Some(opened));
+        }
+        let Some(record) = self.record(grant).await?.filter(|record| record.facts.version == version) else { return Ok(None) };
+        let Some(credential) = self.unseal(&record).await? else { return Ok(None) };
+        let opened = Arc::new(OpenedGrant { facts: Arc::new(record.facts), credential });
+        self.opened.put(&opened);
+        Ok(Some(opened))
+    }
+}

@@ -1,0 +1,314 @@
+//! A running gateway between a practice provider and a practice API, in a folder of its own.
+
+use reqwest::Method;
+use scopegate::clock::Clock;
+use scopegate::practice::{Label, Practice, Registration};
+use scopegate::tasks::Tasks;
+use scopegate_core::secret::ClientSecret;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scopegate");
+pub(crate) const ADMIN_TOKEN: &str = "e2e-admin-token-5d1c7a";
+pub(crate) const CLIENT_SECRET: &str = "e2e-client-secret-93b0fe";
+
+/// How long the gateway may take to say where it listens. A debug build on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the practice CRM's operations need, and three roles.
+pub(crate) const POLICY: &str = r#"version: 1
+connectors:
+  crm:
+    title: Practice CRM
+    upstream: http://127.0.0.1:1
+    oauth:
+      authorization_url: http://127.0.0.1:1/authorize
+      token_url: http://127.0.0.1:1/token
+      revocation_url: http://127.0.0.1:1/revoke
+      pkce: S256
+      client_auth: client_secret_post
+    scopes:
+      accounts:read: {provider_scopes: [api], consent: Read accounts}
+      opportunities:read: {provider_scopes: [api], consent: Read opportunities}
+      opportunities:write: {provider_scopes: [api, write], consent: Change opportunities, implies: [opportunities:read], risk: high}
+      activities:create: {provider_scopes: [api], consent: Log activities}
+    operations:
+      - {id: account.list, match: GET /v1/accounts, require: accounts:read}
+      - {id: account.get, match: "GET /v1/accounts/{id}", require: accounts:read}
+      - {id: opportunity.get, match: "GET /v1/opportunities/{id}", require: opportunities:read}
+      - {id: opportunity.update, match: "PATCH /v1/opportunities/{id}", require: opportunities:write}
+      - {id: activity.create, match: "POST /v1/activities/{id}", require: activities:create}
+      - {id: file.get, match: "GET /v1/files/{+path}", require: accounts:read}
+      - {id: file.put, match: "PUT /v1/files/{+path}", require: opportunities:write}
+      - {id: ping, match: GET /v1/ping, require: none}
+roles:
+  researcher: {allow: {crm: [accounts:read, opportunities:read]}}
+  publisher: {allow: {crm: [opportunities:read, opportunities:write, activities:create]}}
+  responder: {allow: {crm: [activities:create]}}
+"#;
+
+/// What differs from the usual stage.
+#[derive(Clone, Debug)]
+pub(crate) struct Script {
+    /// Lines of `scopegate.yaml` besides the usual ones.
+    pub(crate) settings: String,
+    /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
+    pub(crate) upstream: Option<String>,
+    /// The policy document.
+    pub(crate) policy: String,
+    /// `SCOPEGATE_LOG`.
+    pub(crate) log: &'static str,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { settings: "limits: {requests_per_account: none}\n".into(), upstream: None, policy: POLICY.into(), log: "info" }
+    }
+}
+
+/// Everything that runs for one test. Dropping it ends all of it.
+pub(crate) struct Stage {
+    pub(crate) practice: Practice,
+    pub(crate) clock: Clock,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) folder: TempDir,
+    pub(crate) http: reqwest::Client,
+    script: Script,
+    served: Served,
+    tasks: Tasks,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(Script::default()).await
+    }
+
+    pub(crate) async fn with(script: Script) -> Self {
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (clock, tasks) = (Clock::system(), Tasks::new(Handle::current()));
+        let registration = Registration { client_id: "e2e".into(), client_secret: ClientSecret::new(CLIENT_SECRET.into()) };
+        let practice = Practice::start(&clock, &tasks, registration).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &practice, &script);
+        let served = Served::start(folder.path(), script.log).await;
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { practice, clock, gateway: served.gateway, admin: served.admin, folder, http, script, served, tasks }
+    }
+
+    /// Everything that the gateway has said on stderr.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&self.served.log.lock().unwrap()).into_owned()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An account whose credential the provider knows under `customer/identifier`.
+    pub(crate) async fn account(&self, customer: &str, identifier: &str, role: &str) -> Label {
+        self.account_at("crm", customer, identifier, role, "api write").await
+    }
+
+    pub(crate) async fn account_at(&self, connector: &str, customer: &str, identifier: &str, role: &str, scope: &str) -> Label {
+        let label = label(customer, identifier);
+        let path = account_path(connector, identifier);
+        self.must(Method::PUT, &path, json!({"customer": customer, "role": role})).await;
+        let credentials = self.practice.provider().seed(&label, scope).credentials();
+        self.must(Method::PUT, &format!("{path}/credentials"), credentials).await;
+        label
+    }
+
+    /// A call of the admin API: status and JSON.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(ADMIN_TOKEN);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A call of the admin API that has to work.
+    pub(crate) async fn must(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, answer) = self.ask(method.clone(), path, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}\n{}", self.log());
+        answer
+    }
+
+    /// A handle of this account.
+    pub(crate) async fn handle(&self, connector: &str, identifier: &str) -> String {
+        let made = self.must(Method::POST, &format!("{}/handles", account_path(connector, identifier)), json!({})).await;
+        made["handle"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn status(&self, identifier: &str) -> String {
+        let account = self.must(Method::GET, &account_path("crm", identifier), Value::Null).await;
+        account["status"].as_str().unwrap().to_owned()
+    }
+
+    /// A call through the gateway.
+    pub(crate) async fn call(&self, method: Method, target: &str, account: &str) -> Reply {
+        self.send(self.request(method, target, account)).await
+    }
+
+    pub(crate) fn request(&self, method: Method, target: &str, account: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("http://{}{target}", self.gateway)).header("Scopegate-Account", account)
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Reply {
+        let answer = request.send().await.unwrap();
+        let text = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let (status, decision, request_id) = (answer.status().as_u16(), text("scopegate-decision"), text("scopegate-request-id"));
+        let text = answer.text().await.unwrap();
+        Reply { status, decision, request_id, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Ends the gateway, by SIGTERM.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.served.signal("TERM");
+        self.served.child.wait().unwrap()
+    }
+
+    /// Ends the gateway without a word, and starts it again on the same folder.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.served.child.kill().unwrap();
+        self.served.child.wait().unwrap();
+        self.served = Served::start(self.folder.path(), self.script.log).await;
+        (self.gateway, self.admin) = (self.served.gateway, self.served.admin);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.tasks.token().cancel();
+    }
+}
+
+/// What came back through the gateway.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) decision: String,
+    pub(crate) request_id: String,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+pub(crate) fn label(customer: &str, identifier: &str) -> Label {
+    Label::new(customer.parse().unwrap(), identifier.parse().unwrap())
+}
+
+pub(crate) fn account_path(connector: &str, identifier: &str) -> String {
+    format!("/v1/connectors/{connector}/accounts/{identifier}")
+}
+
+/// Runs the binary in this folder to its end.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).output().unwrap()
+}
+
+fn write(folder: &Path, practice: &Practice, script: &Script) {
+    std::fs::create_dir(folder.join("policies")).unwrap();
+    std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
+    let (provider, api) = (practice.provider_origin(), practice.api_origin());
+    let upstream = script.upstream.as_deref().unwrap_or(&api);
+    let mut settings = format!(
+        "gateway: {{listen: [\"127.0.0.1:0\"]}}\n\
+         admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"}}\n\
+         policies: [./policies]\n\
+         store: {{embedded: ./data}}\n\
+         encryption: {{key_file: ./kek-1}}\n\
+         audit: {{file: ./data/audit.jsonl}}\n\
+         egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true}}\n\
+         clients:\n"
+    );
+    let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
+    for connector in connectors {
+        settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
+    }
+    settings.push_str("connectors:\n");
+    for connector in connectors {
+        let dialect = if connector == "crm" { String::new() } else { format!("/{connector}") };
+        settings.push_str(&format!(
+            "  {connector}: {{upstream: \"{upstream}\", authorization_url: \"{provider}{dialect}/authorize\", \
+             token_url: \"{provider}{dialect}/token\", revocation_url: \"{provider}{dialect}/revoke\"}}\n"
+        ));
+    }
+    settings.push_str(&script.settings);
+    std::fs::write(folder.join("scopegate.yaml"), settings).unwrap();
+    let made = run(folder, &["keys", "generate", "kek-1"]);
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// `scopegate serve` as a child.
+struct Served {
+    child: Child,
+    gateway: SocketAddr,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Served {
+    /// Waits until the gateway has said where it listens.
+    async fn start(folder: &Path, log: &str) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(["serve", "-c", "scopegate.yaml"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (listening, heard) = mpsc::channel();
+        let kept = Arc::clone(&log);
+        scopegate::tasks::thread("stderr", move || listen(stderr, &kept, &listening)).unwrap();
+        let heard = tokio::task::block_in_place(|| heard.recv_timeout(PATIENCE));
+        let Ok((gateway, admin)) = heard else {
+            // It may have ended already, which is as good.
+            let _ = child.kill();
+            panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
+        };
+        Self { child, gateway, admin, log }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps what is said, and passes on the addresses.
+fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(SocketAddr, SocketAddr)>) {
+    let mut lines = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        let text = String::from_utf8_lossy(&line);
+        if let Some((_, places)) = text.split_once("gateway at http://")
+            && let Some((gateway, admin)) = places.trim_end().split_once(", admin at http://")
+        {
+            // The test may have given up waiting.
+            let _ = listening.send((gateway.parse().unwrap(), admin.parse().unwrap()));
+        }
+        kept.lock().unwrap().append(&mut line);
+    }
+}
