@@ -232,6 +232,7 @@ impl App {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
             public_url,
+            own_origins: listeners.origins(),
             plain_http: settings.egress.plain_http,
             directory,
             sessions,
@@ -306,6 +307,11 @@ impl Listeners {
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
         })
+    }
+
+    /// Under which the customers' pages are reached besides `admin.public_url`.
+    fn origins(&self) -> Vec<String> {
+        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
