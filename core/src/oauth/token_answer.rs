@@ -78,7 +78,7 @@ const CLIENT_REFUSED: [&str; 8] = [
     "bad_client_secret",
 ];
 
-/// What Slack calls the kinds of its bearer tokens; taken only where the connector points into the answer.
+/// What Slack calls the kinds of its bearer tokens; taken only where the connector points into the answer, for the token or for an error.
 const KINDS: [&str; 2] = ["user", "bot"];
 
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
@@ -128,7 +128,7 @@ fn tokens(oauth: &OAuth, declared: &IndexMap<String, Variable>, document: &Value
     };
     let text = |name: &str| set.get(name).and_then(Value::as_str);
     let kind = text("token_type").unwrap_or("bearer");
-    let named = oauth.token_pointer.is_some() && KINDS.contains(&kind);
+    let named = (oauth.token_pointer.is_some() || oauth.error_pointer.is_some()) && KINDS.contains(&kind);
     if !kind.eq_ignore_ascii_case("bearer") && !named {
         return None;
     }
