@@ -45,6 +45,14 @@ pub struct OAuth {
     pub lookup: Option<Template>,
 }
 
+impl OAuth {
+    /// Every address of it.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let optional = [&self.authorization_url, &self.refresh_url, &self.revocation_url, &self.lookup];
+        std::iter::once(&self.token_url).chain(optional.into_iter().flatten())
+    }
+}
+
 /// RFC 7636.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Pkce {
