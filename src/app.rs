@@ -150,7 +150,7 @@ pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
     let diagnostics = compile(&sources, &places.overrides).diagnostics;
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
-    if let Err(error) = Keyring::read(&settings.key_file) {
+    if let Err(error) = Keyring::read(&settings.key_file, &[]) {
         ok = false;
         problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
     }
@@ -178,7 +178,7 @@ impl App {
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock)?);
-        let keyring = Keyring::read(&settings.key_file)?;
+        let keyring = Keyring::read(&settings.key_file, &[])?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
