@@ -2,7 +2,7 @@
 
 use super::compile::Source;
 use super::diagnostic::{Diagnostic, Severity};
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 /// Where rendered findings are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,13 +34,19 @@ fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> Stri
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
+    let path = diagnostic.file.as_str();
     let source = sources.iter().find(|source| source.name == diagnostic.file);
-    let line = source.and_then(|source| source.text.lines().nth(diagnostic.line.saturating_sub(1))).unwrap_or_default();
-    let start = byte_of(line, diagnostic.column.saturating_sub(1));
-    let end = byte_of(line, diagnostic.column.saturating_sub(1) + diagnostic.width).max(start);
-    let snippet =
-        Snippet::source(line).line_start(diagnostic.line).path(diagnostic.file.as_str()).annotation(AnnotationKind::Primary.span(start..end));
-    let mut group = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code).element(snippet);
+    let line = source.and_then(|source| source.text.lines().nth(diagnostic.line.saturating_sub(1)));
+    let mut group = match line {
+        Some(line) => {
+            let start = byte_of(line, diagnostic.column.saturating_sub(1));
+            let end = byte_of(line, diagnostic.column.saturating_sub(1) + diagnostic.width).max(start);
+            let annotation = AnnotationKind::Primary.span(start..end);
+            title.element(Snippet::source(line).line_start(diagnostic.line).path(path).annotation(annotation))
+        }
+        None => title.element(Origin::path(path).line(diagnostic.line).char_column(diagnostic.column)),
+    };
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }

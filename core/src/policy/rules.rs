@@ -32,7 +32,7 @@ pub(super) struct Rules {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) operation: Arc<Operation>,
-    /// None where it is refused whoever asks.
+    /// Never met where the operation is refused whoever asks.
     pub(super) requirement: Arc<Requirement>,
     /// The answer's part where it is the only one meant.
     alone: Operations,
@@ -132,11 +132,11 @@ impl Shared {
     fn rule(&mut self, operation: Operation, scopes: &Scopes) -> Rule {
         let alternatives = match &operation.need {
             Need::Scopes(alternatives) => alternatives.clone(),
-            Need::Unknown | Need::Denied(_) => vec![Vec::new()],
+            Need::Unknown | Need::Denied(_) => Vec::new(),
         };
         let (requirement, listed) = self.0.entry(alternatives).or_insert_with_key(|alternatives| {
-            let numbers = |names: &Vec<Scope>| names.iter().filter_map(|name| scopes.table().number(name.as_str())).collect::<ScopeSet>();
-            let requirement = Requirement::any(alternatives.iter().map(numbers).collect());
+            let numbers = |names: &Vec<Scope>| names.iter().map(|name| scopes.table().number(name.as_str())).collect::<Option<ScopeSet>>();
+            let requirement = Requirement::any(alternatives.iter().filter_map(numbers).collect());
             let listed: Arc<[Vec<Scope>]> = if requirement.is_none() { Arc::default() } else { alternatives.as_slice().into() };
             (Arc::new(requirement), listed)
         });

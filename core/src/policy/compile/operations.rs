@@ -1,11 +1,11 @@
 //! The operations of a connector.
 
 use super::connector::names;
+use super::later;
 use super::matching::{self, Match};
+use super::narrow::{self, BodyAllowed};
 use super::requirement::{BareList, alternatives};
 use super::scopes::{RISKS, Scopes};
-use super::narrow::{self, BodyAllowed};
-use super::later;
 use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
@@ -152,7 +152,8 @@ fn extras(fields: &mut Fields<'_>, known: &Known<'_>, matches: &[Match], finding
     let host = fields.take("host").and_then(|node| host(node, known.hosts, findings));
     let body = fields.take("body").and_then(|node| values::flag(node, findings)).unwrap_or_default();
     let body = if body { BodyAllowed::Always } else { BodyAllowed::ByMethod };
-    let mut says = |key, word, findings: &mut Findings<'_>| fields.take(key).is_some_and(|node| values::word(node, &[(word, ())], findings).is_some());
+    let mut says =
+        |key, word, findings: &mut Findings<'_>| fields.take(key).is_some_and(|node| values::word(node, &[(word, ())], findings).is_some());
     let websocket = says("upgrade", "websocket", findings);
     let redirect_passes = says("redirect", "pass", findings);
     let replay_after_401 = says("replay_after_401", "all", findings);

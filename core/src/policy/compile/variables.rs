@@ -101,7 +101,8 @@ fn source(fields: &mut Fields<'_>, lookup: Option<&str>, findings: &mut Findings
         From::Lookup => {
             let Some(below) = lookup else {
                 let place = from_node.map_or(span, |node| node.span);
-                findings.add(code::VARIABLE_LATE.at(place, "nothing looks this variable up").help("say where with `lookup: {url: ...}` under `oauth`"));
+                findings
+                    .add(code::VARIABLE_LATE.at(place, "nothing looks this variable up").help("say where with `lookup: {url: ...}` under `oauth`"));
                 return None;
             };
             let own = pointer.map_or(Some(String::new()), |node| values::pointer(node, findings).map(|own| own.to_string()))?;
@@ -143,7 +144,8 @@ fn origin_of(node: &Node, findings: &mut Findings<'_>) -> Option<Rule> {
     for pattern in &patterns {
         match host_pattern(pattern.value) {
             Ok(()) => sound.push(pattern.value.to_owned()),
-            Err(help) => findings.add(code::RULE_UNMET.at(pattern.span, format!("`{}` is no pattern of hosts that one owner can hold", pattern.value)).help(help)),
+            Err(help) => findings
+                .add(code::RULE_UNMET.at(pattern.span, format!("`{}` is no pattern of hosts that one owner can hold", pattern.value)).help(help)),
         }
     }
     (sound.len() == patterns.len()).then_some(Rule::OriginOf(sound))
@@ -159,7 +161,9 @@ fn host_pattern(text: &str) -> Result<(), &'static str> {
     }
     let url = url::Url::parse(&format!("https://{authority}")).map_err(|_| SHAPE)?;
     match url.host() {
-        Some(url::Host::Domain(domain)) if starred && !domain.contains('.') => Err("a star needs a domain of at least two labels behind it: anybody can have a name below the last one"),
+        Some(url::Host::Domain(domain)) if starred && !domain.contains('.') => {
+            Err("a star needs a domain of at least two labels behind it: anybody can have a name below the last one")
+        }
         Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) if starred => Err(SHAPE),
         Some(_) => Ok(()),
         None => Err(SHAPE),

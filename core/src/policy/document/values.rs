@@ -1,6 +1,6 @@
 //! Values of the kinds that the language knows. Each reader reports what is wrong and then gives none.
 
-use super::nearest::suggestion;
+use super::nearest::nearest;
 use super::node::{Entry, Located, Node, Value};
 use crate::inspect::Pointer;
 use crate::policy::code;
@@ -68,9 +68,12 @@ pub fn word<T: Clone>(node: &Node, words: &[(&str, T)], findings: &mut Findings<
     let found = text(node, findings)?;
     let meant = words.iter().find(|(word, _)| *word == found.value);
     if meant.is_none() {
-        let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-        let message = format!("`{}` is not one of {}", found.value, all.join(", "));
-        findings.add(code::UNKNOWN_WORD.at(found.span, message).maybe_help(suggestion(found.value, words.iter().map(|(word, _)| *word))));
+        let message = match words {
+            [(only, _)] => format!("`{}` is not `{only}`, the only word that may stand here", found.value),
+            _ => format!("`{}` is not one of {}", found.value, words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+        };
+        let meant = nearest(found.value, words.iter().map(|(word, _)| *word)).map(|word| format!("did you mean `{word}`?"));
+        findings.add(code::UNKNOWN_WORD.at(found.span, message).maybe_help(meant));
     }
     meant.map(|(_, value)| value.clone())
 }

@@ -121,7 +121,10 @@ fn variables_know_their_sources() {
     ];
     assert_eq!(sources, wanted);
     assert_eq!(connector.variables["a"].rule, Rule::OriginOf(vec!["*.example.com".into()]));
-    assert_eq!((&connector.variables["e"].rule, connector.variables["e"].default.as_deref()), (&Rule::OneOf(vec!["x".into(), "y".into()]), Some("x")));
+    assert_eq!(
+        (&connector.variables["e"].rule, connector.variables["e"].default.as_deref()),
+        (&Rule::OneOf(vec!["x".into(), "y".into()]), Some("x"))
+    );
 }
 
 #[test]
@@ -130,7 +133,10 @@ fn oauth_takes_every_key_of_the_language() {
         "oauth:\n  authorization_url: https://l.example/a\n  token_url: https://l.example/t\n  refresh_url: https://l.example/r\n  revocation_url: https://l.example/v\n  pkce: none\n  client_auth: private_key_jwt\n  token_request: json\n  scope_separator: \",\"\n  always_request: [offline_access]\n  authorize_params: {access_type: offline, prompt: consent}\n  expires_in: 7200\n  token_pointer: /authed_user\n  error_pointer: /error\n  rotation: true\n  replay_window: 10m\n  refresh: on_use\n  keep_alive: 30d\n  lookup: {url: https://l.example/me}",
     ));
     let oauth = oauth.oauth.as_ref().unwrap();
-    assert_eq!((oauth.pkce, oauth.client_auth, oauth.token_request, oauth.refresh), (Pkce::None, ClientAuth::PrivateKeyJwt, TokenRequestFormat::Json, RefreshMode::OnUse));
+    assert_eq!(
+        (oauth.pkce, oauth.client_auth, oauth.token_request, oauth.refresh),
+        (Pkce::None, ClientAuth::PrivateKeyJwt, TokenRequestFormat::Json, RefreshMode::OnUse)
+    );
     let durations = [oauth.expires_in, oauth.replay_window, oauth.keep_alive];
     assert_eq!(durations, [7200, 600, 30 * 86_400].map(|seconds| Some(Duration::from_secs(seconds))));
     assert_eq!(oauth.authorize_params, [("access_type", "offline"), ("prompt", "consent")].map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -140,7 +146,10 @@ fn oauth_takes_every_key_of_the_language() {
 
     let plain = only_connector(&with_facts("oauth: {token_url: https://l.example/t}"));
     let plain = plain.oauth.as_ref().unwrap();
-    assert_eq!((plain.pkce, plain.client_auth, plain.refresh, plain.scope_separator.as_str()), (Pkce::S256, ClientAuth::ClientSecretBasic, RefreshMode::Ahead, " "));
+    assert_eq!(
+        (plain.pkce, plain.client_auth, plain.refresh, plain.scope_separator.as_str()),
+        (Pkce::S256, ClientAuth::ClientSecretBasic, RefreshMode::Ahead, " ")
+    );
 }
 
 #[test]
@@ -172,6 +181,9 @@ fn no_connector_names_headers_that_frame_authenticate_or_forward() {
         ("headers: {«\"X Y\"»: x}", &[("SG0107", "no name of a header")]),
         ("headers: {X-A: «\"a\\tb\"»}", &[("SG0210", "printable ASCII")]),
         ("headers: {X-A: a, «x-a»: b}", &[("SG0002", "`x-a` stands twice")]),
+        ("request_headers: [X-Desk-Version, «Authorization»]", &[("SG0210", "`Authorization` cannot be let through")]),
+        ("request_headers: [«x-*»]", &[("SG0210", "never pass")]),
+        ("request_headers: «scopegate-*»", &[("SG0210", "end at the gateway")]),
         ("refuse_headers: [«\"a b\"»]", &[("SG0107", "no name of a header")]),
         ("inject: {header: «Host»}", &[("SG0210", "no connector sets `host`")]),
         ("inject: «{}»", &[("SG0102", "where the credential goes")]),
@@ -203,9 +215,15 @@ fn scopes_name_what_the_provider_calls_them() {
     let connector = only_connector(&with_facts(
         "scopes:\n  a: {provider_scopes: [x, y], consent: Read, risk: high}\n  b: {provider_scopes: {any: [x, {all: [y, z]}]}, implies: [a]}\n  c: {provider_scopes: none}\n  d:\n  e: {}\n  f: {provider_scopes: z, risk: capability, implies: b}",
     ));
-    let provider: Vec<Vec<String>> =
-        connector.scopes.values().map(|facts| facts.provider_scopes.iter().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")).collect()).collect();
-    assert_eq!(provider, [&["x+y"][..], &["x", "y+z"], &[""], &["d"], &["e"], &["z"]].map(|all| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>()));
+    let provider: Vec<Vec<String>> = connector
+        .scopes
+        .values()
+        .map(|facts| facts.provider_scopes.iter().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("+")).collect())
+        .collect();
+    assert_eq!(
+        provider,
+        [&["x+y"][..], &["x", "y+z"], &[""], &["d"], &["e"], &["z"]].map(|all| all.iter().map(|&one| one.to_owned()).collect::<Vec<_>>())
+    );
     assert_eq!(connector.scopes["b"].implies[0].as_str(), "a");
     assert_eq!(connector.scopes["a"].consent.as_deref(), Some("Read"));
 }
@@ -238,9 +256,13 @@ fn a_refusal_shape_names_members_of_the_problem() {
     ] {
         assert_found(&with_facts(facts), expected);
     }
-    let connector = only_connector(&with_facts("refusal: {status: 200, body: {ok: false, error: \"{error}\", n: 1, list: [\"{held_scopes}\", null]}}"));
+    let connector =
+        only_connector(&with_facts("refusal: {status: 200, body: {ok: false, error: \"{error}\", n: 1, list: [\"{held_scopes}\", null]}}"));
     let shape = connector.refusal.as_ref().unwrap();
-    assert_eq!((shape.status, &shape.body), (Some(200), &serde_json::json!({"ok": false, "error": "{error}", "n": 1, "list": ["{held_scopes}", null]})));
+    assert_eq!(
+        (shape.status, &shape.body),
+        (Some(200), &serde_json::json!({"ok": false, "error": "{error}", "n": 1, "list": ["{held_scopes}", null]}))
+    );
 }
 
 #[test]
@@ -249,7 +271,10 @@ fn other_facts_are_taken_over_and_their_kinds_checked() {
         "title: CRM\nprovider: acme\nsource: {kind: openapi, title: T, version: \"1\", licence: MIT, sha256: ab}\nallow_query: [code, code]\nrefuse_headers: [X-Impersonate]\ncase_insensitive_paths: true\nscan_answers: false\nreplay_after_401: all\nheaders: {Notion-Version: \"2022-06-28\"}",
     ));
     assert_eq!((connector.title.as_str(), connector.provider.as_str(), connector.source.as_ref().unwrap().kind.as_str()), ("CRM", "acme", "openapi"));
-    assert_eq!((connector.allow_query.as_slice(), connector.refuse_headers.as_slice()), (&["code".to_owned()][..], &["x-impersonate".to_owned()][..]));
+    assert_eq!(
+        (connector.allow_query.as_slice(), connector.refuse_headers.as_slice()),
+        (&["code".to_owned()][..], &["x-impersonate".to_owned()][..])
+    );
     assert_eq!([connector.case_insensitive_paths, connector.scan_answers, connector.replay_after_401], [true, false, true]);
     assert_eq!((connector.headers[0].0.as_str(), connector.headers[0].1.to_string().as_str()), ("notion-version", "2022-06-28"));
     let plain = only_connector(&with_facts(""));

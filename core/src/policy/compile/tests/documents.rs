@@ -80,7 +80,10 @@ fn delegates_are_disclosed_only_where_a_document_says_so_and_none_says_otherwise
     assert!(!disclosed("version: 1\ndisclose_delegates: false\n"));
     assert!(!disclosed("version: 1\n"));
     let found = diagnostics(&[own("a.yaml", "version: 1\ndisclose_delegates: true\n"), own("b.yaml", "version: 1\ndisclose_delegates: false\n")]);
-    assert_eq!(found.iter().map(|one| (one.code, one.message.as_str())).collect::<Vec<_>>(), [("SG0106", "`disclose_delegates` is said differently at a.yaml:2:21")]);
+    assert_eq!(
+        found.iter().map(|one| (one.code, one.message.as_str())).collect::<Vec<_>>(),
+        [("SG0106", "`disclose_delegates` is said differently at a.yaml:2:21")]
+    );
 }
 
 #[test]

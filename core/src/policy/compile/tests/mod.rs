@@ -39,7 +39,8 @@ fn unmarked(text: &str) -> (String, Vec<(usize, usize, usize)>) {
 fn assert_found(marked: &str, expected: Expected<'_>) {
     let (text, places) = unmarked(marked);
     let found = diagnostics(&[own("p.yaml", &text)]);
-    let shown: Vec<String> = found.iter().map(|one| format!("{}:{}+{} {} {} | {:?}", one.line, one.column, one.width, one.code, one.message, one.help)).collect();
+    let shown: Vec<String> =
+        found.iter().map(|one| format!("{}:{}+{} {} {} | {:?}", one.line, one.column, one.width, one.code, one.message, one.help)).collect();
     let came: Vec<_> = found.iter().map(|one| (one.line, one.column, one.width, one.code)).collect();
     let wanted: Vec<_> = places.iter().zip(expected).map(|(&(line, column, width), (code, _))| (line, column, width.max(1), *code)).collect();
     assert_eq!(places.len(), expected.len(), "marks and expectations\n{marked}");

@@ -143,10 +143,22 @@ fn shadow_mode_enforces_in_this_version() {
 
 #[test]
 fn where_compares_parameters_and_members() {
-    let narrow = operations_of(&["{id: x, match: POST /x, require: none, where: {query: {type: user, size: 2}, json: {/kind: x, /n: 2, /f: false, /z: null, /s: \"2\"}}}"]).remove(0).narrow;
+    let narrow = operations_of(&[
+        "{id: x, match: POST /x, require: none, where: {query: {type: user, size: 2}, json: {/kind: x, /n: 2, /f: false, /z: null, /s: \"2\"}}}",
+    ])
+    .remove(0)
+    .narrow;
     let query = |name: &str, value: &str| Narrow::Query { name: name.into(), value: value.into() };
     let json = |pointer: &str, value: serde_json::Value| Narrow::Json { pointer: pointer.parse().unwrap(), value };
-    let wanted = [query("type", "user"), query("size", "2"), json("/kind", "x".into()), json("/n", 2.into()), json("/f", false.into()), json("/z", serde_json::Value::Null), json("/s", "2".into())];
+    let wanted = [
+        query("type", "user"),
+        query("size", "2"),
+        json("/kind", "x".into()),
+        json("/n", 2.into()),
+        json("/f", false.into()),
+        json("/z", serde_json::Value::Null),
+        json("/s", "2".into()),
+    ];
     assert_eq!(narrow, wanted);
     for (condition, expected) in [
         ("«{}»", &[("SG0108", "`where` says nothing")][..]),
@@ -178,7 +190,8 @@ fn the_rest_of_an_operation_is_taken_over_and_checked() {
         ("risk: «capable»", &[("SG0104", "`capability`")]),
         ("body: «yes»", &[("SG0103", "`true` or `false`")]),
     ] {
-        let expected: Vec<(&str, &str)> = expected.iter().map(|&(code, part)| (code, if part.contains("only") || part.contains("no parameter") { "" } else { part })).collect();
+        let expected: Vec<(&str, &str)> =
+            expected.iter().map(|&(code, part)| (code, if part.contains("only") || part.contains("no parameter") { "" } else { part })).collect();
         assert_found(&with_operations(&[&format!("{{id: x, match: \"GET /x/{{n}}\", require: none, {keys}}}")]), &expected);
     }
 }
@@ -186,10 +199,22 @@ fn the_rest_of_an_operation_is_taken_over_and_checked() {
 #[test]
 fn operations_of_one_shape_are_told_apart_or_made_one() {
     for (lines, expected) in [
-        (["{id: a, match: \"GET /a/{x}\", require: a:read}", "{id: b, match: «\"GET /a/{y}\"», require: none}"], &[("SG0407", "`b` matches the same requests as `a` at 8:24")][..]),
-        (["{id: a, match: \"GET /a/{x}\", require: a:read}", "{id: b, match: «\"GET /a/{y}\"», require: a:read}"], &[("SG0408", "make them one operation")]),
-        (["{id: a, match: GET /a, require: a:read}", "{id: b, match: «GET /a», require: a:read, host: upload}"], &[("SG0407", "says something else")]),
-        (["{id: a, match: GET /a, require: a:read, where: {query: {k: x}}}", "{id: b, match: «GET /a», require: none, where: {query: {k: x}}}"], &[("SG0407", "")]),
+        (
+            ["{id: a, match: \"GET /a/{x}\", require: a:read}", "{id: b, match: «\"GET /a/{y}\"», require: none}"],
+            &[("SG0407", "`b` matches the same requests as `a` at 8:24")][..],
+        ),
+        (
+            ["{id: a, match: \"GET /a/{x}\", require: a:read}", "{id: b, match: «\"GET /a/{y}\"», require: a:read}"],
+            &[("SG0408", "make them one operation")],
+        ),
+        (
+            ["{id: a, match: GET /a, require: a:read}", "{id: b, match: «GET /a», require: a:read, host: upload}"],
+            &[("SG0407", "says something else")],
+        ),
+        (
+            ["{id: a, match: GET /a, require: a:read, where: {query: {k: x}}}", "{id: b, match: «GET /a», require: none, where: {query: {k: x}}}"],
+            &[("SG0407", "")],
+        ),
         (["{id: a, match: GET /a, require: a:read, where: {query: {k: x}}}", "{id: b, match: GET /a, require: none, where: {query: {k: y}}}"], &[]),
         (["{id: a, match: GET /a, require: a:read}", "{id: b, match: GET /a, require: none, where: {query: {k: x}}}"], &[]),
         (["{id: a, match: GET /a, require: a:read}", "{id: b, match: POST /a, require: none}"], &[]),
@@ -206,8 +231,16 @@ fn operations_of_one_shape_are_told_apart_or_made_one() {
 
 #[test]
 fn a_write_that_a_reading_scope_satisfies_is_pointed_at() {
-    assert_found(&with_operations(&["{id: x, match: «PUT /x», require: {any: [b:all, a:read]}}"]), &[("SG0413", "`a:read` sounds as if it only read")]);
-    for line in ["{id: x, match: PUT /x, require: a:write}", "{id: x, match: PUT /x, require: {all: [a:read, b:all]}}", "{id: x, match: POST /x, require: a:read}", "{id: x, match: PUT /x, require: none}"] {
+    assert_found(
+        &with_operations(&["{id: x, match: «PUT /x», require: {any: [b:all, a:read]}}"]),
+        &[("SG0413", "`a:read` sounds as if it only read")],
+    );
+    for line in [
+        "{id: x, match: PUT /x, require: a:write}",
+        "{id: x, match: PUT /x, require: {all: [a:read, b:all]}}",
+        "{id: x, match: POST /x, require: a:read}",
+        "{id: x, match: PUT /x, require: none}",
+    ] {
         assert_clean(&with_operations(&[line]));
     }
 }

@@ -22,7 +22,9 @@ fn said(role: &RoleModel) -> [Option<Vec<String>>; 3] {
         all.sort();
         all
     };
-    let scopes = |map: &indexmap::IndexMap<ConnectorId, Vec<crate::scope::Scope>>| map.get("crm").map(|all| sorted(all.iter().map(ToString::to_string).collect()));
+    let scopes = |map: &indexmap::IndexMap<ConnectorId, Vec<crate::scope::Scope>>| {
+        map.get("crm").map(|all| sorted(all.iter().map(ToString::to_string).collect()))
+    };
     [scopes(&role.allow), scopes(&role.spelled_out), role.deny.get("crm").map(|all| sorted(all.iter().map(ToString::to_string).collect()))]
 }
 
@@ -77,31 +79,58 @@ fn a_role_names_what_there_is() {
 
 #[test]
 fn a_mistake_in_a_scope_or_operation_is_not_told_again_where_it_is_named() {
-    let text = CRM.replace("items:read: {}", "items:read: {risk: «hgih»}").replace("GET /items/{id}\"", "«GTE» /items/{id}\"") + "roles: {r: {allow: {crm: [items:read, \"items:r*\"]}, deny: {crm: [item.get]}}}\n";
+    let text = CRM.replace("items:read: {}", "items:read: {risk: «hgih»}").replace("GET /items/{id}\"", "«GTE» /items/{id}\"")
+        + "roles: {r: {allow: {crm: [items:read, \"items:r*\"]}, deny: {crm: [item.get]}}}\n";
     assert_found(&text, &[("SG0104", "did you mean `high`?"), ("SG0403", "did you mean `GET`?")]);
 }
 
 #[test]
 fn two_roles_or_connectors_of_one_name_are_a_mistake_that_points_at_both() {
-    let found = diagnostics(&[own("a.yaml", CRM), own("b.yaml", &format!("{CRM}roles: {{r: {{}}}}\n")), own("c.yaml", "version: 1\nroles: {r: {}}\n")]);
+    let found =
+        diagnostics(&[own("a.yaml", CRM), own("b.yaml", &format!("{CRM}roles: {{r: {{}}}}\n")), own("c.yaml", "version: 1\nroles: {r: {}}\n")]);
     let came: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line, one.column, one.code, one.message.as_str())).collect();
-    assert_eq!(came, [
-        ("b.yaml", 3, 3, "SG0201", "the connector `crm` stands at a.yaml:3:3 already"),
-        ("c.yaml", 2, 9, "SG0506", "the role `r` stands at b.yaml:15:9 already"),
-    ]);
+    assert_eq!(
+        came,
+        [
+            ("b.yaml", 3, 3, "SG0201", "the connector `crm` stands at a.yaml:3:3 already"),
+            ("c.yaml", 2, 9, "SG0506", "the role `r` stands at b.yaml:15:9 already"),
+        ]
+    );
+}
+
+#[test]
+fn what_stands_in_a_file_that_cannot_be_read_is_not_missed_elsewhere() {
+    let roles = "version: 1\nroles:\n  r: {extends: lost, allow: {crm: [items:read]}}\ntests:\n  - {name: t, role: lost, requests: [crm GET /ping -> allow ping]}\n";
+    for broken in
+        [format!("{CRM}roles: {{lost: {{}}, [\n"), CRM.replace("  crm:", "  CRM:").replace("CRM:\n", "crm: [x]\n  other:\n") + "roles: {lost: [x]}\n"]
+    {
+        let found = diagnostics(&[own("a.yaml", &broken), own("b.yaml", roles)]);
+        assert!(!found.is_empty() && found.iter().all(|one| one.file == "a.yaml"), "{found:#?}");
+    }
 }
 
 #[test]
 fn tests_are_handed_over_with_their_places() {
-    let text = format!("{CRM}roles: {{r: {{allow: {{crm: [items:read]}}}}}}\ntests:\n  - name: reading\n    role: r\n    granted: [items:read]\n    requests:\n      - crm GET /items/7 -> allow item.get\n      - {{connector: crm, method: POST, target: /items/7, headers: {{Content-Type: application/json}}, body: {{a: [1, x]}}, expect: deny role_lacks_scope items:write}}\n");
+    let text = format!(
+        "{CRM}roles: {{r: {{allow: {{crm: [items:read]}}}}}}\ntests:\n  - name: reading\n    role: r\n    granted: [items:read]\n    requests:\n      - crm GET /items/7 -> allow item.get\n      - {{connector: crm, method: POST, target: /items/7, headers: {{Content-Type: application/json}}, body: {{a: [1, x]}}, expect: deny role_lacks_scope items:write}}\n"
+    );
     assert_clean(&text);
     let cases = cases_of(&text);
-    let came: Vec<_> = cases.iter().map(|case| (case.name.as_str(), case.method.as_str(), case.target.as_str(), case.expect.to_string(), case.place.line, case.place.column)).collect();
-    assert_eq!(came, [
-        ("reading", "GET", "/items/7", "allow item.get".to_owned(), 21, 29),
-        ("reading", "POST", "/items/7", "deny role_lacks_scope items:write".to_owned(), 22, 128),
-    ]);
-    assert_eq!((cases[1].headers.as_slice(), cases[1].body.as_deref()), (&[("Content-Type".to_owned(), "application/json".to_owned())][..], Some("{\"a\":[1,\"x\"]}")));
+    let came: Vec<_> = cases
+        .iter()
+        .map(|case| (case.name.as_str(), case.method.as_str(), case.target.as_str(), case.expect.to_string(), case.place.line, case.place.column))
+        .collect();
+    assert_eq!(
+        came,
+        [
+            ("reading", "GET", "/items/7", "allow item.get".to_owned(), 21, 29),
+            ("reading", "POST", "/items/7", "deny role_lacks_scope items:write".to_owned(), 22, 128),
+        ]
+    );
+    assert_eq!(
+        (cases[1].headers.as_slice(), cases[1].body.as_deref()),
+        (&[("Content-Type".to_owned(), "application/json".to_owned())][..], Some("{\"a\":[1,\"x\"]}"))
+    );
 }
 
 #[test]
@@ -116,7 +145,10 @@ fn a_test_names_what_there_is_and_can_be_read() {
         ("{name: t, role: r, requests: [crm GET /a «b» -> allow ping]}", &[("SG0601", "a word too many")]),
         ("{name: t, role: r, requests: [5«»]}", &[("SG0601", "no `->`")]),
         ("{name: t, role: r, requests: [«{connector: crm, method: GET, target: /ping}»]}", &[("SG0102", "a request has no `expect`")]),
-        ("{name: t, role: r, requests: [{connector: crm, method: GET, target: /ping, expect: allow ping, «boby»: x}]}", &[("SG0101", "did you mean `body`?")]),
+        (
+            "{name: t, role: r, requests: [{connector: crm, method: GET, target: /ping, expect: allow ping, «boby»: x}]}",
+            &[("SG0101", "did you mean `body`?")],
+        ),
         ("{name: t, role: r, requests: [«[a]»]}", &[("SG0103", "a text")]),
         ("«{role: r, requests: []}»", &[("SG0102", "a test has no `name`")]),
         ("«{name: t, requests: []}»", &[("SG0102", "a test has no `role`")]),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::policy::code;
-use crate::policy::compile::hash_of;
-use crate::policy::{Look, Need, render};
+use crate::policy::compile::{compile, hash_of};
+use crate::policy::{Look, Need, render, run};
 
 const SHIPPED: &str = r#"
 version: 1
@@ -29,10 +29,14 @@ tests:
 
 #[test]
 fn an_own_connector_replaces_the_shipped_one_whole() {
-    let mine = "version: 1\nconnectors: {crm: {upstream: https://mine.example, scopes: {x: {}}, operations: [{id: get, match: GET /x, require: x}]}}\n";
+    let mine =
+        "version: 1\nconnectors: {crm: {upstream: https://mine.example, scopes: {x: {}}, operations: [{id: get, match: GET /x, require: x}]}}\n";
     let model = model_of(&[shipped("c.yaml", SHIPPED), own("p.yaml", mine)], &BTreeMap::new());
     let crm = &model.connectors[0];
-    assert_eq!((model.connectors.len(), crm.connector.title.as_str(), crm.connector.upstream.to_string().as_str()), (1, "crm", "https://mine.example"));
+    assert_eq!(
+        (model.connectors.len(), crm.connector.title.as_str(), crm.connector.upstream.to_string().as_str()),
+        (1, "crm", "https://mine.example")
+    );
     assert_eq!(crm.operations.iter().map(|one| one.template.to_string()).collect::<Vec<_>>(), ["/x"]);
     // Shipped roles speak of scopes that are not there any more: nothing of that is left, and nobody is told.
     let [reader, writer] = model.roles.as_slice() else { panic!("{:?}", model.roles) };
@@ -76,7 +80,10 @@ fn base_asks_for_a_shipped_connector_of_that_name() {
     for (mine, expected) in [
         ("version: 1\nconnectors: {cmr: {base: «catalog», upstream: https://a.example}}", &[("SG0202", "did you mean `crm`?")][..]),
         ("version: 1\nconnectors: {crm: {base: «shipped», upstream: https://a.example}}", &[("SG0104", "`catalog`")]),
-        ("version: 1\nconnectors: {crm: {base: catalog, operations: [{id: mine, match: «\"GET /a/{other}\"», require: none}]}}", &[("SG0407", "as `get` at c.yaml:13:26")]),
+        (
+            "version: 1\nconnectors: {crm: {base: catalog, operations: [{id: mine, match: «\"GET /a/{other}\"», require: none}]}}",
+            &[("SG0407", "as `get` at c.yaml:13:26")],
+        ),
     ] {
         let (text, places) = unmarked(mine);
         let found = diagnostics(&[shipped("c.yaml", SHIPPED), own("p.yaml", &text)]);
@@ -100,7 +107,11 @@ fn shipped_documents_keep_their_warnings_and_their_tests_to_themselves() {
 
 #[test]
 fn unknown_needs_are_counted_by_operation() {
-    let text = with_operations(&["{id: a, match: [GET /a, GET /b], require: unknown}", "{id: b, match: GET /c, require: unknown}", "{id: c, match: GET /d, require: none}"]);
+    let text = with_operations(&[
+        "{id: a, match: [GET /a, GET /b], require: unknown}",
+        "{id: b, match: GET /c, require: unknown}",
+        "{id: c, match: GET /d, require: none}",
+    ]);
     let summary = super::super::read(&[own("p.yaml", &text)], &BTreeMap::new()).summary;
     assert_eq!((summary.operations, summary.operations_unknown), (3, 2));
 }
@@ -111,7 +122,9 @@ fn overrides(list: &[(&str, Override)]) -> BTreeMap<ConnectorId, Override> {
 
 #[test]
 fn settings_replace_addresses_of_a_connector() {
-    let text = with_facts("variables: {login: {from: account, is: label}}\nhosts: {up: https://up.example}\noauth: {token_url: https://l.example/t, authorization_url: https://l.example/a}");
+    let text = with_facts(
+        "variables: {login: {from: account, is: label}}\nhosts: {up: https://up.example}\noauth: {token_url: https://l.example/t, authorization_url: https://l.example/a}",
+    );
     let replaced = Override {
         upstream: Some("http://127.0.0.1:9000/v1/".into()),
         authorization_url: Some("https://{login}.sandbox.example/a".into()),
@@ -125,7 +138,10 @@ fn settings_replace_addresses_of_a_connector() {
     let oauth = crm.oauth.as_ref().unwrap();
     assert_eq!((crm.upstream.to_string().as_str(), crm.hosts["up"].to_string().as_str()), ("http://127.0.0.1:9000/v1", "http://127.0.0.1:9002"));
     assert_eq!(oauth.authorization_url.as_ref().unwrap().to_string(), "https://{login}.sandbox.example/a");
-    assert_eq!((oauth.token_url.to_string().as_str(), oauth.revocation_url.as_ref().unwrap().to_string().as_str()), ("http://127.0.0.1:9001/t", "http://127.0.0.1:9001/r"));
+    assert_eq!(
+        (oauth.token_url.to_string().as_str(), oauth.revocation_url.as_ref().unwrap().to_string().as_str()),
+        ("http://127.0.0.1:9001/t", "http://127.0.0.1:9001/r")
+    );
 }
 
 #[test]
@@ -136,11 +152,14 @@ fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
     let sources = [own("p.yaml", &text)];
     let found = super::super::read(&sources, &overrides(&[("crm", replaced), ("crn", unknown)])).diagnostics;
     let came: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line, one.column, one.code, one.severity)).collect();
-    assert_eq!(came, [
-        ("settings", 1, 35, "SG0204", Severity::Error),
-        ("settings", 2, 16, "SG0213", Severity::Warning),
-        ("settings", 3, 16, "SG0213", Severity::Warning),
-    ]);
+    assert_eq!(
+        came,
+        [
+            ("settings", 1, 35, "SG0204", Severity::Error),
+            ("settings", 2, 16, "SG0213", Severity::Warning),
+            ("settings", 3, 16, "SG0213", Severity::Warning),
+        ]
+    );
 }
 
 /// The document of the language reference: what the contract shows.
@@ -232,14 +251,23 @@ fn rendered_findings_name_file_line_and_column_and_show_the_line() {
     let sources = [own("policies/é.yaml", &unmarked(text).0)];
     let found = diagnostics(&sources);
     let shown = render(&found, &sources, Look::Plain);
-    for part in ["error[SG0502]: no document has a role `reseacher`", "--> policies/é.yaml:3:16", "3 |   é: {extends: reseacher}", "^^^^^^^^^", "help: did you mean `researcher`?"] {
+    for part in [
+        "error[SG0502]: no document has a role `reseacher`",
+        "--> policies/é.yaml:3:16",
+        "3 |   é: {extends: reseacher}",
+        "^^^^^^^^^",
+        "help: did you mean `researcher`?",
+    ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     assert!(shown.contains("error[SG0107]") && shown.ends_with('\n'), "{shown}");
     assert_eq!(render(&[], &sources, Look::Plain), "");
     assert!(render(&found, &sources, Look::Coloured).contains("\u{1b}["));
     // Where the source is not at hand, the place is still told.
-    assert!(render(&found, &[], Look::Plain).contains("policies/é.yaml:3"));
+    assert!(render(&found, &[], Look::Plain).contains("--> policies/é.yaml:3:16"));
+    let wide = "version: 1\nroles: {a: {mode: \"日本\", extends: x}}\n";
+    let shown = render(&diagnostics(&[own("p.yaml", wide)]), &[own("p.yaml", wide)], Look::Plain);
+    assert!(shown.contains("p.yaml:2:19") && shown.contains("p.yaml:2:34"), "{shown}");
 }
 
 #[test]
@@ -256,6 +284,21 @@ fn the_hash_is_of_all_names_and_texts_in_their_order() {
     assert_eq!((one.len(), &one), (64, &hash(&[("a", "x"), ("b", "y")])));
     for other in [hash(&[("b", "y"), ("a", "x")]), hash(&[("a", "xb"), ("", "y")]), hash(&[("a", "x")]), hash(&[("a", "x"), ("b", "z")]), hash(&[])] {
         assert_ne!(one, other);
+    }
+}
+
+#[test]
+fn the_documents_of_the_reference_are_clean_and_their_tests_hold() {
+    let reference = include_str!("../../reference.md");
+    let documents: Vec<&str> = reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(documents.len(), 2);
+    for text in documents {
+        assert_clean(text);
+        let compiled = compile(&[own("p.yaml", text)], &BTreeMap::new());
+        let policies = compiled.policies.unwrap();
+        for outcome in run(&policies, &compiled.cases) {
+            assert!(outcome.is_expected(), "{} {}: {}", outcome.case.method, outcome.case.target, outcome.came());
+        }
     }
 }
 
