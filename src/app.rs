@@ -150,7 +150,7 @@ pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
     let diagnostics = compile(&sources, &places.overrides).diagnostics;
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
-    if let Err(error) = Keyring::read(&settings.key_file) {
+    if let Err(error) = Keyring::read(&settings.key_file, &[]) {
         ok = false;
         problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
     }
@@ -178,7 +178,7 @@ impl App {
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock)?);
-        let keyring = Keyring::read(&settings.key_file)?;
+        let keyring = Keyring::read(&settings.key_file, &[])?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
@@ -232,6 +232,7 @@ impl App {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
             public_url,
+            own_origins: listeners.origins(),
             plain_http: settings.egress.plain_http,
             directory,
             sessions,
@@ -306,6 +307,11 @@ impl Listeners {
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
         })
+    }
+
+    /// Under which the customers' pages are reached besides `admin.public_url`.
+    fn origins(&self) -> Vec<String> {
+        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {

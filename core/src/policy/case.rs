@@ -1,6 +1,7 @@
 //! Tests that stand in documents: read from their line form, and run as the proxy decides.
 
 use super::decision::{Denial, DenialReason, Ruling};
+use super::explain::{Explanation, explain, explain_ambiguity};
 use super::document::{Place, RawCase};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
@@ -194,6 +195,16 @@ impl Case {
             expect,
             place: raw.expect.place,
         })
+    }
+
+    /// What comes of it, and why.
+    #[must_use]
+    pub fn explanation(&self, policies: &PolicySet) -> Explanation {
+        let standing = Standing { role: &self.role, grant: GrantStanding::Live(&self.granted) };
+        match Request::read(&self.method, &self.target, &self.headers, self.body.clone().map(Bytes::from)) {
+            Ok(request) => explain(policies, &self.connector, &standing, &request),
+            Err(ambiguity) => explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity),
+        }
     }
 
     /// What comes of it.
