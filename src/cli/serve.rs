@@ -48,7 +48,7 @@ fn check(settings: &Settings, format: Format) -> anyhow::Result<Outcome> {
 }
 
 fn serve(settings: Settings) -> anyhow::Result<Outcome> {
-    logs::begin(logs::USUAL);
+    logs::begin();
     let threads = settings.gateway.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("starting the threads")?;
     runtime.block_on(async {
