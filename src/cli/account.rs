@@ -232,7 +232,8 @@ async fn ask(base: &str, token: &BearerSecret, call: Call) -> anyhow::Result<(u1
     let answer = request.send().await.with_context(|| format!("asking the admin API at {base}"))?;
     let status = answer.status().as_u16();
     let text = answer.text().await.with_context(|| format!("reading the answer of {base}"))?;
-    let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))? };
+    let value =
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))? };
     Ok((status, value))
 }
 

@@ -33,12 +33,15 @@ pub fn line(event: &Event, look: Look) -> String {
     columns.join("  ")
 }
 
-/// The reason and what is missing; the operation where there is no reason.
+/// The sentence of a denial for scope, else the reason; the operation where there is none.
 fn outcome(event: &Event) -> String {
     match event.reason {
         Some(reason) => {
+            if event.missing.is_empty() {
+                return reason.to_string();
+            }
             let missing: String = event.missing.iter().map(|scope| format!(" {scope}")).collect();
-            format!("{}{missing}", reason.as_str())
+            format!("{}:{missing} required", reason.error())
         }
         None => event.operation.clone().unwrap_or_default(),
     }
@@ -87,7 +90,7 @@ mod tests {
         assert_eq!(
             line(&event, Look::Plain),
             "09:00:00.123  deny   acme      user_1_researcher   PATCH  /crm/v1/opportunities/O-7                403     0 ms  \
-             role_lacks_scope opportunities:write"
+             insufficient_scope: opportunities:write required"
         );
         assert!(line(&event, Look::Coloured).contains("\x1b[31mdeny \x1b[0m"));
     }

@@ -241,11 +241,7 @@ fn open(path: &Path) -> Result<Source, SettingsError> {
 }
 
 /// The value that `read` makes of the file's mapping; an empty file is an empty mapping.
-fn root<'s, T>(
-    sources: &'s [Source; 1],
-    findings: &mut Findings<'s>,
-    read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>,
-) -> Option<T> {
+fn root<'s, T>(sources: &'s [Source; 1], findings: &mut Findings<'s>, read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>) -> Option<T> {
     let [source] = sources;
     let node = match document::read(0, &source.text, findings) {
         Some(node) if node.is_null() => Node::empty_mapping(),

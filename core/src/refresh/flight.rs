@@ -107,7 +107,9 @@ impl Life {
             (Phase::Watching, Step::Read(known)) => self.watched(flight, known, habits, at),
             (Phase::Reading, Step::Read(known)) => self.read(flight, known, habits, at),
             (Phase::Checking, Step::Read(known)) => self.checked(flight, known, habits, at),
-            (Phase::Intending, Step::Wrote(Wrote::Done)) => self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version }),
+            (Phase::Intending, Step::Wrote(Wrote::Done)) => {
+                self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version })
+            }
             (Phase::Spending { since }, Step::Spent(spent)) => self.spent(flight, spent, since, habits, at),
             (Phase::Saving, Step::Wrote(Wrote::Done)) => self.saved(flight, habits, at),
             (Phase::Ending, Step::Wrote(Wrote::Done)) => self.over_and_done(flight, at),

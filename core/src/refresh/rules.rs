@@ -210,11 +210,9 @@ fn after_a_crash_the_old_token_is_used_up_before_the_refresh_token_is_tried_agai
 #[test]
 fn an_open_intent_that_only_the_record_shows_holds_back_what_is_not_urgent() {
     let crashed = Known { intent: Some(at(70_000).wall), ..known(Some(100)) };
-    for (event, spends) in [
-        (Event::Due { used_at: at(0).wall }, false),
-        (Event::Asked(Ask::Operator), true),
-        (Event::Asked(Ask::Unauthorized { version: 1 }), true),
-    ] {
+    for (event, spends) in
+        [(Event::Due { used_at: at(0).wall }, false), (Event::Asked(Ask::Operator), true), (Event::Asked(Ask::Unauthorized { version: 1 }), true)]
+    {
         let mut life = life(known(Some(100)), &HABITS);
         assert!(life.step(event, &HABITS, at(75_000)).next.is_some());
         life.step(Event::Done(Step::Leased(Leased::Taken)), &HABITS, at(75_000));
@@ -260,9 +258,14 @@ fn after_three_replays_in_a_row_a_401_passes_for_a_minute() {
         verdict
     };
     let mut stubborn = life(known(None), &HABITS);
-    for (version, millis, verdict) in
-        [(1, 0, Verdict::Wait), (2, 1, Verdict::Wait), (3, 2, Verdict::Wait), (4, 3, Verdict::Pass), (4, 59_999, Verdict::Pass), (4, 60_002, Verdict::Wait)]
-    {
+    for (version, millis, verdict) in [
+        (1, 0, Verdict::Wait),
+        (2, 1, Verdict::Wait),
+        (3, 2, Verdict::Wait),
+        (4, 3, Verdict::Pass),
+        (4, 59_999, Verdict::Pass),
+        (4, 60_002, Verdict::Wait),
+    ] {
         assert_eq!(heal(&mut stubborn, version, millis), verdict, "{version} {millis}");
     }
     assert_eq!(ask(&mut stubborn, Ask::Unauthorized { version: 5 }, 60_003), Verdict::Pass, "and again after one more");

@@ -109,7 +109,11 @@ impl Parameter {
     #[must_use]
     pub fn could_be(&self, known: &str) -> bool {
         let is_plain = self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'));
-        if is_plain { self.name.eq_ignore_ascii_case(known) } else { self.name == known || readings(&self.name).any(|name| bare(&name) == bare(known)) }
+        if is_plain {
+            self.name.eq_ignore_ascii_case(known)
+        } else {
+            self.name == known || readings(&self.name).any(|name| bare(&name) == bare(known))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::cli::output::{Format, say, say_json, table};
 use crate::cli::{Outcome, SettingsFile};
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use scopegate_core::account::{Granted, GrantStanding, Standing};
+use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::id::{ConnectorId, RoleName};
 use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, explain_ambiguity};
 use scopegate_core::request::{Request, dropped_headers};
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// Says what the gateway would decide for a request, and why.
 #[derive(Debug, clap::Args)]
-pub(super) struct Explain {
+pub(in crate::cli) struct Explain {
     /// The method, such as GET.
     method: String,
     /// Path and query, without the connector's segment.
@@ -82,14 +82,12 @@ impl Explain {
         let standing = Standing { role, grant: GrantStanding::Live(&granted) };
         let body = self.body()?;
         Ok(match Request::read(&self.method, &self.target, &self.headers()?, body) {
-            Ok(request) => Explained {
-                decision: explain(policies, &self.connector, &standing, &request),
-                dropped_headers: dropped_headers(&request, connector),
-            },
-            Err(ambiguity) => Explained {
-                decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity),
-                dropped_headers: Vec::new(),
-            },
+            Ok(request) => {
+                Explained { decision: explain(policies, &self.connector, &standing, &request), dropped_headers: dropped_headers(&request, connector) }
+            }
+            Err(ambiguity) => {
+                Explained { decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity), dropped_headers: Vec::new() }
+            }
         })
     }
 
@@ -110,9 +108,10 @@ impl Explain {
 
     fn granted(&self) -> anyhow::Result<Granted> {
         let Some(given) = &self.granted else { return Ok(Granted::Assumed) };
-        let scopes = given.iter().filter(|scope| !scope.is_empty()).map(|scope| {
-            scope.parse::<ProviderScope>().with_context(|| format!("`{scope}` is no scope"))
-        });
+        let scopes = given
+            .iter()
+            .filter(|scope| !scope.is_empty())
+            .map(|scope| scope.parse::<ProviderScope>().with_context(|| format!("`{scope}` is no scope")));
         Ok(Granted::Scopes(scopes.collect::<anyhow::Result<_>>()?))
     }
 
