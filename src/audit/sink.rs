@@ -156,7 +156,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return self.write_out(),
             }
             if self.waiting.is_empty() {
-                std::thread::sleep(GATHER);
+                gather();
             }
             while self.events < GROUP
                 && let Ok(message) = messages.try_recv()
@@ -210,6 +210,12 @@ impl Writer {
             tracing::error!(error = fault as &(dyn Error + 'static), "the audit's disk takes no events: allowed calls are refused until it does");
         }
     }
+}
+
+/// Waits for more events without being woken by each of them.
+#[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
+fn gather() {
+    std::thread::sleep(GATHER);
 }
 
 fn tell(outcome: Result<(), super::AuditError>, what: &'static str) {

@@ -34,7 +34,11 @@ impl Room {
 
     /// The audit of a process that has just started.
     fn audit(&self) -> AuditLog {
-        AuditLog::open(&self.path(), self.rotation, self.clock.clone(), Tasks::new(Handle::current()), self.metrics.clone()).unwrap()
+        AuditLog::open(&self.path(), self.rotation, self.clock.clone(), self.tasks(), self.metrics.clone()).unwrap()
+    }
+
+    fn tasks(&self) -> Tasks {
+        Tasks::new(Handle::current())
     }
 
     fn event(&self, number: u8) -> Event {
@@ -70,12 +74,13 @@ impl Room {
 async fn end(audit: AuditLog) {
     audit.flush().await;
     let lock = fs::File::open(audit.files.current()).unwrap();
+    let tasks = audit.tasks.clone();
     drop(audit);
-    tokio::task::spawn_blocking(move || lock.lock().unwrap()).await.unwrap();
+    tasks.blocking(move || lock.lock().unwrap()).await.unwrap();
 }
 
 fn numbers(events: &[Recorded]) -> Vec<u8> {
-    events.iter().map(|recorded| u8::from_str_radix(&recorded.event.request_id.as_str()[..2], 16).unwrap()).collect()
+    events.iter().map(|recorded| u8::from_str_radix(recorded.event.request_id.as_str().get(..2).unwrap(), 16).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -105,7 +110,7 @@ async fn many_writers_leave_one_chain() {
     let audit = room.audit();
     let writers = (0..8).map(|number| {
         let (audit, event) = (audit.clone(), room.event(number));
-        tokio::task::spawn_blocking(move || (0..100).for_each(|_| audit.reserve(event.clone()).unwrap().finish()))
+        room.tasks().blocking(move || (0..100).for_each(|_| audit.reserve(event.clone()).unwrap().finish()))
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
@@ -119,7 +124,7 @@ async fn a_call_whose_future_is_dropped_leaves_its_event() {
     let room = Room::new();
     let audit = room.audit();
     let place = audit.reserve(room.event(1)).unwrap();
-    let call = tokio::spawn(async move {
+    let call = room.tasks().spawn("call", async move {
         std::future::pending::<()>().await;
         drop(place);
     });

@@ -73,7 +73,7 @@ impl Index {
     ) -> impl Iterator<Item = &Arc<AccountRecord>> {
         let from = customer.or(cursor.map(|cursor| &cursor.customer)).map_or(Bound::Unbounded, Bound::Included);
         let to = customer.map_or(Bound::Unbounded, Bound::Included);
-        let rows = self.customers.range::<CustomerId, _>((from, to)).flat_map(move |(owner, row)| {
+        self.customers.range::<CustomerId, _>((from, to)).flat_map(move |(owner, row)| {
             let seen = match cursor.map(|cursor| (cursor, cursor.customer.cmp(owner))) {
                 Some((cursor, Ordering::Equal)) => {
                     row.partition_point(|record| (&record.connector, &record.identifier) <= (&cursor.connector, &cursor.identifier))
@@ -83,8 +83,7 @@ impl Index {
             };
             let begin = connector.map_or(0, |connector| row.partition_point(|record| record.connector < *connector)).max(seen);
             row.iter().skip(begin).take_while(move |record| connector.is_none_or(|connector| record.connector == *connector))
-        });
-        rows
+        })
     }
 
     /// All connectors that have, or had, an account.
