@@ -261,19 +261,24 @@ async fn files_end_by_size_and_age_and_are_deleted_when_too_old() {
 
 #[tokio::test]
 async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
-    let room = Room::new();
-    let audit = room.audit();
-    audit.note(room.event(1));
-    audit.flush().await;
-    fs::rename(room.path(), room.folder.path().join("data/audit.jsonl.1")).unwrap();
-    audit.reopen();
-    audit.note(room.event(2));
-    audit.flush().await;
-    audit.reopen();
-    audit.note(room.event(3));
-    audit.flush().await;
-    assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
-    assert_eq!(room.sound().events, 3);
+    for left_behind in [None, Some("")] {
+        let room = Room::new();
+        let audit = room.audit();
+        audit.note(room.event(1));
+        audit.flush().await;
+        fs::rename(room.path(), room.folder.path().join("data/audit.jsonl.1")).unwrap();
+        if let Some(text) = left_behind {
+            fs::write(room.path(), text).unwrap();
+        }
+        audit.reopen();
+        audit.note(room.event(2));
+        audit.flush().await;
+        audit.reopen();
+        audit.note(room.event(3));
+        audit.flush().await;
+        assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
+        assert_eq!(room.sound().events, 3);
+    }
 }
 
 #[tokio::test]
