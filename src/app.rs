@@ -141,13 +141,16 @@ impl Checked {
 }
 
 /// Reads policies and key as [`App::start`] would, and opens nothing.
-/// # Errors
-/// A policy file that cannot be read: that is no finding.
-pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
+#[must_use]
+pub fn check(settings: &Settings) -> Checked {
     let places = settings.policy_places();
-    let own = crate::gateway::read_sources(&places.paths)?;
+    let (own, unreadable) = match crate::gateway::read_sources(&places.paths) {
+        Ok(own) => (own, None),
+        Err(unreadable) => (Vec::new(), Some(unreadable.diagnostic())),
+    };
     let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
-    let diagnostics = compile(&sources, &places.overrides).diagnostics;
+    let mut diagnostics = compile(&sources, &places.overrides).diagnostics;
+    diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
     if let Err(error) = Keyring::read(&settings.key_file, &[]) {
@@ -161,7 +164,7 @@ pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
     {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
-    Ok(Checked { ok, diagnostics, problems, sources })
+    Checked { ok, diagnostics, problems, sources }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -232,6 +235,7 @@ impl App {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
             public_url,
+            own_origins: listeners.origins(),
             plain_http: settings.egress.plain_http,
             directory,
             sessions,
@@ -306,6 +310,11 @@ impl Listeners {
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
         })
+    }
+
+    /// Under which the customers' pages are reached besides `admin.public_url`.
+    fn origins(&self) -> Vec<String> {
+        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {

@@ -51,6 +51,8 @@ pub struct AdminParts {
     pub metrics_access: MetricsAccess,
     /// `admin.public_url`: the origin that customers' browsers reach.
     pub public_url: Url,
+    /// Other origins under which our own pages are reached; their forms are ours too.
+    pub own_origins: Vec<String>,
     /// `egress.allow_http`: what origins accounts may bring as variables.
     pub plain_http: PlainHttp,
     /// Accounts and handles.

@@ -50,6 +50,12 @@ impl Sources {
         }
     }
 
+    /// Whether a handle is among what names the account, be it ambiguous.
+    #[must_use]
+    pub fn has_handle(&self, headers: &Headers, connector: Option<&Connector>) -> bool {
+        self.found(headers, connector).iter().any(|value| value.starts_with(b"sgh_"))
+    }
+
     /// Every value that names an account.
     fn found(&self, headers: &Headers, connector: Option<&Connector>) -> Vec<Vec<u8>> {
         let mut found: Vec<Vec<u8>> = self.headers.iter().flat_map(|name| headers.all(name)).map(|value| value.to_vec()).collect();

@@ -1,7 +1,7 @@
 //! Credentials that exist already and are brought.
 
-use super::install::{Fresh, InstallError};
 use super::Grants;
+use super::install::{Fresh, InstallError};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Granted, TokenSet, fits_a_header};
 use scopegate_core::connector::variables::{NotAllowed, PlainHttp, Source, Variables};
 use scopegate_core::connector::{Connector, Inject};
@@ -166,10 +166,10 @@ fn given(connector: &Connector, values: &Variables, plain_http: PlainHttp) -> Re
     }
 }
 
-/// The first variable that comes with a credential and has neither value nor default.
+/// The first variable that comes with a credential, is needed, and has neither value nor default.
 pub(super) fn missing<'a>(connector: &'a Connector, values: &Variables) -> Option<&'a String> {
     let lacks = |(name, variable): &(&String, &scopegate_core::connector::Variable)| {
-        variable.from != Source::Account && variable.default.is_none() && !values.contains_key(*name)
+        variable.from != Source::Account && variable.default.is_none() && !values.contains_key(*name) && connector.uses(name)
     };
     connector.variables.iter().find(lacks).map(|(name, _)| name)
 }

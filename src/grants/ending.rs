@@ -63,6 +63,7 @@ impl Grants {
     /// # Errors
     /// [`NotRevoked`]; a provider that does not answer is none.
     pub async fn revoke(&self, account: &ConnectedAccount) -> Result<AtProvider, NotRevoked> {
+        let account = self.0.directory.by_id(&account.record.id).ok_or(NotRevoked::NotConnected)?;
         let grant = account.record.grant.clone().ok_or(NotRevoked::NotConnected)?;
         let shared = Arc::clone(&self.0);
         // A task of its own: whoever asked may hang up.
@@ -82,6 +83,7 @@ impl Grants {
             tracing::error!(account = %account.record.id, error = &error as &dyn Error, "an account could not be deleted");
             NotForgotten::Store
         };
+        let Some(account) = self.0.directory.by_id(&account.record.id) else { return Ok(()) };
         let grant = account.record.grant.as_ref();
         match grant.filter(|grant| self.0.is_last(&account.record, grant)) {
             Some(grant) => self.0.end_behind(grant, Some(&account.record)).await.map_err(not_forgotten),

@@ -488,9 +488,10 @@ mod tests {
         let mut pingora = door.clone();
         let mut space = [0; 256];
         assert_ne!(pingora.read(&mut space).await.unwrap(), 0);
-        let began = tokio::time::Instant::now();
+        let early = tokio::time::timeout(Duration::from_millis(9_999), pingora.read(&mut space));
+        assert!(early.await.is_err());
         assert_eq!(pingora.read(&mut space).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!((began.elapsed().as_secs(), door.answer_is_overdue()), (10, true));
+        assert!(door.answer_is_overdue());
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::OAuth;
 use scopegate_core::connector::variables::{Variables, effective};
 use scopegate_core::id::ConnectorId;
-use scopegate_core::oauth::{Callback, CallbackAnswer, Told, TokenFault, Tokens};
+use scopegate_core::oauth::{Callback, CallbackAnswer, TokenFault, Tokens, Told};
 use scopegate_core::secret::Proof;
 use std::error::Error;
 use std::sync::Arc;
@@ -216,23 +216,16 @@ impl Shared {
     }
 
     /// What token answer, callback and lookup say of the connector's variables; all that have no default must be told.
-    async fn learn(
-        &self,
-        spent: &Spent,
-        oauth: &OAuth,
-        callback: &Callback,
-        tokens: &Tokens,
-        set: &TokenSet,
-    ) -> Result<Variables, OutcomeFault> {
+    async fn learn(&self, spent: &Spent, oauth: &OAuth, callback: &Callback, tokens: &Tokens, set: &TokenSet) -> Result<Variables, OutcomeFault> {
         let (connector, plain_http) = (&spent.connector, self.provider.plain_http());
-        let mut values = accepted(&tokens.told)?;
-        values.extend(accepted(&callback.variables(&connector.variables, plain_http))?);
+        let mut values = accepted(connector, &tokens.told)?;
+        values.extend(accepted(connector, &callback.variables(&connector.variables, plain_http))?);
         let known = effective(&connector.variables, &spent.account.record.variables, &values, plain_http);
         let looked_up = self.provider.look_up(connector, oauth, &known, &Credential::Tokens(set.clone())).await.map_err(|fault| {
             tracing::warn!(connector = %connector.id, error = &fault as &dyn Error, "the lookup after consent failed");
             OutcomeFault::Provider
         })?;
-        values.extend(accepted(&looked_up)?);
+        values.extend(accepted(connector, &looked_up)?);
         match missing(connector, &values) {
             Some(name) => Err(OutcomeFault::Variable(name.clone())),
             None => Ok(values),
@@ -300,8 +293,9 @@ impl Shared {
     }
 }
 
-fn accepted(told: &Told) -> Result<Variables, OutcomeFault> {
-    match told.refused.first() {
+/// The values that came and are allowed; one that is needed and not allowed fails the attempt.
+fn accepted(connector: &Connector, told: &Told) -> Result<Variables, OutcomeFault> {
+    match told.refused.iter().find(|(name, _)| connector.uses(name)) {
         Some((name, fault)) => {
             tracing::warn!(variable = %name, error = fault as &dyn Error, "a value that came with an authorization is not allowed");
             Err(OutcomeFault::Variable(name.clone()))

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::policy::code;
-use crate::policy::compile::hash_of;
-use crate::policy::{Look, Need, render};
+use crate::policy::compile::{compile, hash_of};
+use crate::policy::{Look, Need, render, run};
 
 const SHIPPED: &str = r#"
 version: 1
@@ -284,6 +284,21 @@ fn the_hash_is_of_all_names_and_texts_in_their_order() {
     assert_eq!((one.len(), &one), (64, &hash(&[("a", "x"), ("b", "y")])));
     for other in [hash(&[("b", "y"), ("a", "x")]), hash(&[("a", "xb"), ("", "y")]), hash(&[("a", "x")]), hash(&[("a", "x"), ("b", "z")]), hash(&[])] {
         assert_ne!(one, other);
+    }
+}
+
+#[test]
+fn the_documents_of_the_reference_are_clean_and_their_tests_hold() {
+    let reference = include_str!("../../reference.md");
+    let documents: Vec<&str> = reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(documents.len(), 2);
+    for text in documents {
+        assert_clean(text);
+        let compiled = compile(&[own("p.yaml", text)], &BTreeMap::new());
+        let policies = compiled.policies.unwrap();
+        for outcome in run(&policies, &compiled.cases) {
+            assert!(outcome.is_expected(), "{} {}: {}", outcome.case.method, outcome.case.target, outcome.came());
+        }
     }
 }
 
