@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::{failed, news, queries};
+use super::{PATIENCE, failed, news, queries};
 use crate::store::{Follower, News, StoreError};
 use rusqlite::Connection;
 use std::error::Error;
@@ -199,10 +199,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Where somebody reads at this moment, the next idle moment tries again.
+    /// Where somebody reads at this moment, the next idle moment tries again: nobody waits for it.
     fn empty_log(&mut self) {
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let busy = self
+            .connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
         self.log_is_used = !matches!(busy, Ok(0));
+        if let Err(fault) = self.connection.busy_timeout(PATIENCE) {
+            tracing::warn!(error = &fault as &(dyn Error + 'static), "the store will not wait for other processes");
+        }
     }
 }
 
@@ -229,7 +235,7 @@ mod tests {
             });
             match job {
                 Job::Write(work) => group.push(work),
-                Job::Follow { .. } => unreachable!(),
+                Job::Follow { .. } => panic!("a write is no follower"),
             }
             answers.push(answer);
         }
