@@ -77,6 +77,11 @@ impl Api {
         self.runtime.block_on(self.answer(call))
     }
 
+    /// Waits before asking again.
+    pub(super) fn pause(&self, pause: Duration) {
+        self.runtime.block_on(tokio::time::sleep(pause));
+    }
+
     async fn answer(&self, call: Call) -> anyhow::Result<Answer> {
         let base = self.door.url.trim_end_matches('/');
         let mut request = self.client.request(call.method, format!("{base}{}", call.path)).bearer_auth(self.door.token.reveal());

@@ -166,7 +166,7 @@ fn tail(api: &Api, mut filter: Filter, format: Format) -> anyhow::Result<Outcome
             seen = seen.max(seq(newest));
             filter.since = newest.get("time").and_then(Value::as_str).map(str::to_owned);
         }
-        std::thread::sleep(PAUSE);
+        api.pause(PAUSE);
     }
 }
 
