@@ -1,10 +1,12 @@
 //! `scopegate policy explain`: what the gateway would decide, by the same function.
 
 use super::{Files, files, report};
+use crate::cli::api::{Api, Call};
 use crate::cli::output::{Format, say, say_json, table};
 use crate::cli::{Outcome, SettingsFile};
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use reqwest::Method;
 use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::id::{ConnectorId, RoleName};
 use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, explain_ambiguity};
@@ -56,7 +58,7 @@ struct Explained {
 impl Explain {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         if let Some(account) = &self.account {
-            return super::super::account::explain(&self.settings.config, &self.of_account(account)?, format);
+            return self.ask_for(account, format);
         }
         let Files { places, sources, .. } = files(self.policies.clone(), &self.settings.config)?;
         let compiled = compile(&sources, &places.overrides);
@@ -89,6 +91,15 @@ impl Explain {
                 Explained { decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity), dropped_headers: Vec::new() }
             }
         })
+    }
+
+    /// Asks the running gateway what it would decide for an account.
+    fn ask_for(&self, account: &str, format: Format) -> anyhow::Result<Outcome> {
+        let call = Call::new(Method::POST, "/v1/decisions".into()).with(self.of_account(account)?);
+        let answer = Api::of(&self.settings.config)?.ask(call)?;
+        let allowed = answer.body.get("decision").and_then(serde_json::Value::as_str) == Some("allow");
+        let shown = answer.show(format)?;
+        Ok(if allowed { shown } else { Outcome::No })
     }
 
     /// The body of `POST /v1/decisions` for an account.
