@@ -24,7 +24,7 @@ pub use line::line;
 pub use once::{Played, Told, once};
 pub use operator::{Operator, OperatorError};
 pub use promise::{Promise, UnknownPromise};
-pub use world::{Watched, World, WorldError};
+pub use world::{Decided, Watched, World, WorldError};
 
 use crate::app;
 use greeting::greeting;
@@ -70,10 +70,10 @@ pub async fn live(options: &Options, say: impl Fn(&str)) -> Result<(), WorldErro
 }
 
 async fn tell_all(watched: &mut Watched, options: &Options, say: &impl Fn(&str)) {
-    while let Some(event) = watched.next().await {
+    while let Some(decided) = watched.next().await {
         match options.telling {
-            Telling::Lines => say(&line(&event, options.look)),
-            Telling::Json => say(&serde_json::to_string(&event).unwrap_or_default()),
+            Telling::Lines => say(&line(&decided, options.look)),
+            Telling::Json => say(&serde_json::to_string(&decided.event).unwrap_or_default()),
         }
     }
 }
