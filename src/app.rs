@@ -141,13 +141,16 @@ impl Checked {
 }
 
 /// Reads policies and key as [`App::start`] would, and opens nothing.
-/// # Errors
-/// A policy file that cannot be read: that is no finding.
-pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
+#[must_use]
+pub fn check(settings: &Settings) -> Checked {
     let places = settings.policy_places();
-    let own = crate::gateway::read_sources(&places.paths)?;
+    let (own, unreadable) = match crate::gateway::read_sources(&places.paths) {
+        Ok(own) => (own, None),
+        Err(unreadable) => (Vec::new(), Some(unreadable.diagnostic())),
+    };
     let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
-    let diagnostics = compile(&sources, &places.overrides).diagnostics;
+    let mut diagnostics = compile(&sources, &places.overrides).diagnostics;
+    diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
     if let Err(error) = Keyring::read(&settings.key_file, &[]) {
@@ -161,7 +164,7 @@ pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
     {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
-    Ok(Checked { ok, diagnostics, problems, sources })
+    Checked { ok, diagnostics, problems, sources }
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -183,7 +183,8 @@ mod tests {
 
     fn judge(rules: Vec<Rule>, pairs: &[(&str, &str)], host: &str, peer: &str, named_by: NamedBy) -> Result<String, Unauthenticated> {
         let headers = headers(pairs);
-        let approach = Approach { peer: peer.parse().unwrap(), local: "127.0.0.1:4100".parse().unwrap(), host: Some(host), headers: &headers, named_by };
+        let approach =
+            Approach { peer: peer.parse().unwrap(), local: "127.0.0.1:4100".parse().unwrap(), host: Some(host), headers: &headers, named_by };
         Callers::new(rules, vec!["gate.example".into()]).judge(&approach).map(|caller| caller.name.to_string())
     }
 

@@ -3,7 +3,7 @@
 use crate::audit::{Event, Verdict};
 use scopegate_core::policy::Look;
 
-/// One decision: time, verdict, customer, account, request, status, operation or reason, milliseconds. In columns.
+/// One decision: time, verdict, customer, account, request, status, milliseconds, operation or reason. In columns.
 #[must_use]
 pub fn line(event: &Event, look: Look) -> String {
     let time = event.time.to_string();
@@ -27,18 +27,21 @@ pub fn line(event: &Event, look: Look) -> String {
         format!("{:<18}", event.account.as_deref().unwrap_or("-")),
         format!("{request:<46}"),
         event.status.map_or("  -".to_owned(), |status| status.to_string()),
-        format!("{:<42}", outcome(event)),
         paint(&format!("{:>4} ms", event.duration_ms), Hue::Dim, look),
+        outcome(event),
     ];
     columns.join("  ")
 }
 
-/// The reason and what is missing; the operation where there is no reason.
+/// The sentence of a denial for scope, else the reason; the operation where there is none.
 fn outcome(event: &Event) -> String {
     match event.reason {
         Some(reason) => {
+            if event.missing.is_empty() {
+                return reason.to_string();
+            }
             let missing: String = event.missing.iter().map(|scope| format!(" {scope}")).collect();
-            format!("{}{missing}", reason.as_str())
+            format!("{}:{missing} required", reason.error())
         }
         None => event.operation.clone().unwrap_or_default(),
     }
@@ -86,8 +89,8 @@ mod tests {
         event.status = Some(403);
         assert_eq!(
             line(&event, Look::Plain),
-            "09:00:00.123  deny   acme      user_1_researcher   PATCH  /crm/v1/opportunities/O-7                403  \
-             role_lacks_scope opportunities:write           0 ms"
+            "09:00:00.123  deny   acme      user_1_researcher   PATCH  /crm/v1/opportunities/O-7                403     0 ms  \
+             insufficient_scope: opportunities:write required"
         );
         assert!(line(&event, Look::Coloured).contains("\x1b[31mdeny \x1b[0m"));
     }

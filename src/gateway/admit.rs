@@ -64,11 +64,8 @@ impl Exchange {
         let request = head.request(path);
         if let Some(connector) = &self.known.connector {
             self.record.event.connector = Some(connector.id.clone());
-            let door = if by_host.is_some() {
-                Door::Host
-            } else {
-                Door::Path { connector: connector.id.clone(), external_url: parts.external_url.clone() }
-            };
+            let door =
+                if by_host.is_some() { Door::Host } else { Door::Path { connector: connector.id.clone(), external_url: parts.external_url.clone() } };
             self.known.door = Some(door);
         }
         let connector = self.known.connector.as_ref().map(|connector| &connector.id);

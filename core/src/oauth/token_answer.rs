@@ -2,8 +2,8 @@
 
 use super::Told;
 use crate::account::fits_a_header;
-use crate::connector::oauth::OAuth;
 use crate::connector::PlainHttp;
+use crate::connector::oauth::OAuth;
 use crate::connector::variables::{Source, Variable};
 use crate::scope::ProviderScope;
 use crate::secret::{AccessToken, RefreshToken};

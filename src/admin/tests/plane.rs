@@ -58,7 +58,9 @@ async fn an_unknown_field_or_parameter_is_refused_by_its_name() {
         assert_eq!(came.json["field"], odd);
         assert!(came.json["detail"].as_str().unwrap().contains(odd), "{came:?}");
     }
-    for path in ["/v1/accounts?costumer=acme", "/v1/accounts?limit=0", "/v1/accounts?limit=10&limit=20", "/v1/audit?since=yesterday", "/v1/audit?reason=none"] {
+    for path in
+        ["/v1/accounts?costumer=acme", "/v1/accounts?limit=0", "/v1/accounts?limit=10&limit=20", "/v1/audit?since=yesterday", "/v1/audit?reason=none"]
+    {
         stage.ask("GET", path, None).await.is_problem(422);
     }
 }

@@ -27,7 +27,7 @@ use scopegate_core::id::ConnectorId;
 use std::time::Duration;
 
 /// How long a link can be opened.
-const LINK: Duration = Duration::from_secs(45 * 60);
+const LINK: Duration = Duration::from_secs(10 * 60);
 /// How long the customer may take at the provider.
 const STATE: Duration = Duration::from_secs(10 * 60);
 /// How long a finished authorization waits for the application's word.

@@ -101,7 +101,9 @@ fn two_roles_or_connectors_of_one_name_are_a_mistake_that_points_at_both() {
 #[test]
 fn what_stands_in_a_file_that_cannot_be_read_is_not_missed_elsewhere() {
     let roles = "version: 1\nroles:\n  r: {extends: lost, allow: {crm: [items:read]}}\ntests:\n  - {name: t, role: lost, requests: [crm GET /ping -> allow ping]}\n";
-    for broken in [format!("{CRM}roles: {{lost: {{}}, [\n"), CRM.replace("  crm:", "  CRM:").replace("CRM:\n", "crm: [x]\n  other:\n") + "roles: {lost: [x]}\n"] {
+    for broken in
+        [format!("{CRM}roles: {{lost: {{}}, [\n"), CRM.replace("  crm:", "  CRM:").replace("CRM:\n", "crm: [x]\n  other:\n") + "roles: {lost: [x]}\n"]
+    {
         let found = diagnostics(&[own("a.yaml", &broken), own("b.yaml", roles)]);
         assert!(!found.is_empty() && found.iter().all(|one| one.file == "a.yaml"), "{found:#?}");
     }
