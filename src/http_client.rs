@@ -198,8 +198,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, ClientError> {
         }
         Trust::File(path) => {
             let wrong = |source| ClientError::CaFile { path: path.clone(), source };
-            let found: Vec<CertificateDer<'static>> =
-                CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
+            let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
             let (usable, _) = roots.add_parsable_certificates(found);
             if usable == 0 {
                 return Err(ClientError::NoCertificate { path: path.clone() });
@@ -220,5 +219,110 @@ impl Resolve for Guarded {
             let found = egress.resolve(name.as_str(), 0).await.map_err(Box::<ResolveError>::from)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scopegate_core::connector::PlainHttp;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use zeroize::Zeroizing;
+
+    fn client(networks: &[&str], plain_http: PlainHttp) -> HttpClient {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        HttpClient::new(Egress::new(networks, plain_http), &Trust::System).unwrap()
+    }
+
+    fn open() -> HttpClient {
+        client(&["127.0.0.0/8", "::1/128"], PlainHttp::Allowed)
+    }
+
+    fn call(url: &str) -> Call {
+        let headers = vec![("content-type", Zeroizing::new("text/plain".to_owned()))];
+        Call { url: url.parse().unwrap(), headers, body: Zeroizing::new("secret".to_owned()) }
+    }
+
+    /// A server that answers one connection with these bytes; the request that came, and its address.
+    async fn answering(answer: Vec<u8>) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/token", listener.local_addr().unwrap());
+        #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+        let came = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"secret") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            // The client may hang up in the middle.
+            let _ = stream.write_all(&answer).await;
+            String::from_utf8(request).unwrap()
+        });
+        (address, came)
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_whole_whatever_its_status_and_redirects_are_answers() {
+        for (head, status) in [("200 OK", 200), ("503 No", 503), ("307 Elsewhere\r\nlocation: http://127.0.0.1:1/", 307)] {
+            let (address, came) = answering(format!("HTTP/1.1 {head}\r\ncontent-length: 2\r\n\r\n{{}}").into_bytes()).await;
+            let answer = open().post(&call(&address)).await.unwrap();
+            assert_eq!((answer.status, answer.body.as_ref()), (status, &b"{}"[..]), "{head}");
+            let request = came.await.unwrap();
+            assert!(request.starts_with("POST /token HTTP/1.1\r\n") && request.contains("accept: application/json\r\n"), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_or_breaks_off_is_told_from_what_was_never_sent() {
+        let chunked =
+            |size: usize| [format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{size:x}\r\n").into_bytes(), vec![b'a'; size]].concat();
+        let (address, _came) = answering(chunked(MOST + 1)).await;
+        assert!(matches!(open().post(&call(&address)).await, Err(CallError::TooLarge)));
+        for torn in [chunked(10), b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec(), b"HTTP/1.1 2".to_vec(), Vec::new()] {
+            let (address, _came) = answering(torn).await;
+            assert!(matches!(open().post(&call(&address)).await, Err(CallError::Lost(_))));
+        }
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(matches!(open().post(&call(&format!("http://{unused}/"))).await, Err(CallError::Unconnected(_))));
+    }
+
+    #[tokio::test]
+    async fn forbidden_destinations_are_not_called_by_whatever_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for url in [format!("http://127.0.0.1:{port}/"), format!("http://127.1:{port}/"), format!("http://[::ffff:127.0.0.1]:{port}/")] {
+            assert!(matches!(client(&[], PlainHttp::Allowed).post(&call(&url)).await, Err(CallError::Denied(EgressDenied::Address { .. }))), "{url}");
+        }
+        let by_name = client(&[], PlainHttp::Allowed).post(&call(&format!("http://localhost:{port}/"))).await;
+        assert!(matches!(by_name, Err(CallError::Unconnected(_))), "{by_name:?}");
+        let plain = client(&["127.0.0.0/8"], PlainHttp::Refused).post(&call(&format!("http://127.0.0.1:{port}/"))).await;
+        assert!(matches!(plain, Err(CallError::Denied(EgressDenied::Scheme))), "{plain:?}");
+        let (address, came) = answering(b"HTTP/1.1 204 Fine\r\n\r\n".to_vec()).await;
+        assert_eq!(open().post(&call(&address.replace("127.0.0.1", "localhost"))).await.unwrap().status, 204);
+        came.await.unwrap();
+    }
+
+    #[test]
+    fn a_ca_file_without_certificates_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let made = |path: &std::path::Path| HttpClient::new(Egress::new(vec![], PlainHttp::Refused), &Trust::File(path.into())).unwrap_err();
+        assert!(matches!(made(&file), ClientError::CaFile { .. }));
+        std::fs::write(&file, "no certificate").unwrap();
+        assert!(matches!(made(&file), ClientError::NoCertificate { .. }));
+    }
+
+    #[tokio::test]
+    async fn no_error_tells_what_was_sent() {
+        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let error = open().post(&call(&format!("http://{unused}/?code=secret"))).await.unwrap_err();
+        let mut told = format!("{error} {error:?}");
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            told.push_str(&format!("{cause} {cause:?}"));
+            source = cause.source();
+        }
+        assert!(!told.contains("secret"), "{told}");
     }
 }

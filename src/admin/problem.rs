@@ -80,13 +80,13 @@ struct Document {
 impl Problem {
     /// A failure of store or vault: logged here with its causes, and told without them.
     pub(super) fn store(failure: &dyn Error) -> Self {
-        let mut told = failure.to_string();
+        let mut told = vec![failure.to_string()];
         let mut cause = failure.source();
         while let Some(deeper) = cause {
-            told.push_str(&format!(": {deeper}"));
+            told.push(deeper.to_string());
             cause = deeper.source();
         }
-        tracing::error!("an admin call failed: {told}");
+        tracing::error!("an admin call failed: {}", told.join(": "));
         Self::unavailable()
     }
 
@@ -137,7 +137,6 @@ impl Problem {
             Self::NoSuchRoute => "there is nothing at this path; `/v1/openapi.json` lists what there is".into(),
             Self::MethodNotAllowed => "this path does not take this method; the header Allow lists those that it takes".into(),
             Self::Unknown(thing) => thing.sentence().into(),
-            Self::Conflict(sentence) => sentence.clone(),
             Self::Unprocessable(fault) => fault.to_string(),
             Self::TooLarge => "the body is larger than this API takes".into(),
             Self::PoliciesRejected(rejected) => {
@@ -145,7 +144,7 @@ impl Problem {
                 let errors = if errors == 1 { "1 error".into() } else { format!("{errors} errors") };
                 format!("the new policies have {errors}; the old ones stay in force")
             }
-            Self::Refused { sentence, .. } => sentence.clone(),
+            Self::Conflict(sentence) | Self::Refused { sentence, .. } => sentence.clone(),
         }
     }
 
@@ -174,9 +173,7 @@ impl Problem {
     /// The value of `Retry-After`, in whole seconds; every 503 has one.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Refused { retry_after: Some(wait), .. } => {
-                Some(wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX))
-            }
+            Self::Refused { retry_after: Some(wait), .. } => Some(wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)),
             Self::Refused { reason, retry_after: None, .. } => (reason.status() == 503).then_some(1),
             Self::Unauthenticated(_)
             | Self::NoSuchRoute

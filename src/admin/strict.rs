@@ -4,6 +4,7 @@
 //! **Invariant: no value of a body is ever repeated**, for it may be a token in the wrong place. serde's own errors do
 //! repeat values, so this module reads with an error type of its own.
 
+use indexmap::IndexMap;
 use serde::de::value::{SeqDeserializer, StringDeserializer};
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
@@ -25,16 +26,23 @@ pub(super) enum Fault {
 
 /// Reads a body; an empty one counts as an empty object.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let node = if body.is_empty() { Node::Object(Vec::new()) } else { serde_json::from_slice(body).map_err(|_| Fault::NoJson)? };
+    let node = if body.is_empty() { Node::Object(IndexMap::new()) } else { serde_json::from_slice(body).map_err(|_| Fault::NoJson)? };
     T::deserialize(node)
 }
 
 /// Reads the pairs of a query; each name may stand once.
 pub(super) fn pairs<T: DeserializeOwned>(pairs: impl Iterator<Item = (String, String)>) -> Result<T, Fault> {
-    T::deserialize(Node::Object(pairs.map(|(name, value)| (name, Node::Text(value))).collect()))
+    let mut object = IndexMap::new();
+    for (name, value) in pairs {
+        if object.contains_key(&name) {
+            return Err(Fault::field(&shortened(&name), "stands twice"));
+        }
+        object.insert(name, Node::Text(value));
+    }
+    T::deserialize(Node::Object(object))
 }
 
-/// A JSON value, read once; names of an object are all different and in their order.
+/// A JSON value, read once; the names of an object are all different.
 #[derive(Debug)]
 enum Node {
     Null,
@@ -44,7 +52,7 @@ enum Node {
     Fraction(f64),
     Text(String),
     List(Vec<Node>),
-    Object(Vec<(String, Node)>),
+    Object(IndexMap<String, Node>),
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -90,18 +98,17 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
-        let mut object: Vec<(String, Node)> = Vec::new();
+        let mut object = IndexMap::new();
         while let Some((name, value)) = entries.next_entry::<String, Node>()? {
-            if object.iter().any(|(known, _)| *known == name) {
+            if object.insert(name, value).is_some() {
                 return Err(de::Error::custom("a name stands twice"));
             }
-            object.push((name, value));
         }
         Ok(Node::Object(object))
     }
 }
 
-impl<'de> IntoDeserializer<'de, Fault> for Node {
+impl IntoDeserializer<'_, Fault> for Node {
     type Deserializer = Self;
     fn into_deserializer(self) -> Self {
         self
@@ -150,7 +157,7 @@ impl<'de> Deserializer<'de> for Node {
 
 /// The entries of an object; a fault in a value is told with the entry's name.
 struct Entries {
-    rest: std::vec::IntoIter<(String, Node)>,
+    rest: indexmap::map::IntoIter<String, Node>,
     value: Option<(String, Node)>,
 }
 

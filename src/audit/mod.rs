@@ -6,108 +6,135 @@
 //!
 //! **Invariant: a call that was made has its event.** A [`Place`] that is dropped writes what it has.
 
+mod backwards;
+mod chain;
 mod event;
+mod files;
 mod search;
+mod segment;
+mod sink;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use event::{Event, Recorded, Verdict};
-pub use search::{Cursor, Filter, Page};
+pub use search::{Cursor, Filter, InvalidCursor, Page};
+pub use sink::Place;
 pub use verify::{Finding, Verified, verify};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::tasks::Tasks;
+use crate::tasks::{self, Tasks};
+use chain::Chain;
+use files::Files;
 use scopegate_core::id::SessionId;
+use segment::Segment;
+use sink::{Message, Queue, Writer};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
-/// The audit of this process. Clones share it.
+/// The audit of this process. Clones share it. The file is let go of with the last clone and [`Place`].
 #[derive(Clone, Debug)]
-pub struct AuditLog;
+pub struct AuditLog {
+    queue: Arc<Queue>,
+    files: Files,
+    tasks: Tasks,
+}
 
-/// When a file ends and the next begins, and how long files are kept.
+/// When a file ends and the next begins (each day in any case), and how long files are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
-    /// A file that is larger ends.
+    /// A file that has so many bytes ends.
     pub size: u64,
     /// A file whose last event is older is deleted.
     pub keep: Duration,
 }
-
-/// A place in the queue. Dropped, it writes its draft: that is how a call ends that nobody finished.
-#[derive(Debug)]
-pub struct Place;
 
 /// No event can be taken: the queue is full, or the disk does not take any. Answer `store_unavailable`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the audit cannot take another event")]
 pub struct AuditFull;
 
+/// A search waits so long for what is not on disk, and then reads what is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many events of a session are shown.
+const SESSION: usize = 10_000;
+
 impl AuditLog {
     /// Begins a new file at `path`, chained to what is there; a line torn by a kill is moved aside. Blocks.
     ///
     /// # Errors
     /// The files cannot be read or written.
-    pub fn open(_path: &Path, _rotation: Rotation, _clock: Clock, _tasks: Tasks, _metrics: Metrics) -> Result<Self, AuditError> {
-        todo!()
+    pub fn open(path: &Path, rotation: Rotation, clock: Clock, tasks: Tasks, metrics: Metrics) -> Result<Self, AuditError> {
+        let files = Files::at(path);
+        let now = clock.timestamp();
+        let (segment, head) = Segment::begin(files.clone(), now)?;
+        segment.prune(rotation, now)?;
+        let (queue, messages) = Queue::new(metrics);
+        let writer = Writer::new(segment, Chain::new(head), rotation, clock, queue.state());
+        tasks::thread("audit-writer", move || writer.run(&messages)).map_err(files::failed("start writing", path))?;
+        Ok(Self { queue, files, tasks })
     }
 
     /// A place for the event of a call that is about to be made. `draft` is what is written should nobody finish it.
     ///
     /// # Errors
     /// [`AuditFull`]: do not make the call.
-    pub fn reserve(&self, _draft: Event) -> Result<Place, AuditFull> {
-        todo!()
+    pub fn reserve(&self, draft: Event) -> Result<Place, AuditFull> {
+        self.queue.reserve(draft)
     }
 
     /// Writes the event of a request that made no call. Where the queue is full it is counted as lost:
     /// a refusal is answered all the same.
-    pub fn note(&self, _event: Event) {
-        todo!()
+    pub fn note(&self, event: Event) {
+        self.queue.note(event);
     }
 
     /// Events that the filter lets through, newest first, at most `limit`, after `cursor`. Finds also what is not on disk yet.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub async fn search(&self, _filter: Filter, _cursor: Option<Cursor>, _limit: usize) -> Result<Page, AuditError> {
-        todo!()
+    pub async fn search(&self, filter: Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page, AuditError> {
+        // Where the disk takes nothing, what is on it is found all the same.
+        let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
+        let files = self.files.clone();
+        let searched = self.tasks.blocking(move || search::search(&files, &filter, cursor.as_ref(), limit)).await;
+        searched.unwrap_or_else(|gone| Err(files::failed("search", &self.files.current())(io::Error::other(gone))))
     }
 
     /// The events of a session, oldest first; the newest 10,000.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub async fn session(&self, _session: &SessionId) -> Result<Vec<Recorded>, AuditError> {
-        todo!()
+    pub async fn session(&self, session: &SessionId) -> Result<Vec<Recorded>, AuditError> {
+        let filter = Filter { session: Some(session.clone()), ..Filter::default() };
+        let mut events = self.search(filter, None, SESSION).await?.events;
+        events.reverse();
+        Ok(events)
     }
 
     /// Whether events reach the disk; for readiness.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
-        todo!()
+        self.queue.is_healthy()
     }
 
-    /// Goes on in a new file at the path, after somebody moved the current one away.
+    /// Goes on in a new file at the path, where somebody moved the current one away. With the next event that happens by itself.
     pub fn reopen(&self) {
-        todo!()
+        let (done, _) = oneshot::channel();
+        self.queue.send(Message::Flush(done));
     }
 
-    /// Waits until everything that was written so far is on disk, or cannot be.
+    /// Waits until everything that was written so far is on disk, or was tried once in vain.
     pub async fn flush(&self) {
-        todo!()
-    }
-}
-
-impl Place {
-    /// What is written should nobody finish it.
-    pub fn draft(&mut self) -> &mut Event {
-        todo!()
-    }
-
-    /// Writes the draft as it stands.
-    pub fn finish(self) {
-        todo!()
+        let (done, flushed) = oneshot::channel();
+        self.queue.send(Message::Flush(done));
+        // The writer is there as long as this is.
+        let _ = flushed.await;
     }
 }
 

@@ -1,10 +1,17 @@
 //! Looking for events.
 
-use super::{Recorded, Verdict};
+use super::backwards::{Backwards, Ending};
+use super::files::{Files, failed};
+use super::{AuditError, Event, Recorded, Verdict};
+use memchr::memmem::Finder;
 use scopegate_core::id::{ConnectorId, CustomerId, SessionId};
 use scopegate_core::refusal::Reason;
 use scopegate_core::time::Timestamp;
+use std::collections::HashSet;
 use std::fmt;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
 
 /// Which events; what is none does not narrow.
@@ -60,4 +67,121 @@ pub struct Page {
     pub events: Vec<Recorded>,
     /// Where the next page begins; none: this is the last.
     pub next: Option<Cursor>,
+}
+
+/// Reads the files from their ends. Blocks.
+pub(super) fn search(files: &Files, filter: &Filter, cursor: Option<&Cursor>, limit: usize) -> Result<Page, AuditError> {
+    let mut search = Search { filter, needles: filter.needles(), after: cursor, found: Vec::new(), limit };
+    let mut seen = HashSet::new();
+    // The current file first: should it get a number meanwhile, it is met again and left out.
+    let older = std::iter::once_with(|| files.older().map(|older| older.into_iter().rev().map(|(_, path)| path).collect::<Vec<_>>()));
+    for paths in std::iter::once(Ok(vec![files.current()])).chain(older) {
+        for path in paths? {
+            let file = match File::open(&path) {
+                Err(fault) if fault.kind() == ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed("open", &path))?,
+            };
+            let facts = file.metadata().map_err(failed("read", &path))?;
+            let too_old = filter.since.is_some_and(|since| facts.mtime().saturating_add(1).saturating_mul(1_000) < since.millis());
+            if seen.insert((facts.dev(), facts.ino())) && !too_old && search.read(&file).map_err(failed("read", &path))? == Progress::Enough {
+                return Ok(search.page());
+            }
+        }
+    }
+    Ok(search.page())
+}
+
+struct Search<'a> {
+    filter: &'a Filter,
+    needles: Vec<Finder<'static>>,
+    /// The last event of the page before; none once it was met.
+    after: Option<&'a Cursor>,
+    found: Vec<Recorded>,
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Progress {
+    GoOn,
+    Enough,
+}
+
+impl Search<'_> {
+    fn read(&mut self, file: &File) -> std::io::Result<Progress> {
+        let mut lines = Backwards::new(file)?;
+        let cursor = self.after.map(|cursor| Finder::new(cursor.0.as_bytes()).into_owned());
+        while let Some(line) = lines.next_line()? {
+            // What is being written has no line feed yet.
+            if line.ending == Ending::EndOfFile {
+                continue;
+            }
+            if let (Some(after), Some(finder)) = (self.after, &cursor) {
+                if finder.find(&line.text).is_some() && parsed(&line.text).is_some_and(|event| event.hash == after.0) {
+                    self.after = None;
+                }
+                continue;
+            }
+            if !self.needles.iter().all(|needle| needle.find(&line.text).is_some()) {
+                continue;
+            }
+            if let Some(event) = parsed(&line.text).filter(|recorded| self.filter.lets_through(&recorded.event)) {
+                self.found.push(event);
+                // One more tells whether there is another page.
+                if self.found.len() > self.limit {
+                    return Ok(Progress::Enough);
+                }
+            }
+        }
+        Ok(Progress::GoOn)
+    }
+
+    fn page(mut self) -> Page {
+        let more = self.found.len() > self.limit;
+        self.found.truncate(self.limit);
+        let next = self.found.last().filter(|_| more).map(|event| Cursor(event.hash.clone()));
+        Page { events: self.found, next }
+    }
+}
+
+/// A line that somebody spoilt is for `verify` to find.
+fn parsed(line: &[u8]) -> Option<Recorded> {
+    serde_json::from_slice(line).ok()
+}
+
+impl Filter {
+    /// Texts that every event of this filter has in its line: most lines need not be parsed.
+    fn needles(&self) -> Vec<Finder<'static>> {
+        let members = [
+            ("account", self.account.as_deref()),
+            ("customer", self.customer.as_ref().map(CustomerId::as_str)),
+            ("session", self.session.as_ref().map(SessionId::as_str)),
+            ("connector", self.connector.as_ref().map(ConnectorId::as_str)),
+            ("reason", self.reason.map(Reason::as_str)),
+        ];
+        let given = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.map(|(name, value)| Finder::new(&format!("\"{name}\":{}", serde_json::Value::from(value))).into_owned()).collect()
+    }
+
+    fn lets_through(&self, event: &Event) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, has: Option<&T>) -> bool {
+            wanted.is_none_or(|wanted| has == Some(wanted))
+        }
+        is(self.account.as_ref(), event.account.as_ref())
+            && is(self.customer.as_ref(), event.customer.as_ref())
+            && is(self.session.as_ref(), event.session.as_ref())
+            && is(self.connector.as_ref(), event.connector.as_ref())
+            && is(self.decision.as_ref(), Some(&event.decision))
+            && is(self.reason.as_ref(), event.reason.as_ref())
+            && self.since.is_none_or(|since| since <= event.time)
+            && self.until.is_none_or(|until| event.time < until)
+            && self.operation.as_deref().is_none_or(|wanted| is_operation(wanted, event))
+    }
+}
+
+fn is_operation(wanted: &str, event: &Event) -> bool {
+    let wanted_here = event.connector.as_ref().and_then(|connector| wanted.strip_prefix(connector.as_str())?.strip_prefix('.'));
+    event
+        .operation
+        .as_deref()
+        .is_some_and(|has| [Some(wanted), wanted_here].into_iter().flatten().any(|wanted| has == wanted || has.split('+').any(|one| one == wanted)))
 }

@@ -29,7 +29,7 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
-        logs::begin();
+        logs::begin(logs::QUIET);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the threads")?;
         let look = if std::io::stdout().is_terminal() { Look::Coloured } else { Look::Plain };
         let telling = match format {

@@ -156,7 +156,8 @@ impl Flight {
         let hand = self.hand.as_ref().ok_or_else(shape)?;
         let record = self.record.as_ref().filter(|record| record.facts.version == version).ok_or_else(shape)?;
         let oauth = self.connector();
-        let lifetime = oauth.as_ref().and_then(|connector| connector.oauth.as_ref()).map_or(hand.tokens.expires_in, |oauth| lifetime(oauth, &hand.tokens));
+        let lifetime =
+            oauth.as_ref().and_then(|connector| connector.oauth.as_ref()).map_or(hand.tokens.expires_in, |oauth| lifetime(oauth, &hand.tokens));
         let facts = self.renewed(&record.facts, hand, lifetime);
         let refresh = hand.tokens.refresh.clone().unwrap_or_else(|| hand.old.clone());
         let credential = Credential::Tokens(TokenSet { access: hand.tokens.access.clone(), refresh: Some(refresh) });
@@ -263,9 +264,10 @@ pub(super) fn lifetime(oauth: &OAuth, tokens: &Tokens) -> Option<Duration> {
 }
 
 impl Shared {
-    /// What the connector's endpoints are filled with for a grant: all that share it are of one customer, and the first of them speaks for all.
+    /// What the connector's endpoints are filled with for a grant: all that share it are of one customer, and the first of them
+    /// speaks for all. A grant that nobody has any more brought its account's values along.
     pub(super) fn variables(&self, connector: &Connector, facts: &GrantFacts) -> Variables {
-        let account = self.directory.sharers(&facts.id).first().map(|account| account.variables.clone()).unwrap_or_default();
+        let account = self.directory.sharers(&facts.id).first().map_or_else(|| facts.variables.clone(), |account| account.variables.clone());
         effective(&connector.variables, &account, &facts.variables, self.provider.plain_http())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::flight::Flight;
 use super::opened::OpenedGrant;
+use super::provider::Urgency;
 use super::{NoToken, Shared};
 use crate::chance;
 use crate::store::{Change, Intent};
@@ -10,12 +11,16 @@ use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::RefreshMode;
 use scopegate_core::id::GrantId;
 use scopegate_core::refresh::{Ask, Deed, Effects, Event, Habits, Known, Landing, Life, Moment, Replay, Standing, Step, Verdict, Wake};
+use scopegate_core::time::Instant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A use is noted when the last one that was noted is older than this.
 const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How long noting a use may take before another request tries.
+const NOTING: Duration = Duration::from_secs(60);
 
 /// How often one request waits for a flight and finds its token over again, before it gives up.
 const ROUNDS: usize = 4;
@@ -32,8 +37,8 @@ struct Seat(Mutex<Seated>);
 struct Seated {
     life: Life,
     waiting: Vec<oneshot::Sender<Landing>>,
-    /// Whether a use is being noted.
-    noting: bool,
+    /// When a use was last being noted.
+    noting: Option<Instant>,
 }
 
 impl Seat {
@@ -92,7 +97,7 @@ impl Shared {
         let at = self.moment();
         let life = Life::new(&known_of(facts, None), habits, at);
         let wake = life.wake(at.mono);
-        let seat = Arc::new(Seat(Mutex::new(Seated { life, waiting: Vec::new(), noting: false })));
+        let seat = Arc::new(Seat(Mutex::new(Seated { life, waiting: Vec::new(), noting: None })));
         let seat = lives.get_or_insert(facts.id.clone(), seat);
         self.set_wake(&facts.id, wake);
         Arc::clone(seat)
@@ -169,8 +174,9 @@ impl Shared {
         match launch {
             Launch::Elsewhere => effects.next,
             Launch::Here => {
+                let urgency = if matches!(effects.verdict, Some(Verdict::Wait)) { Urgency::Now } else { Urgency::Ahead };
                 if let Some(first) = effects.next {
-                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone()).run(first));
+                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency).run(first));
                 }
                 None
             }
@@ -217,15 +223,17 @@ impl Shared {
             return;
         }
         let Some(seat) = self.lives.0.pin().get(&facts.id).cloned() else { return };
-        if std::mem::replace(&mut seat.lock().noting, true) {
+        let moment = self.clock.instant();
+        let mut seated = seat.lock();
+        if seated.noting.is_some_and(|before| moment.since(before) < NOTING) {
             return;
         }
+        seated.noting = Some(moment);
         let (shared, grant) = (Arc::clone(self), facts.id.clone());
         self.tasks.spawn("note use", async move {
             if let Err(error) = shared.directory.apply(vec![Change::TouchGrant { grant: grant.clone(), used_at: now }]).await {
                 tracing::warn!(grant = %grant, error = &error as &dyn std::error::Error, "the use of a grant could not be noted");
             }
-            seat.lock().noting = false;
         });
     }
 

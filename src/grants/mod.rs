@@ -195,6 +195,7 @@ impl Grants {
     pub async fn refresh_now(&self, account: &ConnectedAccount) -> Result<(), NoToken> {
         let policies = (self.0.policies)();
         let connector = policies.connector(account.record.connector.as_str()).ok_or(NoToken::ReauthorizationRequired)?;
+        let account = self.0.directory.by_id(&account.record.id).ok_or(NoToken::ConsentRequired)?;
         let grant = account.record.grant.clone().ok_or(NoToken::ConsentRequired)?;
         self.0.token(&grant, connector, Ask::Operator).await.map(drop)
     }

@@ -5,7 +5,7 @@ use super::opened::OpenedGrant;
 use crate::store::{GrantRecord, Sealed, StoreError};
 use crate::vault::{Binding, VaultError};
 use scopegate_core::account::{Credential, GrantFacts};
-use scopegate_core::id::GrantId;
+use scopegate_core::id::{AccountId, GrantId};
 use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -18,6 +18,16 @@ pub(super) enum KeepError {
     Store {
         /// Which.
         grant: GrantId,
+        /// Why.
+        #[source]
+        cause: StoreError,
+    },
+    /// The store's failure with an account.
+    #[error("the store could not serve account {account}")]
+    Account {
+        /// Which.
+        account: AccountId,
+        /// Why.
         #[source]
         cause: StoreError,
     },
@@ -26,8 +36,15 @@ pub(super) enum KeepError {
     Vault {
         /// Which.
         grant: GrantId,
+        /// Why.
         #[source]
         cause: VaultError,
+    },
+    /// Others changed it at every try.
+    #[error("grant {grant} changed at every try")]
+    Restless {
+        /// Which.
+        grant: GrantId,
     },
     /// What was sealed is no credential.
     #[error("the record of grant {grant} holds no credential")]

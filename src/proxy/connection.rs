@@ -10,7 +10,7 @@ use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
@@ -55,7 +55,7 @@ pub(super) enum Next {
 
 /// Serves `door` until either side ends it.
 pub(super) async fn serve(door: Door, arrival: Arrival, shared: Arc<Shared>) {
-    while let Some(head) = next_head(&door, &shared).await {
+    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends).await {
         let exchange = shared.gateway.begin(&arrival);
         let next = match head {
             Ok(head) => visit(&door, &shared, head, exchange).await,
@@ -68,17 +68,17 @@ pub(super) async fn serve(door: Door, arrival: Arrival, shared: Arc<Shared>) {
     }
 }
 
-/// The next head; none where the client, its silence, or we end the connection.
-async fn next_head(door: &Door, shared: &Shared) -> Option<Result<Head, HeadFault>> {
+/// The next head; none where the client, its silence, or `idle_ends` ends the connection.
+async fn next_head(door: &Door, limits: HeadLimits, patience: &Patience, idle_ends: &CancellationToken) -> Option<Result<Head, HeadFault>> {
     if door.lock().came().is_empty() {
         tokio::select! {
             biased;
-            came = timeout(shared.patience.idle, fill(door)) => { came.ok()?.then_some(())? }
-            () = shared.idle_ends.cancelled() => return None,
+            came = timeout(patience.idle, fill(door)) => came.ok()?.then_some(())?,
+            () = idle_ends.cancelled() => return None,
         }
     }
     let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
-    timeout(shared.patience.head, whole_head(door, shared.heads)).await.unwrap_or(Some(Err(late)))
+    timeout(patience.head, whole_head(door, limits)).await.unwrap_or(Some(Err(late)))
 }
 
 async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
@@ -115,12 +115,14 @@ async fn visit(door: &Door, shared: &Shared, head: Head, exchange: Exchange) -> 
 
 /// Answers a head that is no request.
 async fn refuse(door: &Door, fault: HeadFault, mut exchange: Exchange) -> Next {
+    let wants_no_body = fault.method.as_deref() == Some("HEAD");
     let ending = match exchange.admit(Err(fault)).await {
         Step::Refuse(answer) => {
             let status = answer.status;
-            exchange.answer_out(answer.body.len());
-            match response::last_words(&answer) {
-                Ok(bytes) if send(door, &bytes).await => Ending::Sent { status },
+            let body = if wants_no_body { Bytes::new() } else { answer.body.clone() };
+            exchange.answer_out(body.len());
+            match response::last_head(&answer) {
+                Ok(head) if send(door, &[head.as_slice(), body.as_ref()].concat()).await => Ending::Sent { status },
                 Ok(_) | Err(_) => Ending::ClientGone,
             }
         }
@@ -186,4 +188,132 @@ async fn send(door: &Door, mut bytes: &[u8]) -> bool {
     })
     .await
     .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Wire;
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    fn door() -> (Door, DuplexStream) {
+        let (client, ours) = duplex(4096);
+        (Door::new(Wire::Memory(ours), Patience::STANDARD.body), client)
+    }
+
+    async fn next(door: &Door) -> Option<Result<Head, HeadFaultReason>> {
+        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new()).await?;
+        Some(read.map_err(|fault| fault.reason))
+    }
+
+    /// All requests of a client, each as pingora reads it, and how the connection ended.
+    async fn requests(door: &Door) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(read) = next(door).await {
+            let Ok(head) = read else {
+                all.push("fault".to_owned());
+                break;
+            };
+            door.begin(&head);
+            let mut given = Vec::new();
+            let mut pingora = door.clone();
+            while !given.ends_with(b"\r\n\r\n") || !door.is_whole() {
+                pingora.read_buf(&mut given).await.unwrap();
+            }
+            all.push(format!("{} {}", head.target.path.as_str(), String::from_utf8(given).unwrap().replace("\r\n", "|")));
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn requests_that_are_sent_ahead_come_one_by_one_however_their_bytes_are_cut() {
+        const SENT: &[u8] = b"POST /one HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n\
+            GET /two HTTP/1.1\r\nHost: a\r\n\r\nPUT /three HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\r\n\r\nrest of it\r\n\r\nGET /four HTTP/1.1\r\nHost: a\r\n\r\n";
+        for cut in 0..=SENT.len() {
+            let (door, mut client) = door();
+            let sends = async {
+                let (first, second) = SENT.split_at(cut);
+                client.write_all(first).await.unwrap();
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+                client.write_all(second).await.unwrap();
+                client.shutdown().await.unwrap();
+            };
+            let (requests, ()) = tokio::join!(requests(&door), sends);
+            let [one, two, three, fault] = &requests[..] else { panic!("{requests:?}, cut at {cut}") };
+            let (head, chunks) = one.split_once("||").unwrap();
+            assert_eq!(head, "/one POST / HTTP/1.1|Host: scopegate|Transfer-Encoding: chunked", "cut at {cut}");
+            let pieces: Vec<_> = chunks.split('|').collect();
+            let content: String = pieces.chunks_exact(2).filter(|chunk| chunk[0] != "0").map(|chunk| chunk[1]).collect();
+            assert_eq!(content, "abcde", "cut at {cut}: {chunks}");
+            assert_eq!(two, "/two GET / HTTP/1.1|Host: scopegate||", "cut at {cut}");
+            assert_eq!(three, "/three PUT / HTTP/1.1|Host: scopegate|Content-Length: 4||||", "cut at {cut}");
+            assert_eq!(fault, "fault", "cut at {cut}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_ten_seconds_from_its_first_byte() {
+        let (door, mut client) = door();
+        client.write_all(b"GET / HT").await.unwrap();
+        let drips = async {
+            for byte in b"TP/1.1\r\nHost: aaaaaaaaaaaaa" {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.write_all(&[*byte]).await.unwrap();
+            }
+        };
+        let read = tokio::select! {
+            read = next(&door) => read,
+            () = drips => panic!("the head was waited for as long as it dripped"),
+            () = tokio::time::sleep(Duration::from_millis(10_001)) => panic!("the head was waited for too long"),
+        };
+        assert_eq!(read.unwrap().unwrap_err(), HeadFaultReason::TooSlow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_silent_or_ends_between_requests_ends_without_a_word() {
+        let (silent, _client) = door();
+        assert!(next(&silent).await.is_none());
+        for sent in [&b""[..], b"GET / HTTP/1.1\r\nHost: a\r\n"] {
+            let (door, mut client) = door();
+            client.write_all(sent).await.unwrap();
+            drop(client);
+            assert!(next(&door).await.is_none(), "{sent:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_ends_idle_connections_and_serves_what_has_begun() {
+        let ends = CancellationToken::new();
+        ends.cancel();
+        let (idle, _client) = door();
+        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.is_none());
+        let (busy, mut client) = door();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.unwrap().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_is_read_past_only_where_it_is_little_and_comes() {
+        let large = vec![b'x'; 70_000];
+        let chunk = [format!("{:x}\r\n", large.len()).as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
+        for (framing, sent, kept) in [
+            ("X-No: body", &b""[..], true),
+            ("Content-Length: 5", b"abcde", true),
+            ("Content-Length: 5", b"abc", false),
+            ("Content-Length: 70000", &large, false),
+            ("Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n", true),
+            ("Transfer-Encoding: chunked", b"zz\r\n", false),
+            ("Transfer-Encoding: chunked", &chunk, false),
+        ] {
+            let (client, ours) = duplex(100_000);
+            let door = Door::new(Wire::Memory(ours), Patience::STANDARD.body);
+            let mut client = client;
+            client.write_all(sent).await.unwrap();
+            let head = format!("PUT / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
+            door.begin(&Head::read(&Bytes::from(head), &HeadLimits::STANDARD).unwrap());
+            assert_eq!(skip_rest(&door).await, kept, "{framing}");
+        }
+    }
 }

@@ -7,13 +7,14 @@
 //!
 //! **Invariant: pingora never gets a byte that does not belong to the request at hand.**
 
+use super::under_way::{Pace, Stage, UnderWay, give};
 use super::wire::Wire;
 use crate::gateway::BodyFault;
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType};
-use scopegate_core::request::{ChunkReader, Framing, Head, Version};
+use scopegate_core::request::Head;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,45 +62,6 @@ pub(super) enum Client {
     Gone,
 }
 
-/// How fast a body must come: within `grace`, and a second more for each `per_second` bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// What any body may take.
-    pub grace: Duration,
-    /// In bytes; at least one.
-    pub per_second: u64,
-}
-
-/// The request at hand.
-#[derive(Debug)]
-struct UnderWay {
-    /// What pingora has yet to read of the head that was written for it.
-    head: Bytes,
-    stage: Stage,
-    /// Bytes of content that came.
-    received: u64,
-    limit: u64,
-    fault: Option<BodyFault>,
-    /// When the rest of the body must be here.
-    body_due: Option<Pin<Box<Sleep>>>,
-    /// When the upstream must have answered.
-    answer_due: Option<Pin<Box<Sleep>>>,
-    overdue: bool,
-}
-
-/// What pingora may read behind the head.
-#[derive(Debug)]
-enum Stage {
-    /// Nothing: all of the request was given, or none is under way. What comes belongs to the next.
-    Whole,
-    /// A body of known length.
-    Sized { left: u64 },
-    /// A body in chunks; `framed` was read of it and waits for pingora.
-    Chunked { reader: ChunkReader, framed: BytesMut, ended: bool },
-    /// Whatever comes: the connection speaks another protocol.
-    Raw,
-}
-
 impl Door {
     pub(super) fn new(wire: Wire, pace: Pace) -> Self {
         let (came, going) = (BytesMut::new(), BytesMut::new());
@@ -109,13 +71,7 @@ impl Door {
     /// Lets pingora in for the request that `head` began.
     pub(super) fn begin(&self, head: &Head) {
         let mut door = self.lock();
-        let stage = match head.framing {
-            Framing::None | Framing::Length(0) => Stage::Whole,
-            Framing::Length(left) => Stage::Sized { left },
-            Framing::Chunked => Stage::Chunked { reader: ChunkReader::new(), framed: BytesMut::new(), ended: false },
-        };
-        let body_due = (!matches!(stage, Stage::Whole)).then(|| Box::pin(tokio::time::sleep(door.pace.grace)));
-        door.request = UnderWay { head: head_for_pingora(head), stage, body_due, ..UnderWay::none() };
+        door.request = UnderWay::begin(head, door.pace);
     }
 
     /// The body may have at most `limit` bytes.
@@ -133,6 +89,15 @@ impl Door {
         let request = &mut self.lock().request;
         request.stage = Stage::Raw;
         request.body_due = None;
+    }
+
+    /// The upstream does not change the protocol: a request that offered that ends here.
+    pub(super) fn stays_http(&self) {
+        let request = &mut self.lock().request;
+        if matches!(request.stage, Stage::Offered) {
+            request.ready = Bytes::from_static(b"0\r\n\r\n");
+            request.stage = Stage::Whole;
+        }
     }
 
     /// From here on, and while no body is under way, the upstream may take `timeout` to answer.
@@ -162,7 +127,7 @@ impl Door {
 
     /// Whether all of the request came.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self.lock().request.stage, Stage::Whole)
+        matches!(self.lock().request.stage, Stage::Whole | Stage::Offered)
     }
 
     /// Lets no more than `most` bytes come of what is left of the body, and says whether it could all be read past so.
@@ -171,7 +136,7 @@ impl Door {
         request.limit = request.received.saturating_add(most);
         request.fault.is_none()
             && match request.stage {
-                Stage::Whole | Stage::Chunked { .. } => true,
+                Stage::Whole | Stage::Offered | Stage::Chunked { .. } => true,
                 Stage::Sized { left } => left <= most,
                 Stage::Raw => false,
             }
@@ -184,102 +149,6 @@ impl Door {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The head that pingora reads: what it needs to frame both messages, and nothing else of what the client sent.
-fn head_for_pingora(head: &Head) -> Bytes {
-    let version = if head.version == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
-    let framing = match head.framing {
-        Framing::None => String::new(),
-        Framing::Length(length) => format!("Content-Length: {length}\r\n"),
-        Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
-    };
-    let connection = match (head.websocket, head.keep_alive) {
-        (true, _) => "Connection: Upgrade\r\nUpgrade: websocket\r\n",
-        (false, true) => "",
-        (false, false) => "Connection: close\r\n",
-    };
-    format!("{} / {version}\r\nHost: scopegate\r\n{framing}{connection}\r\n", head.method).into()
-}
-
-impl UnderWay {
-    fn none() -> Self {
-        Self {
-            head: Bytes::new(),
-            stage: Stage::Whole,
-            received: 0,
-            limit: u64::MAX,
-            fault: None,
-            body_due: None,
-            answer_due: None,
-            overdue: false,
-        }
-    }
-
-    /// Moves what is here of the body from `came` to pingora, and says how many bytes that was.
-    fn give_body(&mut self, came: &mut BytesMut, pace: Pace, to: &mut ReadBuf<'_>) -> usize {
-        match &mut self.stage {
-            Stage::Whole | Stage::Raw => 0,
-            Stage::Sized { left } => {
-                let given = give(came, usize::try_from(*left).unwrap_or(usize::MAX), to);
-                *left -= given as u64;
-                if *left == 0 {
-                    self.stage = Stage::Whole;
-                }
-                self.arrived(given, pace);
-                given
-            }
-            Stage::Chunked { framed, .. } if framed.is_empty() => {
-                self.reframe(came, pace);
-                self.give_framed(to)
-            }
-            Stage::Chunked { .. } => self.give_framed(to),
-        }
-    }
-
-    fn give_framed(&mut self, to: &mut ReadBuf<'_>) -> usize {
-        let Stage::Chunked { framed, ended, .. } = &mut self.stage else { return 0 };
-        let given = give(framed, usize::MAX, to);
-        if *ended && framed.is_empty() {
-            self.stage = Stage::Whole;
-        }
-        given
-    }
-
-    /// Reads chunks and writes them anew, so that pingora has nothing to interpret.
-    fn reframe(&mut self, came: &mut BytesMut, pace: Pace) {
-        let Stage::Chunked { reader, framed, ended } = &mut self.stage else { return };
-        let mut content = 0;
-        let fed = reader.feed(came, |piece| {
-            content += piece.len();
-            framed.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
-            framed.extend_from_slice(piece);
-            framed.extend_from_slice(b"\r\n");
-        });
-        match fed {
-            Ok(fed) => {
-                came.advance(fed.used);
-                *ended = fed.ended;
-                if fed.ended {
-                    framed.extend_from_slice(b"0\r\n\r\n");
-                }
-            }
-            Err(ambiguity) => self.fault = Some(BodyFault::Ambiguous(ambiguity)),
-        }
-        self.arrived(content, pace);
-    }
-
-    /// Counts `more` bytes of content.
-    fn arrived(&mut self, more: usize, pace: Pace) {
-        self.received += more as u64;
-        if self.received > self.limit {
-            self.fault = Some(BodyFault::TooLarge);
-        }
-        if let Some(due) = &mut self.body_due {
-            let later = due.deadline() + Duration::from_micros(more as u64 * 1_000_000 / pace.per_second.max(1));
-            due.as_mut().reset(later);
-        }
     }
 }
 
@@ -312,7 +181,7 @@ impl Inner {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if give(&mut self.request.head, usize::MAX, to) > 0 {
+        if give(&mut self.request.ready, usize::MAX, to) > 0 {
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -320,7 +189,7 @@ impl Inner {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             match self.request.stage {
-                Stage::Whole => return self.poll_idle(cx),
+                Stage::Whole | Stage::Offered => return self.poll_idle(cx),
                 Stage::Raw => return self.poll_raw(cx, to),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
@@ -354,7 +223,7 @@ impl Inner {
         loop {
             match self.request.stage {
                 _ if self.request.fault.is_some() => return Poll::Ready(false),
-                Stage::Whole => return Poll::Ready(true),
+                Stage::Whole | Stage::Offered => return Poll::Ready(true),
                 Stage::Raw => return Poll::Ready(false),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
@@ -416,7 +285,11 @@ impl Inner {
     }
 
     /// Does something that waits for the client to take what it is sent, and not for ever.
-    fn poll_out<T>(&mut self, cx: &mut Context<'_>, deed: impl FnOnce(Pin<&mut Wire>, &mut Context<'_>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn poll_out<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        deed: impl FnOnce(Pin<&mut Wire>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         let done = match deed(Pin::new(&mut self.wire), cx) {
             Poll::Ready(done) => done,
             Poll::Pending => {
@@ -428,14 +301,6 @@ impl Inner {
         self.stalls = None;
         Poll::Ready(done.inspect_err(|_| self.client = Client::Gone))
     }
-}
-
-/// Moves at most `most` bytes, and says how many.
-fn give(from: &mut impl Buf, most: usize, to: &mut ReadBuf<'_>) -> usize {
-    let given = from.remaining().min(most).min(to.remaining());
-    from.copy_to_slice(to.initialize_unfilled_to(given));
-    to.advance(given);
-    given
 }
 
 impl AsyncRead for Door {
@@ -495,3 +360,173 @@ impl GetSocketDigest for Door {
 
 /// Left unsupported, so that pingora looks at nothing ahead of its turn.
 impl Peek for Door {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::under_way::head_for_pingora;
+    use super::*;
+    use bytes::BufMut;
+    use scopegate_core::request::HeadLimits;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+    const PACE: Pace = Pace { grace: Duration::from_secs(60), per_second: 1024 };
+
+    /// A door, and what the client sends through it.
+    fn door(room: usize) -> (Door, DuplexStream) {
+        let (client, ours) = duplex(room);
+        (Door::new(Wire::Memory(ours), PACE), client)
+    }
+
+    fn head(lines: &str) -> Head {
+        let text = format!("{}\r\n\r\n", lines.replace('\n', "\r\n"));
+        Head::read(&Bytes::from(text), &HeadLimits::STANDARD).unwrap()
+    }
+
+    /// All that pingora may read: up to the request's end, its fault, or the end of a raw connection.
+    async fn given(door: &Door) -> (String, Option<BodyFault>) {
+        let mut given = Vec::new();
+        poll_fn(|cx| {
+            let mut space = [0; 7];
+            loop {
+                let mut to = ReadBuf::new(&mut space);
+                let read = door.lock().poll_read(cx, &mut to);
+                match read {
+                    Poll::Ready(Ok(())) if to.filled().is_empty() => return Poll::Ready(()),
+                    Poll::Ready(Ok(())) => given.put_slice(to.filled()),
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending if door.is_whole() => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+        (String::from_utf8(given).unwrap(), door.fault())
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_where_its_framing_says() {
+        for (framing, sent, body, left) in [
+            ("Content-Length: 3", "abcGET /next", "abc", "GET /next"),
+            ("Content-Length: 0", "GET /next", "", "GET /next"),
+            ("X-No: body", "GET /next", "", "GET /next"),
+            ("Transfer-Encoding: chunked", "2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET /next", "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", "GET /next"),
+            ("Transfer-Encoding: chunked", "2\r\nab\r\n0\r\nX-Trailer: t\r\n\r\nGET", "2\r\nab\r\n0\r\n\r\n", "GET"),
+            ("Transfer-Encoding: chunked", "00\r\n\r\n", "0\r\n\r\n", ""),
+        ] {
+            let (door, mut client) = door(1024);
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let head = head(&format!("PUT / HTTP/1.1\nHost: a\n{framing}"));
+            door.begin(&head);
+            let (given, fault) = given(&door).await;
+            let given = given.strip_prefix(std::str::from_utf8(&head_for_pingora(&head)).unwrap()).unwrap();
+            assert_eq!((given, fault), (body, None), "{framing}: {sent}");
+            assert_eq!(door.lock().came(), left, "{framing}: {sent}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_keeps_a_body_from_coming_is_its_fault() {
+        const CHUNKED: &str = "Transfer-Encoding: chunked";
+        let slow = Some(BodyFault::TooSlow);
+        for (framing, sent, ends, fault) in [
+            ("Content-Length: 5", "abc", true, Some(BodyFault::Incomplete)),
+            ("Content-Length: 5", "abc", false, slow),
+            ("Content-Length: 5", "", false, slow),
+            ("Content-Length: 9", "abcdefghi", false, Some(BodyFault::TooLarge)),
+            ("Content-Length: 9", "", false, Some(BodyFault::TooLarge)),
+            (CHUNKED, "5\r\nabc", true, Some(BodyFault::Incomplete)),
+            (CHUNKED, "5\r\nabcde\r\n", true, Some(BodyFault::Incomplete)),
+            (CHUNKED, "5\r\nabcde\r\n", false, slow),
+            (CHUNKED, "9\r\nabcdefghi\r\n0\r\n\r\n", false, Some(BodyFault::TooLarge)),
+            (CHUNKED, "8\r\nabcdefgh\r\n0\r\n\r\n", false, None),
+        ] {
+            let (door, mut client) = door(1024);
+            client.write_all(sent.as_bytes()).await.unwrap();
+            if ends {
+                AsyncWriteExt::shutdown(&mut client).await.unwrap();
+            }
+            door.begin(&head(&format!("PUT / HTTP/1.1\nHost: a\n{framing}")));
+            door.limit_body(8);
+            assert_eq!(given(&door).await.1, fault, "{framing}: {sent}");
+        }
+        let (door, mut client) = door(1024);
+        client.write_all(b"zz\r\n").await.unwrap();
+        door.begin(&head("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked"));
+        assert!(matches!(given(&door).await.1, Some(BodyFault::Ambiguous(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_keeps_its_pace_may_take_longer_than_the_grace() {
+        let (door, mut client) = door(1024);
+        door.begin(&head("PUT / HTTP/1.1\nHost: a\nContent-Length: 102400"));
+        let sends = async {
+            for _ in 0..100 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                client.write_all(&[b'x'; 1024]).await.unwrap();
+            }
+        };
+        let ((given, fault), ()) = tokio::join!(given(&door), sends);
+        assert_eq!((given.matches('x').count(), fault, door.received()), (102_400, None, 102_400));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_no_more_is_no_news_and_one_that_is_gone_is() {
+        let (door, mut client) = door(1024);
+        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        let mut pingora = door.clone();
+        let mut space = [0; 256];
+        assert_ne!(pingora.read(&mut space).await.unwrap(), 0);
+        client.write_all(b"GET /next").await.unwrap();
+        AsyncWriteExt::shutdown(&mut client).await.unwrap();
+        let idle = tokio::time::timeout(Duration::from_secs(3600), pingora.read(&mut space));
+        assert!(idle.await.is_err(), "neither bytes nor an end");
+        assert_eq!((door.client(), &door.lock().came()[..]), (Client::Ended, &b"GET /next"[..]));
+        drop(client);
+        assert!(pingora.write_all(b"answer").await.is_ok() && pingora.flush().await.is_err());
+        assert_eq!(door.client(), Client::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_overdue_ends_the_wait() {
+        let (door, _client) = door(1024);
+        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        door.await_answer(Duration::from_secs(60));
+        door.answer_came();
+        door.await_answer(Duration::from_secs(10));
+        let mut pingora = door.clone();
+        let mut space = [0; 256];
+        assert_ne!(pingora.read(&mut space).await.unwrap(), 0);
+        let early = tokio::time::timeout(Duration::from_millis(9_999), pingora.read(&mut space));
+        assert!(early.await.is_err());
+        assert_eq!(pingora.read(&mut space).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(door.answer_is_overdue());
+    }
+
+    #[tokio::test]
+    async fn a_raw_connection_gives_all_that_comes_and_ends_with_the_client() {
+        let (door, mut client) = door(1024);
+        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        client.write_all(b"sent ahead, ").await.unwrap();
+        assert!(given(&door).await.0.ends_with("\r\n\r\n"));
+        door.go_raw();
+        client.write_all(b"and after").await.unwrap();
+        AsyncWriteExt::shutdown(&mut client).await.unwrap();
+        assert_eq!(given(&door).await.0, "sent ahead, and after");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_for_a_minute_counts_as_gone() {
+        let (door, mut client) = door(16);
+        let mut pingora = door.clone();
+        pingora.write_all(&[b'x'; 100]).await.unwrap();
+        let takes = async {
+            for _ in 0..3 {
+                tokio::time::sleep(STALLS - Duration::from_secs(1)).await;
+                client.read_exact(&mut [0; 16]).await.unwrap();
+            }
+        };
+        let (sent, ()) = tokio::join!(pingora.flush(), takes);
+        assert_eq!((sent.unwrap_err().kind(), door.client()), (io::ErrorKind::TimedOut, Client::Gone));
+    }
+}

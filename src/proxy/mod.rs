@@ -14,10 +14,11 @@ mod relay;
 mod request;
 mod response;
 mod trust;
+mod under_way;
 mod wire;
 
-pub use door::Pace;
 pub use listen::{BindError, Drained, Listener, Proxy};
+pub use under_way::Pace;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What pingora calls for each request. Nothing is decided here: each call goes to the [`Visit`] that the request pays us.
 
-use super::request::Visit;
+use super::request::{Link, Visit};
+use crate::gateway::BodyEnd;
 use async_trait::async_trait;
 use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -18,6 +19,10 @@ pub(super) struct Relay;
 /// The visit that pingora carries along. A request that comes without one was not read by us, and goes nowhere.
 fn known(visit: &mut Option<Box<Visit>>) -> Result<&mut Visit> {
     visit.as_deref_mut().ok_or_else(|| Error::new_in(ErrorType::InternalError))
+}
+
+fn end(of_stream: bool) -> BodyEnd {
+    if of_stream { BodyEnd::Last } else { BodyEnd::More }
 }
 
 #[async_trait]
@@ -55,7 +60,7 @@ impl ProxyHttp for Relay {
     }
 
     async fn request_body_filter(&self, _: &mut Session, _: &mut Option<Bytes>, ends: bool, ctx: &mut Self::CTX) -> Result<()> {
-        known(ctx)?.body_passes(ends);
+        known(ctx)?.body_passes(end(ends));
         Ok(())
     }
 
@@ -64,7 +69,7 @@ impl ProxyHttp for Relay {
     }
 
     fn upstream_response_body_filter(&self, _: &mut Session, body: &mut Option<Bytes>, ends: bool, ctx: &mut Self::CTX) -> Result<Option<Duration>> {
-        known(ctx)?.answer_passes(body, ends)?;
+        known(ctx)?.answer_passes(body, end(ends))?;
         Ok(None)
     }
 
@@ -73,7 +78,8 @@ impl ProxyHttp for Relay {
     }
 
     fn error_while_proxy(&self, peer: &HttpPeer, session: &mut Session, mut error: Box<Error>, ctx: &mut Self::CTX, reused: bool) -> Box<Error> {
-        let again = ctx.as_mut().is_some_and(|visit| visit.tries_again(session, peer, &error, reused));
+        let link = if reused { Link::Pooled } else { Link::Fresh };
+        let again = ctx.as_mut().is_some_and(|visit| visit.tries_again(session, peer, &error, link));
         error.set_retry(again);
         error
     }

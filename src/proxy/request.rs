@@ -2,7 +2,7 @@
 
 use super::connection::Next;
 use super::door::{Client, Door};
-use crate::gateway::{Answer, BodyAtHand, BodyFault, Ending, Exchange, Forward, Step};
+use crate::gateway::{Answer, BodyAtHand, BodyEnd, BodyFault, Ending, Exchange, Forward, Step};
 use bytes::{Bytes, BytesMut};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -48,6 +48,15 @@ pub(super) struct Visit {
     /// Bytes of the body that the exchange knows of.
     counted: u64,
     pub(super) leaves: oneshot::Sender<Departure>,
+}
+
+/// How a connection to an upstream was come by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Link {
+    /// Made for this request.
+    Fresh,
+    /// Left by another.
+    Pooled,
 }
 
 /// What remains of a visit.
@@ -153,7 +162,13 @@ impl Visit {
     pub(super) fn peer(&self) -> Result<Box<HttpPeer>> {
         let forward = self.forward()?;
         let address = forward.addresses.get(self.address).ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
-        let mut peer = HttpPeer::new(address, forward.tls.is_some(), forward.tls.clone().unwrap_or_default());
+        // an IPv6 address stands in a certificate without its brackets
+        let name = forward.tls.as_deref().map(|name| name.trim_start_matches('[').trim_end_matches(']'));
+        // without a name pingora would take any certificate
+        if name.is_some_and(str::is_empty) {
+            return Err(Error::new_in(ErrorType::InvalidCert));
+        }
+        let mut peer = HttpPeer::new(address, name.is_some(), name.unwrap_or_default().to_owned());
         peer.group_key = forward.group_key;
         peer.options.connection_timeout = Some(forward.connect_timeout);
         peer.options.total_connection_timeout = Some(forward.connect_timeout);
@@ -173,6 +188,8 @@ impl Visit {
             request.append_header(name.clone(), value.as_ref())?;
         }
         match self.head.framing {
+            // without it pingora would announce a body, which an offer to change the protocol has only on its side
+            Framing::None if head.websocket => request.insert_header("content-length", "0")?,
             Framing::None => {}
             Framing::Length(length) => request.insert_header("content-length", length.to_string())?,
             Framing::Chunked => request.insert_header("transfer-encoding", "chunked")?,
@@ -183,9 +200,9 @@ impl Visit {
     }
 
     /// A piece of the body goes up.
-    pub(super) fn body_passes(&mut self, ends: bool) {
+    pub(super) fn body_passes(&mut self, end: BodyEnd) {
         self.count_body();
-        if let (true, false, Some(forward)) = (ends, self.heard, &self.forward) {
+        if let (BodyEnd::Last, false, Some(forward)) = (end, self.heard, &self.forward) {
             self.door.await_answer(forward.head_timeout);
         }
     }
@@ -200,13 +217,13 @@ impl Visit {
 
     /// Whether a request that failed on `peer` is sent once more: where the gateway wants it, or where a pooled connection had died before
     /// the upstream said a word, and sending the request twice does as much as sending it once.
-    pub(super) fn tries_again(&mut self, session: &Session, peer: &HttpPeer, error: &Error, reused: bool) -> bool {
+    pub(super) fn tries_again(&mut self, session: &Session, peer: &HttpPeer, error: &Error, link: Link) -> bool {
         if std::mem::take(&mut self.replays) {
             self.address = 0;
             return true;
         }
-        tracing::debug!(address = %peer._address, error = error.etype().as_str(), reused, "upstream broke off");
-        let died = reused && error.retry == RetryType::ReusedOnly && !std::mem::replace(&mut self.pool_failed, true);
+        tracing::debug!(address = %peer._address, error = error.etype().as_str(), ?link, "upstream broke off");
+        let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly && !std::mem::replace(&mut self.pool_failed, true);
         died && self.head.method.is_idempotent() && !session.as_ref().retry_buffer_truncated() && self.door.client() != Client::Gone
     }
 

@@ -55,13 +55,14 @@ impl Visit {
             answer.insert_header("connection", "upgrade")?;
             answer.insert_header("upgrade", "websocket")?;
             self.door.go_raw();
+        } else {
+            self.door.stays_http();
         }
         Ok(answer)
     }
 
     /// A piece of the upstream's answer goes to the client.
-    pub(super) fn answer_passes(&mut self, body: &mut Option<Bytes>, ends: bool) -> Result<()> {
-        let end = if ends { BodyEnd::Last } else { BodyEnd::More };
+    pub(super) fn answer_passes(&mut self, body: &mut Option<Bytes>, end: BodyEnd) -> Result<()> {
         self.exchange.body_out(body, end).map_err(|_| Error::new_up(ErrorType::InvalidHTTPHeader))
     }
 
@@ -159,19 +160,19 @@ fn own_head(answer: &Answer) -> Result<ResponseHeader> {
     Ok(head)
 }
 
-/// An answer as bytes, the last of its connection: for a head that pingora never sees.
-pub(super) fn last_words(answer: &Answer) -> Result<Vec<u8>> {
+/// The head of an answer as bytes, the last of its connection: for a request that pingora never sees.
+pub(super) fn last_head(answer: &Answer) -> Result<Vec<u8>> {
     let mut head = own_head(answer)?;
     head.insert_header("date", get_cached_date())?;
     head.insert_header("connection", "close")?;
     let mut bytes = format!("HTTP/1.1 {} {}\r\n", head.status.as_u16(), head.status.canonical_reason().unwrap_or("Refused")).into_bytes();
     head.header_to_h1_wire(&mut bytes);
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(&answer.body);
     Ok(bytes)
 }
 
 /// What an error of pingora's says of the upstream.
+#[expect(clippy::wildcard_enum_match_arm, reason = "pingora's enum: whatever else it says, the upstream may have got the request")]
 fn failure(error: &Error) -> UpstreamFailure {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFailure::Timeout,

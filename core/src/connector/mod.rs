@@ -58,6 +58,20 @@ pub struct Connector {
     pub refusal: Option<RefusalShape>,
 }
 
+impl Connector {
+    /// Whether a template of it needs the variable. A deployment that replaces an address may make one needless.
+    #[must_use]
+    pub fn uses(&self, variable: &str) -> bool {
+        let fixed = self.headers.iter().map(|(_, value)| value);
+        let endpoints = self.oauth.iter().flat_map(OAuth::templates);
+        std::iter::once(&self.upstream)
+            .chain(self.hosts.values())
+            .chain(fixed)
+            .chain(endpoints)
+            .any(|template| template.variables().any(|name| name == variable))
+    }
+}
+
 /// The description that a connector was imported from.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Provenance {

@@ -31,6 +31,8 @@ pub struct OAuth {
     pub expires_in: Option<Duration>,
     /// JSON pointer to the object that holds the token set; none: the answer itself.
     pub token_pointer: Option<String>,
+    /// What the provider's `token_type` says of its bearer tokens, where it is not `bearer` (Slack: `bot`, `user`).
+    pub token_type: Option<String>,
     /// JSON pointer to an error code in an answer with status 200.
     pub error_pointer: Option<String>,
     /// Whether the provider replaces the refresh token at each refresh; none: not known.
@@ -43,6 +45,14 @@ pub struct OAuth {
     pub keep_alive: Option<Duration>,
     /// A call after consent whose answer holds variables.
     pub lookup: Option<Template>,
+}
+
+impl OAuth {
+    /// Every address of it.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let optional = [&self.authorization_url, &self.refresh_url, &self.revocation_url, &self.lookup];
+        std::iter::once(&self.token_url).chain(optional.into_iter().flatten())
+    }
 }
 
 /// RFC 7636.

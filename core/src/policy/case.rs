@@ -2,6 +2,7 @@
 
 use super::decision::{Denial, DenialReason, Ruling};
 use super::document::{Place, RawCase};
+use super::explain::{Explanation, explain, explain_ambiguity};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::{ConnectorId, OperationId, RoleName};
@@ -196,6 +197,16 @@ impl Case {
         })
     }
 
+    /// What comes of it, and why.
+    #[must_use]
+    pub fn explanation(&self, policies: &PolicySet) -> Explanation {
+        let standing = Standing { role: &self.role, grant: GrantStanding::Live(&self.granted) };
+        match Request::read(&self.method, &self.target, &self.headers, self.body.clone().map(Bytes::from)) {
+            Ok(request) => explain(policies, &self.connector, &standing, &request),
+            Err(ambiguity) => explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity),
+        }
+    }
+
     /// What comes of it.
     pub fn ruling(&self, policies: &PolicySet) -> Ruling {
         let body = self.body.clone().map(Bytes::from);
@@ -248,6 +259,9 @@ pub fn run<'a>(policies: &PolicySet, cases: &'a [Case]) -> Vec<CaseOutcome<'a>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::document::Placed;
+    use crate::policy::fixture::{assemble, by_json, connector, operation, provider_scopes, role};
+    use crate::policy::operation::Operation;
 
     #[test]
     fn a_line_is_connector_method_target_and_expectation() {
@@ -283,6 +297,60 @@ mod tests {
             ("allow a+", 8),
         ] {
             assert_eq!(Expectation::parse(text).unwrap_err().offset, offset, "{text}");
+        }
+    }
+
+    fn raw(method: &str, target: &str, expect: &str) -> RawCase {
+        let placed = |text: &str| Placed { text: text.to_owned(), place: Place::default() };
+        RawCase {
+            name: "a test".to_owned(),
+            role: placed("reader"),
+            granted: None,
+            connector: placed("shop"),
+            method: placed(method),
+            target: placed(target),
+            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+            body: None,
+            expect: placed(expect),
+        }
+    }
+
+    #[test]
+    fn cases_come_out_as_the_proxy_decides() {
+        let operations = vec![
+            operation("item.get", "GET /items/{id}", "items:read"),
+            operation("item.put", "PUT /items/{id}", "items:write items:read"),
+            operation("left", "GET /r/{x}/c", "items:read"),
+            operation("right", "GET /r/b/{y}", "items:read"),
+            Operation { narrow: vec![by_json("/a", 1)], ..operation("note", "POST /notes", "items:read") },
+        ];
+        let policies =
+            assemble(vec![(connector("shop", &["items:read: r", "items:write: w"]), operations)], vec![role("reader", &[("shop", "items:read")])]);
+        let few = RawCase { granted: Some(provider_scopes("w")), ..raw("GET", "/items/7", "deny consent_required items:read") };
+        let body = |body: &str, expect| RawCase { body: Some(body.to_owned()), ..raw("POST", "/notes", expect) };
+        let unsent = RawCase { headers: vec![("Content-Length".to_owned(), "9".to_owned())], ..raw("POST", "/notes", "allow note") };
+        for (case, expected, came) in [
+            (raw("GET", "/items/7", "allow item.get"), true, "allow item.get"),
+            (raw("GET", "/items/7", "allow"), true, "allow item.get"),
+            (raw("GET", "/items/7", "allow item.put"), false, "allow item.get"),
+            (raw("GET", "/items/7", "deny unknown_operation"), false, "allow item.get"),
+            (raw("GET", "/r/b/c", "allow right+left"), true, "allow left+right"),
+            (raw("GET", "/r/b/c", "allow left"), false, "allow left+right"),
+            (raw("PUT", "/items/7", "deny role_lacks_scope items:write"), true, "deny role_lacks_scope items:write"),
+            (raw("PUT", "/items/7", "deny role_lacks_scope"), true, "deny role_lacks_scope items:write"),
+            (raw("PUT", "/items/7", "deny role_lacks_scope items:read items:write"), false, "deny role_lacks_scope items:write"),
+            (raw("PUT", "/items/7", "deny consent_required items:write"), false, "deny role_lacks_scope items:write"),
+            (few, true, "deny consent_required items:read"),
+            (raw("GET", "/items//7", "deny ambiguous_request"), true, "deny ambiguous_request"),
+            (raw("get", "/items/7", "deny ambiguous_request"), true, "deny ambiguous_request"),
+            (body("{\"a\":1}", "allow note"), true, "allow note"),
+            (body("{\"a\":2}", "deny unknown_operation"), true, "deny unknown_operation"),
+            (unsent, false, "the body decides on note, and the test has none"),
+        ] {
+            let cases = [Case::new(case).unwrap()];
+            let outcomes = run(&policies, &cases);
+            let [outcome] = outcomes.as_slice() else { panic!("one case, {} outcomes", outcomes.len()) };
+            assert_eq!((outcome.is_expected(), outcome.came().as_str()), (expected, came), "{} {}", cases[0].target, cases[0].expect);
         }
     }
 }

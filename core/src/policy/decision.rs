@@ -195,6 +195,12 @@ pub enum DenialReason {
     ConsentRequired,
 }
 
+impl std::fmt::Display for DenialReason {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str(self.as_str())
+    }
+}
+
 impl DenialReason {
     /// All of them.
     pub const ALL: [Self; 6] = [

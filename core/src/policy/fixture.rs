@@ -11,6 +11,7 @@ use crate::request::Request;
 use crate::scope::{ProviderScope, Scope};
 use bytes::Bytes;
 use indexmap::IndexMap;
+use proptest::prelude::*;
 use std::sync::Arc;
 
 pub(super) fn scopes(names: &str) -> Vec<Scope> {
@@ -117,4 +118,27 @@ pub(super) fn said(ruling: &Ruling) -> String {
             format!("deny {}", names.join(" "))
         }
     }
+}
+
+/// Path templates that overlap a lot.
+pub(super) fn templates() -> impl Strategy<Value = Vec<String>> {
+    let plain = || prop::sample::select(vec!["a", "b", "ab", "{x}", "{x}b", "a{x}", "a{x}b", "b:a"]);
+    let spanning = prop::sample::select(vec!["", "/{+r}", "/{+r}:a", "/{+r}b"]);
+    let last = prop::sample::select(vec!["", "", "/", "/{y}-{z}", "/a{y}b"]);
+    let one = (prop::collection::vec(plain(), 1..3), spanning, prop::collection::vec(plain(), 0..2), last).prop_filter_map(
+        "names are unique",
+        |(before, spanning, behind, last)| {
+            let joined = |segments: &[&str]| segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
+            let text = joined(&before) + spanning + &joined(&behind) + last;
+            PathTemplate::parse(&text).is_ok().then_some(text)
+        },
+    );
+    prop::collection::vec(one, 1..12)
+}
+
+/// Paths that many of them match.
+pub(super) fn paths() -> impl Strategy<Value = String> {
+    let segment = prop::sample::select(vec!["a", "b", "ab", "aab", "b:a", "a-b", "abb", "x"]);
+    (prop::collection::vec(segment, 1..6), prop::sample::select(vec!["", "", "", "/"]))
+        .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
 }

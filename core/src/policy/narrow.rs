@@ -56,7 +56,7 @@ pub(super) fn by_body(conditions: &[Narrow], body: &JsonBody) -> Result<bool, Am
 /// Whether the parameter stands exactly once and has the value. Where it stands more often, or as `Type`, `type[]` or
 /// `?type` instead of `type`, servers differ in what they read; that matters only if one of them could read the value.
 fn in_query(query: &Query, name: &str, value: &str) -> Result<bool, Ambiguity> {
-    let mut alike = query.parameters().iter().filter(|parameter| is_alike(&parameter.name, name));
+    let mut alike = query.parameters().iter().filter(|parameter| parameter.could_be(name));
     match (alike.next(), alike.next()) {
         (None, _) => Ok(false),
         (Some(only), None) if only.name == name => Ok(only.value == value),
@@ -69,14 +69,7 @@ fn in_query(query: &Query, name: &str, value: &str) -> Result<bool, Ambiguity> {
 
 /// Whether servers could differ in what they read of this parameter.
 pub(super) fn has_two_readings(query: &Query, name: &str) -> bool {
-    let mut alike = query.parameters().iter().filter(|parameter| is_alike(&parameter.name, name));
+    let mut alike = query.parameters().iter().filter(|parameter| parameter.could_be(name));
     let first = alike.next();
     first.is_some_and(|first| first.name != name) || alike.next().is_some()
-}
-
-fn is_alike(name: &str, known: &str) -> bool {
-    let plain = name.trim_matches(|first: char| first == '?' || first.is_whitespace() || first.is_control());
-    let index = plain.strip_suffix(']').and_then(|open| open.rsplit_once('['));
-    let plain = index.filter(|(_, index)| index.bytes().all(|digit| digit.is_ascii_digit())).map_or(plain, |(plain, _)| plain);
-    name == known || plain.eq_ignore_ascii_case(known)
 }

@@ -212,6 +212,7 @@ fn hash(text: &str, letters: Letters) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::fixture::{paths, templates};
     use proptest::prelude::*;
 
     fn router(templates: &[&str], letters: Letters) -> Router {
@@ -296,27 +297,6 @@ mod tests {
             Some(('*', behind)) => (1..=text.len()).any(|taken| globs(behind, &text[taken..])),
             Some((literal, behind)) => text.split_first().is_some_and(|(byte, text)| *byte == *literal as u8 && globs(behind, text)),
         }
-    }
-
-    fn templates() -> impl Strategy<Value = Vec<String>> {
-        let plain = || prop::sample::select(vec!["a", "b", "ab", "{x}", "{x}b", "a{x}", "a{x}b", "b:a"]);
-        let spanning = prop::sample::select(vec!["", "/{+r}", "/{+r}:a", "/{+r}b"]);
-        let last = prop::sample::select(vec!["", "", "/", "/{y}-{z}", "/a{y}b"]);
-        let one = (prop::collection::vec(plain(), 1..3), spanning, prop::collection::vec(plain(), 0..2), last).prop_filter_map(
-            "names are unique",
-            |(before, spanning, behind, last)| {
-                let joined = |segments: &[&str]| segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
-                let text = joined(&before) + spanning + &joined(&behind) + last;
-                PathTemplate::parse(&text).is_ok().then_some(text)
-            },
-        );
-        prop::collection::vec(one, 1..12)
-    }
-
-    fn paths() -> impl Strategy<Value = String> {
-        let segment = prop::sample::select(vec!["a", "b", "ab", "aab", "b:a", "a-b", "abb", "x"]);
-        (prop::collection::vec(segment, 1..6), prop::sample::select(vec!["", "", "", "/"]))
-            .prop_map(|(segments, end)| format!("/{}{end}", segments.join("/")))
     }
 
     proptest! {

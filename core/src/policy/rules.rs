@@ -32,7 +32,7 @@ pub(super) struct Rules {
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) operation: Arc<Operation>,
-    /// None where it is refused whoever asks.
+    /// Never met where the operation is refused whoever asks.
     pub(super) requirement: Arc<Requirement>,
     /// The answer's part where it is the only one meant.
     alone: Operations,
@@ -93,6 +93,11 @@ impl<'a> Meant<'a> {
         &self.0
     }
 
+    /// Whether each of them has an alternative of which `met` is true.
+    pub(super) fn all_meet(&self, met: impl Fn(&ScopeSet) -> bool) -> bool {
+        self.0.iter().all(|rule| rule.requirement.alternatives().iter().any(&met))
+    }
+
     /// As they stand in an answer.
     pub(super) fn operations(&self, scopes: &Scopes) -> Operations {
         if let [only] = self.0.as_slice() {
@@ -103,10 +108,8 @@ impl<'a> Meant<'a> {
             let fits = product.alternatives().len() * next.alternatives().len() <= MOST_LISTED;
             if fits { product.and(next) } else { first_of(&product, MOST_LISTED / 16).and(&first_of(next, 16)) }
         });
-        let named: Vec<Vec<Scope>> = match product.is_none() {
-            true => Vec::new(),
-            false => product.alternatives().iter().map(|alternative| scopes.table().named(alternative)).collect(),
-        };
+        let alternatives = if product.is_none() { &[] } else { product.alternatives() };
+        let named: Vec<_> = alternatives.iter().map(|alternative| scopes.table().named(alternative)).collect();
         Operations::new(self.0.iter().map(|rule| Arc::clone(&rule.operation)).collect(), named.into())
     }
 }
@@ -126,17 +129,20 @@ fn needed(need: &Need) -> impl Iterator<Item = &Scope> {
 
 /// What many operations need alike is kept once.
 #[derive(Default)]
-struct Shared(HashMap<Vec<Vec<Scope>>, (Arc<Requirement>, Arc<[Vec<Scope>]>)>);
+struct Shared(HashMap<Vec<Vec<Scope>>, Needed>);
+
+/// The same need as numbers, and as it is listed in answers.
+type Needed = (Arc<Requirement>, Arc<[Vec<Scope>]>);
 
 impl Shared {
     fn rule(&mut self, operation: Operation, scopes: &Scopes) -> Rule {
         let alternatives = match &operation.need {
             Need::Scopes(alternatives) => alternatives.clone(),
-            Need::Unknown | Need::Denied(_) => vec![Vec::new()],
+            Need::Unknown | Need::Denied(_) => Vec::new(),
         };
         let (requirement, listed) = self.0.entry(alternatives).or_insert_with_key(|alternatives| {
-            let numbers = |names: &Vec<Scope>| names.iter().filter_map(|name| scopes.table().number(name.as_str())).collect::<ScopeSet>();
-            let requirement = Requirement::any(alternatives.iter().map(numbers).collect());
+            let numbers = |names: &Vec<Scope>| names.iter().map(|name| scopes.table().number(name.as_str())).collect::<Option<ScopeSet>>();
+            let requirement = Requirement::any(alternatives.iter().filter_map(numbers).collect());
             let listed: Arc<[Vec<Scope>]> = if requirement.is_none() { Arc::default() } else { alternatives.as_slice().into() };
             (Arc::new(requirement), listed)
         });

@@ -103,6 +103,20 @@ pub struct Suspect {
     pub allowable: bool,
 }
 
+impl Parameter {
+    /// Whether some server could take its name for `known`: as it is, decoded once or twice more, in other letters, with blanks, controls, a
+    /// leading question mark or a final index.
+    #[must_use]
+    pub fn could_be(&self, known: &str) -> bool {
+        let is_plain = self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'));
+        if is_plain {
+            self.name.eq_ignore_ascii_case(known)
+        } else {
+            self.name == known || readings(&self.name).any(|name| bare(&name) == bare(known))
+        }
+    }
+}
+
 impl Query {
     /// Byte for byte without the question mark; none where there is no question mark.
     #[must_use]
@@ -162,7 +176,7 @@ fn suspect(parameter: &Parameter, suspects: &mut Vec<Suspect>) {
     if let Some(ambiguity) = readings(&parameter.name).find_map(|name| named(&bare(&name))) {
         note(ambiguity, true);
     }
-    let finds = |text: &str, skip: usize| text.split(['&', ';']).skip(skip).any(|piece| is_hidden(piece));
+    let finds = |text: &str, skip: usize| text.split(['&', ';']).skip(skip).any(is_hidden);
     let in_name = readings(&parameter.name).any(|name| name.contains(['&', ';']) && finds(&name, 0));
     if in_name || readings(&parameter.value).any(|value| finds(&value, 1)) {
         note(SECOND_READING, false);
@@ -245,6 +259,24 @@ mod tests {
             assert_eq!((query.as_str(), found, query.suspects()), (Some(raw), parameters, &[][..]), "{raw}");
         }
         assert_eq!(Query::default().as_str(), None);
+    }
+
+    #[test]
+    fn a_name_could_be_another_to_a_server_that_reads_it_differently() {
+        for (raw, known, could) in [
+            ("type", "type", true),
+            ("TYPE", "type", true),
+            ("%3Ftype", "type", true),
+            ("type%255B%255D", "type", true),
+            ("t%2579pe", "type", true),
+            ("filter[Kind]", "filter[kind]", true),
+            ("subtype", "type", false),
+            ("type.x", "type", false),
+            ("kind", "kind[]", false),
+            ("type[a]", "type", false),
+        ] {
+            assert_eq!(Query::parse(raw).unwrap().parameters()[0].could_be(known), could, "{raw}");
+        }
     }
 
     #[test]
@@ -378,11 +410,11 @@ mod tests {
             }
             loop {
                 let text: String = kept.iter().collect();
-                let Some(open) = text.rfind('[').filter(|_| text.ends_with(']')) else { return text };
-                if !text[open + 1..text.len() - 1].chars().all(|c| c.is_ascii_digit()) {
+                let Some((before, index)) = text.strip_suffix(']').and_then(|open| open.rsplit_once('[')) else { return text };
+                if !index.chars().all(|c| c.is_ascii_digit()) {
                     return text;
                 }
-                kept = text[..open].chars().collect();
+                kept = before.chars().collect();
             }
         };
         let strict = |name: &str| name.chars().filter(|c| !"-_$[]".contains(*c)).collect::<String>();

@@ -3,7 +3,7 @@
 mod nearest;
 mod sentences;
 
-use super::decision::{Denial, DenialReason, Lack, Operations, Ruling};
+use super::decision::{DenialReason, Lack, Operations, Ruling};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::ConnectorId;
@@ -137,5 +137,140 @@ impl Explanation {
         self.required_scopes = lack.required_scopes.clone();
         self.missing_scopes = lack.missing_scopes.clone();
         self.missing = lack.missing_scopes.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::Risk;
+    use crate::policy::fixture::{assemble, by_json, by_query, connector, operation, provider_scopes, request, role};
+    use crate::policy::model::RoleModel;
+    use crate::policy::operation::{Need, Operation};
+    use crate::request::Body;
+    use serde_json::json;
+
+    fn shop() -> PolicySet {
+        let operations = vec![
+            operation("item.get", "GET /items/{id}", "items:read"),
+            operation("item.put", "PUT /items/{id}", "items:write"),
+            operation("item.any", "GET /items/{+path}", "none"),
+            operation("find", "GET /search", "items:read items:write | items:read"),
+            Operation { narrow: vec![by_query("type", "x")], ..operation("find.x", "GET /search", "items:write") },
+            Operation { narrow: vec![by_json("/a", 1)], ..operation("note", "POST /notes", "items:read") },
+            Operation { risk: Risk::Capability, ..operation("export", "POST /export", "items:read") },
+            Operation { need: Need::Unknown, ..operation("unknown", "GET /unknown", "none") },
+            Operation { need: Need::Denied("people do this".to_owned()), ..operation("spoken", "GET /spoken", "none") },
+            operation("left", "GET /r/{x}/c", "items:read"),
+            operation("right", "GET /r/b/{y}", "none"),
+        ];
+        let globber = RoleModel { spelled_out: [].into_iter().collect(), ..role("globber", &[("shop", "items:read")]) };
+        let roles = vec![role("reader", &[("shop", "items:read")]), globber, role("other", &[])];
+        assemble(vec![(connector("shop", &["items:read: r", "items:write: w"]), operations)], roles)
+    }
+
+    fn explained(role: &str, grant: GrantStanding<'_>, request: &Request) -> Explanation {
+        explain(&shop(), &"shop".parse().unwrap(), &Standing { role: &role.parse().unwrap(), grant }, request)
+    }
+
+    #[test]
+    fn the_json_is_that_of_the_contract() {
+        let granted = Granted::Scopes(provider_scopes("r"));
+        let came = explained("reader", GrantStanding::Live(&granted), &request("PUT /items/7", None));
+        assert_eq!(
+            serde_json::to_value(came).unwrap(),
+            json!({
+                "decision": "deny", "reason": "role_lacks_scope", "operation": "item.put", "connector": "shop", "method": "PUT", "path": "/items/7",
+                "required": [["items:write"]], "missing": ["items:write"], "required_scopes": ["items:write"], "missing_scopes": ["items:write"],
+                "role_scopes": ["items:read"], "granted_scopes": ["items:read"],
+                "explanation": [
+                    "the request is `item.put` (PUT /items/{id})", "it needs `items:write`", "the role `reader` does not hold `items:write`",
+                    "denied: role_lacks_scope",
+                ],
+            })
+        );
+        let came = explained("reader", GrantStanding::Live(&Granted::Assumed), &request("GET /search", None));
+        let json = serde_json::to_value(came).unwrap();
+        assert_eq!(
+            (&json["decision"], &json["reason"], &json["required"]),
+            (&json!("allow"), &json!(null), &json!([["items:read", "items:write"], ["items:read"]]))
+        );
+        assert_eq!((&json["required_scopes"], &json["missing"]), (&json!(["items:read"]), &json!([])));
+    }
+
+    #[test]
+    fn every_decision_says_why() {
+        let assumed = Granted::Assumed;
+        let (live, none) = (GrantStanding::Live(&assumed), Granted::Scopes(Vec::new()));
+        for (role, text, grant, sentence) in [
+            ("reader", "GET /items/7", live, "`item.any` (GET /items/{+path}) matches too, and is less specific"),
+            ("reader", "GET /items/7", live, "nobody said what the customer granted, so it counts as all that the role allows"),
+            ("reader", "GET /items/7", live, "allowed"),
+            ("reader", "GET /items/7/8", live, "it needs no scope"),
+            ("reader", "GET /search", live, "`find.x` (GET /search, narrowed by `where`) matches method and path, and its `where` does not hold"),
+            ("reader", "GET /search", live, "it needs one of: `items:read` and `items:write`; `items:read`"),
+            (
+                "reader",
+                "GET /r/b/c",
+                live,
+                "the request is `left` (GET /r/{x}/c) and `right` (GET /r/b/{y}): none is more specific, so all have to be allowed",
+            ),
+            ("other", "GET /items/7", live, "the role `other` has no entry for `shop`"),
+            ("gone", "GET /items/7", live, "no document has a role `gone`, so it holds nothing"),
+            (
+                "globber",
+                "POST /export",
+                live,
+                "the role `globber` holds `items:read` by a wildcard alone, which never reaches `export`: its answers carry credentials",
+            ),
+            ("reader", "GET /unknown", live, "the document says `require: unknown`: nobody knows what it needs, so it is refused"),
+            ("reader", "GET /spoken", live, "the document refuses it: people do this"),
+            ("reader", "GET /items/7", GrantStanding::Missing, "the customer has not connected this account yet"),
+            ("reader", "GET /items/7", GrantStanding::Ended, "the customer's grant has ended: the customer has to connect the account again"),
+            ("reader", "GET /items/7", GrantStanding::Live(&none), "the role `reader` would do; the customer has not granted `items:read`"),
+            ("reader", "GET /nothing", live, "no operation of `shop` is this request, and silence denies"),
+            ("reader", "POST /notes", live, "`note` (POST /notes, narrowed by `where`) matches method and path, and its `where` does not hold"),
+            ("reader", "GET /items/7?token=x", live, "denied: ambiguous_request"),
+        ] {
+            let came = explained(role, grant, &request(text, None));
+            assert!(came.explanation.contains(&sentence.to_owned()), "{role} {text}: {:#?}", came.explanation);
+        }
+        let unread = Request { body: Body::Unread, ..request("POST /notes", None) };
+        let came = explained("reader", live, &unread);
+        assert_eq!(
+            (came.decision, came.explanation[0].as_str()),
+            (Verdict::Deny, "the body decides whether this is `note`, and there is none to read")
+        );
+        let socket = Request { websocket: true, ..request("GET /items/7", None) };
+        assert!(explained("reader", live, &socket).explanation[1].ends_with("matches method and path, and does not say `upgrade: websocket`"));
+    }
+
+    #[test]
+    fn somebody_who_errs_is_told_the_nearest_operation() {
+        for (text, nearest) in [
+            ("DELETE /items/7", &["item.any", "item.get", "item.put"][..]),
+            ("GET /serch", &["find", "find.x"]),
+            ("GET /Search", &["find", "find.x"]),
+            ("GET /search/", &["find", "find.x"]),
+            ("POST /search", &["find", "find.x"]),
+            ("GET /r/b", &["left", "right"]),
+            ("GET /completely/else", &[]),
+        ] {
+            let came = explained("reader", GrantStanding::Missing, &request(text, None));
+            let found: Vec<_> = came.nearest.iter().map(|nearest| nearest.operation.as_str()).collect();
+            assert_eq!(found, nearest, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_target_with_two_readings_is_a_denial_that_says_so() {
+        let ambiguity = Request::read("GET", "/a//b", &[], None).unwrap_err();
+        let (role, connector) = ("reader".parse().unwrap(), "shop".parse().unwrap());
+        let came = explain_ambiguity(&shop(), &connector, &Standing { role: &role, grant: GrantStanding::Missing }, "GET", ambiguity);
+        assert_eq!((came.decision, came.reason, came.path), (Verdict::Deny, Some(DenialReason::AmbiguousRequest), None));
+        assert_eq!(
+            came.explanation,
+            ["the request has more than one reading: the path contains two slashes side by side (empty-segment)", "denied: ambiguous_request"]
+        );
     }
 }

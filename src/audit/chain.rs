@@ -1,0 +1,305 @@
+//! The chain: each event carries the hash of the one before, and its own.
+//!
+//! `hash` = SHA-256 in hex over `prev_hash` and the event without `hash` as RFC 8785 (JSON
+//! Canonicalization Scheme) writes it; the first `prev_hash` is empty.
+
+use super::{Event, Recorded};
+use aws_lc_rs::digest::{Context, SHA256};
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Where a chain ends.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Head {
+    /// The number of the last event; 0 before the first.
+    pub(super) seq: u64,
+    /// Its hash; empty before the first.
+    pub(super) hash: String,
+}
+
+/// The members of an event in the order in which they are written; `hash` follows.
+const NAMES: [&str; 25] = [
+    "time",
+    "request_id",
+    "session",
+    "customer",
+    "connector",
+    "account",
+    "role",
+    "caller",
+    "method",
+    "path",
+    "operation",
+    "required",
+    "missing",
+    "decision",
+    "reason",
+    "status",
+    "upstream_called",
+    "upstream_status",
+    "duration_ms",
+    "upstream_ms",
+    "bytes_in",
+    "bytes_out",
+    "policy_hash",
+    "seq",
+    "prev_hash",
+];
+
+/// Writes events as lines, each chained to the one before.
+///
+/// Each value is written once and put together twice: in the order of the names for the hash, in
+/// the order of the contract for the line.
+#[derive(Debug)]
+pub(super) struct Chain {
+    head: Head,
+    values: Vec<u8>,
+    /// Where in `values` each ends, in the order of [`NAMES`].
+    ends: Vec<usize>,
+    /// The numbers of the names in the order of RFC 8785.
+    canonical: Vec<usize>,
+}
+
+impl Chain {
+    pub(super) fn new(head: Head) -> Self {
+        let mut canonical: Vec<usize> = (0..NAMES.len()).collect();
+        canonical.sort_by_key(|at| NAMES.get(*at));
+        Self { head, values: Vec::new(), ends: Vec::new(), canonical }
+    }
+
+    /// Puts the event's line at the end of `lines`.
+    pub(super) fn append(&mut self, event: &Event, lines: &mut Vec<u8>) {
+        self.head.seq += 1;
+        self.write_values(event);
+        let mut context = Context::new(&SHA256);
+        context.update(self.head.hash.as_bytes());
+        for (order, at) in self.canonical.iter().enumerate() {
+            self.member(*at, if order == 0 { b"{\"" } else { b",\"" }, |bytes| context.update(bytes));
+        }
+        context.update(b"}");
+        self.head.hash = hex::encode(context.finish());
+        for at in 0..NAMES.len() {
+            self.member(at, if at == 0 { b"{\"" } else { b",\"" }, |bytes| lines.extend_from_slice(bytes));
+        }
+        lines.extend_from_slice(b",\"hash\":\"");
+        lines.extend_from_slice(self.head.hash.as_bytes());
+        lines.extend_from_slice(b"\"}\n");
+    }
+
+    /// Gives the member with its number `at`, preceded by `before`, to `write`.
+    fn member(&self, at: usize, before: &[u8], mut write: impl FnMut(&[u8])) {
+        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(at).copied().unwrap_or(begin);
+        write(before);
+        write(NAMES.get(at).copied().unwrap_or_default().as_bytes());
+        write(b"\":");
+        write(self.values.get(begin..end).unwrap_or_default());
+    }
+
+    fn write_values(&mut self, event: &Event) {
+        self.values.clear();
+        self.ends.clear();
+        self.value(&event.time);
+        self.value(&event.request_id);
+        self.value(&event.session);
+        self.value(&event.customer);
+        self.value(&event.connector);
+        self.value(&event.account);
+        self.value(&event.role);
+        self.value(&event.caller);
+        self.value(&event.method);
+        self.value(&event.path);
+        self.value(&event.operation);
+        self.value(&event.required);
+        self.value(&event.missing);
+        self.value(&event.decision);
+        self.value(&event.reason.map(|reason| reason.as_str()));
+        self.value(&event.status);
+        self.value(&event.upstream_called);
+        self.value(&event.upstream_status);
+        self.value(&event.duration_ms);
+        self.value(&event.upstream_ms);
+        self.value(&event.bytes_in);
+        self.value(&event.bytes_out);
+        self.value(&event.policy_hash);
+        let (seq, prev_hash) = (self.head.seq, std::mem::take(&mut self.head.hash));
+        self.value(&seq);
+        self.value(&prev_hash);
+        self.head.hash = prev_hash;
+    }
+
+    /// Strings and whole numbers look the same in RFC 8785 and as serde writes them.
+    fn value(&mut self, value: &impl Serialize) {
+        // Writing names and numbers into memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.values, value);
+        self.ends.push(self.values.len());
+    }
+}
+
+/// What does not hold within one line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum LineFault {
+    #[error("is not an event")]
+    NoEvent,
+    #[error("does not have the hash that it states: it was changed")]
+    WrongHash,
+}
+
+/// Reads a line without its line feed, and proves its own hash.
+pub(super) fn read_line(line: &[u8]) -> Result<Recorded, LineFault> {
+    let recorded: Recorded = serde_json::from_slice(line).map_err(|_| LineFault::NoEvent)?;
+    let mut members: Members = serde_json::from_slice(line).map_err(|_| LineFault::NoEvent)?;
+    members.0.remove("hash");
+    let mut text = recorded.prev_hash.clone();
+    canonical_object(&members.0, &mut text).ok_or(LineFault::NoEvent)?;
+    let hash = hex::encode(aws_lc_rs::digest::digest(&SHA256, text.as_bytes()));
+    if hash == recorded.hash { Ok(recorded) } else { Err(LineFault::WrongHash) }
+}
+
+impl Recorded {
+    pub(super) fn head(&self) -> Head {
+        Head { seq: self.seq, hash: self.hash.clone() }
+    }
+}
+
+/// The members of a JSON object, none of them twice.
+struct Members(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Once;
+        impl<'de> Visitor<'de> for Once {
+            type Value = Members;
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object without a member twice")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Once)
+    }
+}
+
+/// RFC 8785. None for a number that is not whole and exact, which no event holds.
+fn canonical(value: &Value, text: &mut String) -> Option<()> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => text.push_str(&value.to_string()),
+        Value::Number(number) => {
+            const EXACT: u64 = 1 << 53;
+            number.as_i64().is_some_and(|number| number.unsigned_abs() <= EXACT).then_some(())?;
+            text.push_str(&number.to_string());
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                text.push(if at == 0 { '[' } else { ',' });
+                canonical(item, text)?;
+            }
+            text.push_str(if items.is_empty() { "[]" } else { "]" });
+        }
+        Value::Object(members) => canonical_object(&members.iter().map(|(name, value)| (name.clone(), value.clone())).collect(), text)?,
+    }
+    Some(())
+}
+
+fn canonical_object(members: &BTreeMap<String, Value>, text: &mut String) -> Option<()> {
+    let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
+    sorted.sort_by(|(left, _), (right, _)| left.encode_utf16().cmp(right.encode_utf16()));
+    for (at, (name, value)) in sorted.iter().enumerate() {
+        text.push(if at == 0 { '{' } else { ',' });
+        text.push_str(&Value::String((*name).clone()).to_string());
+        text.push(':');
+        canonical(value, text)?;
+    }
+    text.push_str(if sorted.is_empty() { "{}" } else { "}" });
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::event::tests::full_event;
+    use scopegate_core::id::RequestId;
+    use scopegate_core::time::Timestamp;
+
+    fn lines(events: &[Event]) -> Vec<String> {
+        let (mut chain, mut lines) = (Chain::new(Head::default()), Vec::new());
+        events.iter().for_each(|event| chain.append(event, &mut lines));
+        String::from_utf8(lines).unwrap().lines().map(Into::into).collect()
+    }
+
+    fn sparse_event() -> Event {
+        Event::draft(RequestId::from_bytes([9; 16]), Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn lines_are_the_events_members_in_the_contracts_order() {
+        for event in [full_event(), sparse_event()] {
+            let line = lines(std::slice::from_ref(&event)).remove(0);
+            let read: Recorded = serde_json::from_str(&line).unwrap();
+            assert_eq!(read.event, event);
+            assert_eq!(serde_json::to_string(&read).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn the_hash_is_what_another_implementation_computes() {
+        // Python: sha256(json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+        let line = lines(&[sparse_event()]).remove(0);
+        let hash = "d912f5ef819afacb5258f0b00e9823fd3d01e689ed6a2b628d764aef76daf1ef";
+        assert!(line.ends_with(&format!(",\"seq\":1,\"prev_hash\":\"\",\"hash\":\"{hash}\"}}")), "{line}");
+    }
+
+    #[test]
+    fn each_event_names_the_one_before() {
+        let read: Vec<Recorded> =
+            lines(&[full_event(), sparse_event(), full_event()]).iter().map(|line| read_line(line.as_bytes()).unwrap()).collect();
+        assert_eq!(read.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(read[0].prev_hash, "");
+        assert!(read.windows(2).all(|pair| pair[1].prev_hash == pair[0].hash));
+    }
+
+    #[test]
+    fn a_line_that_was_changed_is_known() {
+        let line = lines(&[full_event()]).remove(0);
+        for (from, to, fault) in [
+            ("\"status\":403", "\"status\":200", LineFault::WrongHash),
+            ("\"decision\":\"deny\"", "\"decision\":\"allow\"", LineFault::WrongHash),
+            ("\"seq\":1", "\"seq\":2", LineFault::WrongHash),
+            ("{\"time\"", "{\"more\":1,\"time\"", LineFault::WrongHash),
+            ("{\"time\"", "{\"status\":200,\"time\"", LineFault::NoEvent),
+            ("\"status\":403", "\"status\":403.5", LineFault::NoEvent),
+        ] {
+            let changed = line.replacen(from, to, 1);
+            assert_ne!(changed, line, "{from}");
+            assert_eq!(read_line(changed.as_bytes()), Err(fault), "{from} -> {to}");
+        }
+        assert_eq!(read_line(&line.as_bytes()[..line.len() - 1]), Err(LineFault::NoEvent));
+    }
+
+    #[test]
+    fn canonical_json_is_that_of_rfc_8785() {
+        for (json, expected) in [
+            (r#"{"b":1,"a":[],"é":null,"":{}}"#, r#"{"":{},"a":[],"b":1,"é":null}"#),
+            (r#"["\u20ac$\u000f\nA'\u0042\u0022\u005c\\\"\/"]"#, "[\"€$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"]"),
+            (r#"{"\ud83d\ude00":1,"\ufb33":2}"#, "{\"\u{1f600}\":1,\"\u{fb33}\":2}"),
+            ("[true,false,-5,9007199254740992]", "[true,false,-5,9007199254740992]"),
+        ] {
+            let mut text = String::new();
+            canonical(&serde_json::from_str(json).unwrap(), &mut text).unwrap();
+            assert_eq!(text, expected);
+        }
+        for inexact in ["1.5", "1e300", "9007199254740993"] {
+            assert_eq!(canonical(&serde_json::from_str(inexact).unwrap(), &mut String::new()), None, "{inexact}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The end of a grant: here first, then at the provider, for as long as it takes to be heard.
+//!
+//! A grant that was revoked keeps its secrets, and an open intent, until the provider has
+//! confirmed; so a process that ends in between does not leave a token alive there.
+
+use super::sealing::KeepError;
+use super::{Grants, Shared};
+use crate::store::{Applied, Change, GrantRecord, Intent};
+use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Ended, GrantFacts, GrantState, TokenSet};
+use scopegate_core::id::GrantId;
+use scopegate_core::oauth::Revocation;
+use scopegate_core::refresh::Event;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+const TRIES: usize = 8;
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// A provider that has not answered for so long never will.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the provider said to a revocation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AtProvider {
+    /// It has taken it.
+    Confirmed,
+    /// It has not answered; it is told again in the background.
+    NotYet,
+    /// It has no way to be told, or the credential is none of its tokens.
+    NoEndpoint,
+}
+
+/// Why nothing was revoked.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum NotRevoked {
+    /// There is nothing to revoke.
+    #[error("the account is not connected")]
+    NotConnected,
+    /// The store did not take it.
+    #[error("the end of the grant could not be kept")]
+    Store,
+}
+
+/// Why an account is still there.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum NotForgotten {
+    /// The store did not take it.
+    #[error("the end of the account could not be kept")]
+    Store,
+}
+
+/// A grant that ended here.
+struct EndedHere {
+    facts: GrantFacts,
+    /// What the provider is to be told of; none where there is nothing.
+    tokens: Option<TokenSet>,
+}
+
+impl Grants {
+    /// Revokes the grant of `account`, for all that share it: here before this returns, then at the provider (RFC 7009).
+    /// # Errors
+    /// [`NotRevoked`]; a provider that does not answer is none.
+    pub async fn revoke(&self, account: &ConnectedAccount) -> Result<AtProvider, NotRevoked> {
+        let account = self.0.directory.by_id(&account.record.id).ok_or(NotRevoked::NotConnected)?;
+        let grant = account.record.grant.clone().ok_or(NotRevoked::NotConnected)?;
+        let shared = Arc::clone(&self.0);
+        // A task of its own: whoever asked may hang up.
+        let told = self.0.tasks.spawn("revoke", async move {
+            let ended = shared.end_here(&grant, None).await.map_err(failed)?.ok_or(NotRevoked::NotConnected)?;
+            tracing::info!(connector = %ended.facts.connector, customer = %ended.facts.customer, grant = %grant, "revoked");
+            Ok(shared.tell(ended).await)
+        });
+        told.await.unwrap_or(Err(NotRevoked::Store))
+    }
+
+    /// Deletes the account; its grant ends with the last account that shares it, and the provider is told in the background.
+    /// # Errors
+    /// [`NotForgotten`]; then the account is still there.
+    pub async fn forget(&self, account: &ConnectedAccount) -> Result<(), NotForgotten> {
+        let not_forgotten = |error: KeepError| {
+            tracing::error!(account = %account.record.id, error = &error as &dyn Error, "an account could not be deleted");
+            NotForgotten::Store
+        };
+        let Some(account) = self.0.directory.by_id(&account.record.id) else { return Ok(()) };
+        let grant = account.record.grant.as_ref();
+        match grant.filter(|grant| self.0.is_last(&account.record, grant)) {
+            Some(grant) => self.0.end_behind(grant, Some(&account.record)).await.map_err(not_forgotten),
+            None => {
+                // Where it conflicts it is gone already.
+                let _: Applied = self.0.delete(&account.record).await.map_err(not_forgotten)?;
+                // Two that shared it may have gone at the same time.
+                match grant.filter(|grant| self.0.directory.sharers(grant).is_empty()) {
+                    Some(grant) => self.0.end_behind(grant, None).await.map_err(not_forgotten),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+fn failed(error: KeepError) -> NotRevoked {
+    tracing::error!(error = &error as &dyn Error, "a grant could not be revoked");
+    NotRevoked::Store
+}
+
+impl Shared {
+    fn is_last(&self, account: &AccountRecord, grant: &GrantId) -> bool {
+        self.directory.sharers(grant).iter().all(|sharer| sharer.id == account.id)
+    }
+
+    async fn delete(&self, account: &AccountRecord) -> Result<Applied, KeepError> {
+        let done = self.directory.apply(vec![Change::DeleteAccount(account.id.clone())]).await;
+        done.map_err(|cause| KeepError::Account { account: account.id.clone(), cause })
+    }
+
+    /// Ends a grant here, and tells the provider in the background.
+    async fn end_behind(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<(), KeepError> {
+        if let Some(ended) = self.end_here(grant, account).await? {
+            let shared = Arc::clone(self);
+            self.tasks.spawn("revoke", async move { shared.tell(ended).await });
+        }
+        Ok(())
+    }
+
+    /// Makes the end of a grant durable, and the end of `account` with it; none where there is no such grant.
+    async fn end_here(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<Option<EndedHere>, KeepError> {
+        let store = |cause| KeepError::Store { grant: grant.clone(), cause };
+        for _ in 0..TRIES {
+            if account.is_some_and(|account| self.directory.by_id(&account.id).is_none()) {
+                return Ok(None);
+            }
+            let Some(mut record) = self.record(grant).await? else {
+                if let Some(account) = account {
+                    let _: Applied = self.delete(account).await?;
+                }
+                return Ok(None);
+            };
+            // The provider's address may need them when the account is gone.
+            for (name, value) in account.into_iter().flat_map(|account| &account.variables) {
+                record.facts.variables.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            let credential = self.unseal(&record).await?;
+            let ended = self.ended(record, credential.as_ref()).await?;
+            let put = Change::PutGrant { expected: Some(ended.record.facts.version - 1), record: ended.record.clone() };
+            let deletion = account.map(|account| Change::DeleteAccount(account.id.clone()));
+            if self.directory.apply([put].into_iter().chain(deletion).collect()).await.map_err(store)? == Applied::Done {
+                self.opened.forget(grant);
+                self.step(&ended.record.facts, Event::Learned(super::lives::known_of(&ended.record.facts, None)));
+                return Ok(Some(EndedHere { facts: ended.record.facts, tokens: ended.tokens }));
+            }
+        }
+        Err(KeepError::Restless { grant: grant.clone() })
+    }
+
+    /// The record of a grant that was revoked: with its secrets as long as the provider has to be told of them.
+    async fn ended(&self, record: GrantRecord, credential: Option<&Credential>) -> Result<EndedRecord, KeepError> {
+        let facts = GrantFacts {
+            version: record.facts.version.saturating_add(1),
+            state: GrantState::Ended(Ended::Revoked),
+            refreshable: false,
+            ..record.facts
+        };
+        let tokens = match credential {
+            Some(Credential::Tokens(tokens)) => Some(tokens.clone()),
+            Some(Credential::Key(_) | Credential::Basic { .. }) | None => None,
+        };
+        let (sealed, intent) = match &tokens {
+            Some(tokens) => {
+                let intent = Intent { version: facts.version, at: self.clock.timestamp() };
+                (self.seal(&facts, &Credential::Tokens(tokens.clone())).await?, Some(intent))
+            }
+            None => (self.seal_nothing(&facts).await?, None),
+        };
+        Ok(EndedRecord { record: GrantRecord { facts, sealed, intent }, tokens })
+    }
+
+    /// Tells the provider once, and goes on in the background if it does not hear.
+    async fn tell(self: &Arc<Self>, ended: EndedHere) -> AtProvider {
+        let Some(tokens) = ended.tokens else {
+            self.told(&ended.facts).await;
+            return AtProvider::NoEndpoint;
+        };
+        let said = self.tell_once(&ended.facts, &tokens).await;
+        match said {
+            AtProvider::Confirmed | AtProvider::NoEndpoint => self.told(&ended.facts).await,
+            AtProvider::NotYet => self.revoke_in_background(ended.facts, tokens),
+        }
+        said
+    }
+
+    async fn tell_once(&self, facts: &GrantFacts, tokens: &TokenSet) -> AtProvider {
+        let Some(connector) = self.connector(&facts.connector) else { return AtProvider::NoEndpoint };
+        let Some(oauth) = &connector.oauth else { return AtProvider::NoEndpoint };
+        let variables = self.variables(&connector, facts);
+        match self.provider.revoke(&connector, oauth, &variables, tokens).await {
+            Ok(Some(Revocation::Confirmed)) => AtProvider::Confirmed,
+            Ok(None) => AtProvider::NoEndpoint,
+            Ok(Some(Revocation::NotConfirmed)) => AtProvider::NotYet,
+            Err(error) => {
+                tracing::warn!(connector = %connector.id, grant = %facts.id, error = &error as &dyn Error, "the provider did not hear a revocation");
+                AtProvider::NotYet
+            }
+        }
+    }
+
+    /// Tells the provider until it hears: 2 s, 4 s ... 5 min apart, for a day.
+    pub(super) fn revoke_in_background(self: &Arc<Self>, facts: GrantFacts, tokens: TokenSet) {
+        let (shared, end) = (Arc::clone(self), self.tasks.token());
+        self.tasks.spawn("revoke at the provider", async move {
+            let (begun, mut pause) = (shared.clock.instant(), FIRST_PAUSE);
+            while shared.clock.instant().since(begun) < PATIENCE {
+                tokio::select! {
+                    () = end.cancelled() => return,
+                    () = shared.clock.sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                match shared.tell_once(&facts, &tokens).await {
+                    AtProvider::Confirmed | AtProvider::NoEndpoint => return shared.told(&facts).await,
+                    AtProvider::NotYet => {}
+                }
+            }
+            tracing::error!(connector = %facts.connector, grant = %facts.id, "the provider never heard a revocation");
+            shared.told(&facts).await;
+        });
+    }
+
+    /// The provider was told: the secrets are not needed any more, and a grant that nobody shares not at all.
+    async fn told(&self, facts: &GrantFacts) {
+        let changes = if self.directory.sharers(&facts.id).is_empty() {
+            vec![Change::DeleteGrant(facts.id.clone())]
+        } else {
+            let facts = GrantFacts { version: facts.version.saturating_add(1), ..facts.clone() };
+            let Ok(sealed) = self.seal_nothing(&facts).await else { return };
+            let expected = Some(facts.version - 1);
+            vec![Change::PutGrant { record: GrantRecord { facts, sealed, intent: None }, expected }]
+        };
+        let is_still_the_one = self.directory.grant(&facts.id).is_some_and(|known| known.version == facts.version);
+        if !is_still_the_one {
+            return;
+        }
+        match self.directory.apply(changes).await {
+            Ok(Applied::Done) if self.directory.grant(&facts.id).is_none() => self.forget(&facts.id),
+            Ok(Applied::Done | Applied::Conflict) => {}
+            Err(error) => {
+                tracing::warn!(grant = %facts.id, error = &error as &dyn Error, "what a provider confirmed could not be noted; it is told again after a restart");
+            }
+        }
+    }
+
+    /// Revocations that a provider had not confirmed when the process before this one ended, and grants that nobody has.
+    pub(super) fn resume_revocations(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn("resume revocations", async move {
+            let intents = match shared.store.intents().await {
+                Ok(intents) => intents,
+                Err(error) => return tracing::error!(error = &error as &dyn Error, "open revocations could not be read"),
+            };
+            let mut open: Vec<GrantId> = intents.into_iter().map(|(grant, _)| grant).collect();
+            shared.directory.each_grant(|facts| {
+                if shared.directory.sharers(&facts.id).is_empty() {
+                    open.push(facts.id.clone());
+                }
+            });
+            for grant in open {
+                if let Err(error) = shared.resume(&grant).await {
+                    tracing::error!(grant = %grant, error = &error as &dyn Error, "an open revocation could not be read");
+                }
+            }
+        });
+    }
+
+    async fn resume(self: &Arc<Self>, grant: &GrantId) -> Result<(), KeepError> {
+        let Some(record) = self.record(grant).await? else { return Ok(()) };
+        match record.facts.state {
+            GrantState::Ended(Ended::Revoked) => match self.unseal(&record).await? {
+                Some(Credential::Tokens(tokens)) => self.revoke_in_background(record.facts, tokens),
+                Some(Credential::Key(_) | Credential::Basic { .. }) | None => self.told(&record.facts).await,
+            },
+            GrantState::Live | GrantState::Ended(Ended::NotHonoured) if self.directory.sharers(grant).is_empty() => {
+                self.end_behind(grant, None).await?;
+            }
+            // A refresh: whoever needs the token sees it in the record.
+            GrantState::Live | GrantState::Ended(Ended::NotHonoured) => {}
+        }
+        Ok(())
+    }
+}
+
+/// What a grant's end leaves in the store.
+struct EndedRecord {
+    record: GrantRecord,
+    tokens: Option<TokenSet>,
+}
