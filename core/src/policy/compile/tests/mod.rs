@@ -2,6 +2,7 @@
 
 mod connectors;
 mod documents;
+mod hostile;
 mod operations;
 mod roles;
 mod whole;
