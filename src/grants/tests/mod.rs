@@ -54,7 +54,7 @@ connectors:
       client_auth: client_secret_post
       refresh: on_use
     variables:
-      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.force.example", "ORIGIN"]}
+      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.my.salesforce.com"]}
     scopes:
       things:read: {provider_scopes: [api]}
     operations:
@@ -260,8 +260,7 @@ fn policies(practice: &Practice, revoke: &str) -> PolicySet {
     let text = POLICY
         .replace("PROVIDER/revoke", &format!("{}{revoke}", practice.provider_origin()))
         .replace("PROVIDER", &practice.provider_origin())
-        .replace("API", &practice.api_origin())
-        .replace("ORIGIN", practice.api_origin().trim_start_matches("http://"));
+        .replace("API", &practice.api_origin());
     let compiled = compile(&[Source { name: "crm.yaml".into(), text, origin: Origin::Own }], &BTreeMap::new());
     compiled.policies.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
 }
