@@ -1,6 +1,6 @@
 //! The operations of a connector.
 
-use super::connector::names;
+use super::facts::names;
 use super::later;
 use super::matching::{self, Match};
 use super::narrow::{self, BodyAllowed};
@@ -13,6 +13,7 @@ use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Fields, Located, Node, Span, suggestion, values};
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
+use crate::scope::Scope;
 use std::collections::HashMap;
 
 /// One match of an operation that has been read.
@@ -107,7 +108,7 @@ fn require(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<
 }
 
 /// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative.
-pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<crate::scope::Scope>>> {
+pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<Scope>>> {
     if node.as_text() == Some("none") {
         return Some(vec![Vec::new()]);
     }
