@@ -20,7 +20,6 @@ use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{Keyring, Vault, VaultError};
-use axum::Router;
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -189,6 +188,7 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let directory = Directory::open(Arc::clone(&store)).await?;
+        directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
         let rotation = Rotation { size: settings.audit.rotate, keep: settings.audit.keep };
         let audit = AuditLog::open(&settings.audit.file, rotation, clock.clone(), tasks.clone(), metrics.clone())?;
@@ -340,10 +340,10 @@ fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, router: Router) {
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, plane: admin::Router) {
     let ends = tasks.token();
     tasks.spawn(name, async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned()).await {
+        if let Err(error) = admin::serve(listener, plane, ends).await {
             tracing::error!(error = %error, "{name} ended");
         }
     });
@@ -371,8 +371,8 @@ impl Running {
         self.draining.cancel();
         self.clock.sleep(self.drain).await;
         let drained = self.proxy.drain(self.grace).await;
-        self.audit.flush().await;
         self.tasks.shutdown(self.grace).await;
+        self.audit.flush().await;
         match drained {
             crate::proxy::Drained::Whole => Ok(()),
             crate::proxy::Drained::Cut(count) => Err(EndError::Cut(count)),

@@ -162,6 +162,7 @@ fn first(diagnostics: &[Diagnostic]) -> String {
 /// Asks the environment for a variable.
 type Environment = fn(&str) -> Option<String>;
 
+#[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -231,6 +232,19 @@ pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
         let paths = sections::policies(fields.take("policies"), &mut scalars);
         let overrides = sections::overrides(fields.take("connectors"), &mut scalars);
         Some(PolicyPlaces { paths, catalog: crate::catalog::sources(), overrides })
+    });
+    finished(made, findings.into_diagnostics(), &sources)
+}
+
+/// Where the audit is; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn audit_file(path: &Path) -> Result<PathBuf, SettingsError> {
+    let sources = [open(path)?];
+    let mut findings = Findings::new(&sources);
+    let made = root(&sources, &mut findings, |mut fields, findings| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        sections::audit(fields.take("audit"), &mut Scalars { folder, environment, findings }).map(|audit| audit.file)
     });
     finished(made, findings.into_diagnostics(), &sources)
 }

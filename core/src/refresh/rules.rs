@@ -342,15 +342,32 @@ fn a_holder_whose_lease_is_gone_takes_it_again_before_it_writes() {
 fn while_another_node_refreshes_its_result_is_waited_for_and_not_for_ever() {
     let mut watching = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut watching, Ask::Request, 10_000), Verdict::Wait);
-    let glance = Some((Deed::Read, Duration::from_millis(250)));
-    assert_eq!(watching.step(Event::Done(Step::Leased(Leased::Elsewhere)), &HABITS, at(10_000)).next, glance);
+    let (glance, lease) = (Some((Deed::Read, Duration::from_millis(250))), Some((Deed::Lease, Duration::ZERO)));
+    let elsewhere = |life: &mut Life, millis| life.step(Event::Done(Step::Leased(Leased::Elsewhere)), &HABITS, at(millis));
+    assert_eq!(elsewhere(&mut watching, 10_000).next, glance);
     let mut patient = watching.clone();
     let read = |life: &mut Life, known, millis| life.step(Event::Done(Step::Read(Some(known))), &HABITS, at(millis));
-    assert_eq!(read(&mut watching, known(Some(8)), 11_000).next, glance);
+    assert_eq!(read(&mut watching, known(Some(8)), 11_000).next, lease);
+    assert_eq!(elsewhere(&mut watching, 11_000).next, glance);
     let theirs = Known { version: 2, issued_at: at(11_000).wall, expires_at: Some(at(99_000).wall), ..known(None) };
     assert_eq!(read(&mut watching, theirs, 12_000).tell, Some(Landing::Fresh));
-    let effects = read(&mut patient, known(Some(8)), 30_000);
+    assert_eq!(read(&mut patient, known(Some(8)), 30_000).next, lease);
+    let effects = elsewhere(&mut patient, 30_000);
     assert_eq!((effects.next, effects.tell), (None, Some(Landing::Refused(Why::Unavailable { retry_after: seconds(1) }))));
+}
+
+#[test]
+fn a_flight_that_failed_elsewhere_is_followed_by_one_of_our_own() {
+    let mut life = life(known(Some(8)), &HABITS);
+    assert_eq!(ask(&mut life, Ask::Operator, 10_000), Verdict::Wait);
+    for (step, next) in [
+        (Step::Leased(Leased::Elsewhere), Deed::Read),
+        (Step::Read(Some(known(Some(8)))), Deed::Lease),
+        (Step::Leased(Leased::Taken), Deed::Read),
+        (Step::Read(Some(known(Some(8)))), Deed::Intend { version: 1 }),
+    ] {
+        assert_eq!(life.step(Event::Done(step), &HABITS, at(10_250)).next.map(|(deed, _)| deed), Some(next), "{step:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::connector::{Connector, Provenance, RefusalShape, Template};
 use crate::id::ConnectorId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Entry, Fields, Located, Node, Span, nearest, values};
+use crate::policy::document::{Entry, Fields, Located, Node, Span, Value, nearest, values};
 use indexmap::IndexMap;
 
 /// All connectors by name, also those with mistakes.
@@ -22,6 +22,8 @@ pub(super) type Connectors = IndexMap<String, ConnectorDraft>;
 #[derive(Debug)]
 pub(super) struct ConnectorDraft {
     pub(super) origin: Origin,
+    /// The source that says what it was imported from: its operations are not hand-written.
+    pub(super) imported: Option<usize>,
     pub(super) connector: Connector,
     /// All names of scopes, also of those with mistakes.
     pub(super) scope_names: Vec<String>,
@@ -85,21 +87,27 @@ fn based(own: Named, shipped: &IndexMap<String, &Named>, findings: &mut Findings
 
 /// The settings over a connector. What it does not have cannot be replaced: settings add no OAuth and no hosts.
 fn overridden(node: &Node, tree: &Node, findings: &mut Findings<'_>) -> Node {
-    let mut entries = Vec::new();
-    for (key, replaced) in [("upstream", tree.get("upstream")), ("oauth", tree.get("oauth")), ("hosts", tree.get("hosts"))] {
-        let Some(replaced) = replaced else { continue };
-        let known = node.get(key);
-        let unused = match key {
-            "oauth" if known.is_none() => Some("this connector has no `oauth`, so this replaces nothing"),
-            "hosts" if known.is_none() => Some("this connector has no `hosts`, so this replaces nothing"),
-            _ => None,
-        };
-        match unused {
-            Some(message) => findings.add(code::OVERRIDE_UNUSED.at(replaced.span, message)),
-            None => entries.push((Located { value: key.to_owned(), span: replaced.span }, replaced.clone())),
-        }
+    let mut tree = tree.clone();
+    if let Value::Map(sections) = &mut tree.value {
+        sections.retain_mut(|section| {
+            let known = node.get(&section.key.value);
+            if section.key.value == "hosts" {
+                if let Value::Map(hosts) = &mut section.value.value {
+                    hosts.retain(|host| replaces(known.and_then(|hosts| hosts.get(&host.key.value)), "host of that name", &host.key, findings));
+                }
+                return known.is_some();
+            }
+            section.key.value != "oauth" || replaces(known, "`oauth`", &section.key, findings)
+        });
     }
-    merge::mapping(entries).map_or_else(|| node.clone(), |tree| merge::over(node, &tree))
+    merge::over(node, &tree)
+}
+
+fn replaces(known: Option<&Node>, what: &str, key: &Located<String>, findings: &mut Findings<'_>) -> bool {
+    if known.is_none() {
+        findings.add(code::OVERRIDE_UNUSED.at(key.span, format!("this connector has no {what}, so this replaces nothing")));
+    }
+    known.is_some()
 }
 
 fn draft(named: Named, findings: &mut Findings<'_>) -> Option<ConnectorDraft> {
@@ -113,8 +121,9 @@ fn draft(named: Named, findings: &mut Findings<'_>) -> Option<ConnectorDraft> {
     let known = operations::Known { scopes: &scopes, hosts: &hosts.names };
     let operations = fields.take("operations").map(|node| operations::read(node, &known, findings)).unwrap_or_default();
     fields.close(findings);
+    let imported = node.get("source").map(|said| said.span.source);
     let connector = facts.into_connector(id?, hosts.sound, variables, scopes.sound);
-    Some(ConnectorDraft { origin, connector, scope_names: scopes.names, operations: operations.drafts, operation_ids: operations.ids })
+    Some(ConnectorDraft { origin, imported, connector, scope_names: scopes.names, operations: operations.drafts, operation_ids: operations.ids })
 }
 
 /// What is said of a connector itself.
@@ -287,7 +296,6 @@ fn status(node: &Node, findings: &mut Findings<'_>) -> Option<u16> {
 }
 
 fn check_placeholders(node: &Node, findings: &mut Findings<'_>) {
-    use crate::policy::document::Value;
     match &node.value {
         Value::Plain(text) | Value::Quoted(text) => {
             for name in text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name) {

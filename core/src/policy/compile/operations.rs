@@ -10,7 +10,7 @@ use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Span, suggestion, values};
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
 use std::collections::HashMap;
@@ -100,16 +100,15 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
 }
 
 fn require(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Need> {
-    match &node.value {
-        Value::Plain(text) | Value::Quoted(text) if text == "none" => Some(Need::Scopes(vec![Vec::new()])),
-        Value::Plain(text) | Value::Quoted(text) if text == "unknown" => Some(Need::Unknown),
-        _ => requirement(node, scopes, findings).map(Need::Scopes),
+    if node.as_text() == Some("unknown") {
+        return Some(Need::Unknown);
     }
+    requirement(node, scopes, findings).map(Need::Scopes)
 }
 
 /// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative.
 pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<crate::scope::Scope>>> {
-    if matches!(&node.value, Value::Plain(text) | Value::Quoted(text) if text == "none") {
+    if node.as_text() == Some("none") {
         return Some(vec![Vec::new()]);
     }
     alternatives(node, BareList::MustSay, &mut |name, findings| scopes.find(name, findings), findings)
