@@ -188,6 +188,7 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let directory = Directory::open(Arc::clone(&store)).await?;
+        directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
         let rotation = Rotation { size: settings.audit.rotate, keep: settings.audit.keep };
         let audit = AuditLog::open(&settings.audit.file, rotation, clock.clone(), tasks.clone(), metrics.clone())?;
@@ -370,8 +371,8 @@ impl Running {
         self.draining.cancel();
         self.clock.sleep(self.drain).await;
         let drained = self.proxy.drain(self.grace).await;
-        self.audit.flush().await;
         self.tasks.shutdown(self.grace).await;
+        self.audit.flush().await;
         match drained {
             crate::proxy::Drained::Whole => Ok(()),
             crate::proxy::Drained::Cut(count) => Err(EndError::Cut(count)),

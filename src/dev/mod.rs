@@ -61,14 +61,9 @@ pub async fn live(options: &Options, say: impl Fn(&str)) -> Result<(), WorldErro
     if options.telling == Telling::Lines {
         say(&greeting(&world, options.look));
     }
-    loop {
-        tokio::select! {
-            stopped = app::told_to_stop(&world.running) => {
-                stopped.map_err(WorldError::Signals)?;
-                break;
-            }
-            () = tell_all(&mut world.watched, options, &say) => break,
-        }
+    tokio::select! {
+        stopped = app::told_to_stop(&world.running) => stopped.map_err(WorldError::Signals)?,
+        () = tell_all(&mut world.watched, options, &say) => {}
     }
     world.end().await;
     Ok(())

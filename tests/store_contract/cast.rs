@@ -2,14 +2,14 @@
 
 use scopegate::clock::{Clock, Hands};
 use scopegate::store::{
-    Applied, AuthorizationPhase, AuthorizationRecord, Change, Confirmation, GrantRecord, ProofDigest, Sealed, SqliteStore, Store,
+    Applied, AuthorizationPhase, AuthorizationRecord, Change, Confirmation, GrantRecord, News, ProofDigest, Sealed, Snapshot, SqliteStore, Store,
 };
 use scopegate_core::account::{AccountRecord, GrantFacts, GrantState, Granted, HandleDigest, HandleRecord, HandleTarget, Switch};
 use scopegate_core::connector::variables::Variables;
 use scopegate_core::id::{AccountId, AuthorizationId, GrantId, HandleId};
 use scopegate_core::time::Timestamp;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -58,6 +58,27 @@ pub(crate) async fn done(store: &Arc<dyn Store>, changes: impl IntoIterator<Item
 
 pub(crate) async fn conflict(store: &Arc<dyn Store>, changes: impl IntoIterator<Item = Change>) {
     assert_eq!(store.apply(changes.into_iter().collect()).await.unwrap(), Applied::Conflict);
+}
+
+/// Everything that memory is told at first.
+pub(crate) async fn everything(store: &Arc<dyn Store>) -> Snapshot {
+    let told = Arc::new(Mutex::new(Snapshot::default()));
+    let telling = Arc::clone(&told);
+    let follower = move |news: Vec<News>| {
+        let mut told = telling.lock().unwrap();
+        for news in news {
+            match news {
+                News::Account(record) => told.accounts.push(record),
+                News::Grant(facts) => told.grants.push(facts),
+                News::Handle(record) => told.handles.push(record),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    store.follow(Box::new(follower)).await.unwrap();
+    // Changes that come later are not told to this one.
+    store.follow(Box::new(|_| ())).await.unwrap();
+    Arc::into_inner(told).unwrap().into_inner().unwrap()
 }
 
 pub(crate) fn account(number: u8) -> AccountRecord {

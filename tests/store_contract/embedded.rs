@@ -1,6 +1,6 @@
 //! What the embedded store promises besides: kills, two real processes on one file, and no secret in any file.
 
-use super::cast::{Embedded, Home, account, authorization, done, grant, handle, new_grant, promoted};
+use super::cast::{Embedded, Home, account, authorization, done, everything, grant, handle, new_grant, promoted};
 use scopegate::clock::Clock;
 use scopegate::store::{Applied, AuthorizationPhase, Change, GrantRecord, News, Sealed, SqliteStore, Store, StoreError};
 use scopegate::vault::{Binding, Keyring, Vault, key_file};
@@ -65,7 +65,6 @@ async fn count(store: &Arc<dyn Store>, times: usize) {
     let follower = move |news: Vec<News>| {
         for news in news {
             match news {
-                News::Everything(snapshot) => *following.lock().unwrap() = snapshot.accounts[0].clone(),
                 News::Account(record) => *following.lock().unwrap() = record,
                 other => panic!("{other:?}"),
             }
@@ -80,20 +79,6 @@ async fn count(store: &Arc<dyn Store>, times: usize) {
             Applied::Done => done += 1,
             Applied::Conflict => {}
         }
-    }
-}
-
-fn accounts(store: &Arc<dyn Store>) -> impl Future<Output = Vec<AccountRecord>> {
-    let (told, store) = (Arc::new(Mutex::new(Vec::new())), Arc::clone(store));
-    let teller = Arc::clone(&told);
-    async move {
-        let follower = move |news| {
-            if let Some(News::Everything(snapshot)) = Vec::into_iter(news).next() {
-                *teller.lock().unwrap() = snapshot.accounts;
-            }
-        };
-        store.follow(Box::new(follower)).await.unwrap();
-        std::mem::take(&mut *told.lock().unwrap())
     }
 }
 
@@ -113,7 +98,7 @@ async fn a_kill_loses_nothing_that_was_answered() {
         writer.wait().unwrap();
 
         let store = open(fresh.path());
-        let records = accounts(&store).await;
+        let records = everything(&store).await.accounts;
         for number in 0..=last {
             let record = records.iter().find(|record| record.identifier.as_str() == format!("user_{number}"));
             let id = scopegate_core::id::GrantId::from_bytes(hex(record.expect("an account that was answered").id.as_str()));
@@ -138,7 +123,7 @@ async fn two_processes_on_one_file_lose_no_update() {
     let mut other = child("count", folder.path());
     count(&store, 200).await;
     assert!(other.wait().unwrap().success());
-    assert_eq!(accounts(&store).await[0].version, 401);
+    assert_eq!(everything(&store).await.accounts[0].version, 401);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ fn told(news: &mut UnboundedReceiver<News>) -> Vec<String> {
 
 fn short(news: &News) -> String {
     match news {
-        News::Everything(snapshot) => format!("everything: {} {} {}", snapshot.accounts.len(), snapshot.grants.len(), snapshot.handles.len()),
+        News::Everything(_) => "everything".into(),
         News::Account(record) => format!("account {} v{}", record.identifier, record.version),
         News::AccountGone(_) => "account gone".into(),
         News::Grant(facts) => format!("grant v{}", facts.version),
@@ -35,7 +35,7 @@ pub(crate) async fn a_follower_is_told_everything_and_then_each_change_before_it
     let (owner, token) = (account(1), grant(1, 1));
     done(&store, [Change::InsertAccount(owner.clone())]).await;
     let mut news = follow(&store).await;
-    assert_eq!(told(&mut news), ["everything: 1 0 0"]);
+    assert_eq!(told(&mut news), ["account user_1 v1"]);
     for (change, expected) in [
         (Change::UpdateAccount(promoted(&owner)), &["account user_1 v2"][..]),
         (new_grant(&token), &["grant v1"]),
@@ -51,20 +51,20 @@ pub(crate) async fn a_follower_is_told_everything_and_then_each_change_before_it
     }
     let mut later = follow(&store).await;
     done(&store, [Change::InsertAccount(owner)]).await;
-    assert_eq!((told(&mut news).len(), told(&mut later)), (0, vec!["everything: 0 0 0".into(), "account user_1 v1".into()]));
+    assert_eq!((told(&mut news).len(), told(&mut later)), (0, vec!["account user_1 v1".into()]));
 }
 
 pub(crate) async fn a_conflict_is_no_news(home: &impl Home) {
     let store = home.open();
     let mut news = follow(&store).await;
     conflict(&store, [Change::InsertAccount(account(1)), Change::DeleteAccount(account(2).id)]).await;
-    assert_eq!(told(&mut news), ["everything: 0 0 0"]);
+    assert_eq!(told(&mut news).len(), 0);
 }
 
 pub(crate) async fn another_process_is_told_of_a_change_and_ends_with_the_same(home: &impl Home) {
     let (here, there) = (home.open(), home.open());
     let mut news = follow(&there).await;
-    assert_eq!(told(&mut news), ["everything: 0 0 0"]);
+    assert_eq!(told(&mut news).len(), 0);
     let owner = account(1);
     done(&here, [Change::InsertAccount(owner.clone())]).await;
     done(&here, [Change::UpdateAccount(promoted(&owner))]).await;

@@ -1,27 +1,13 @@
 //! Compare-and-set, atomic batches, and what is read back.
 
-use super::cast::{Home, account, authorization, conflict, done, grant, handle, new_grant, promoted};
-use scopegate::store::{
-    Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, GrantRecord, Intent, News, ProofDigest, Sealed, Snapshot, Store,
-};
+use super::cast::{Home, account, authorization, conflict, done, everything, grant, handle, new_grant, promoted};
+use scopegate::store::{Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, GrantRecord, Intent, ProofDigest, Sealed, Store};
 use scopegate::tasks::Tasks;
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleTarget};
 use scopegate_core::id::GrantId;
 use scopegate_core::time::Timestamp;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// Everything that memory would hold.
-async fn everything(store: &Arc<dyn Store>) -> Snapshot {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let teller = Arc::clone(&told);
-    store.follow(Box::new(move |news| teller.lock().unwrap().extend(news))).await.unwrap();
-    match told.lock().unwrap().remove(0) {
-        News::Everything(snapshot) => snapshot,
-        other => panic!("{other:?}"),
-    }
-}
 
 pub(crate) async fn an_account_is_inserted_once_and_updated_from_the_version_before(home: &impl Home) {
     let store = home.open();
