@@ -67,9 +67,10 @@ fn id_of(operation: &Node) -> Option<&str> {
 
 /// `node` without the key `base`.
 pub(super) fn without_base(node: &Node) -> Node {
-    let value = match &node.value {
-        Value::Map(entries) => Value::Map(entries.iter().filter(|entry| entry.key.value != "base").cloned().collect()),
-        other => other.clone(),
+    let value = if let Value::Map(entries) = &node.value {
+        Value::Map(entries.iter().filter(|entry| entry.key.value != "base").cloned().collect())
+    } else {
+        node.value.clone()
     };
     Node { span: node.span, value }
 }

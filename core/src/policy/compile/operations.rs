@@ -100,11 +100,10 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
 }
 
 fn require(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Need> {
-    match &node.value {
-        Value::Plain(text) | Value::Quoted(text) if text == "none" => Some(Need::Scopes(vec![Vec::new()])),
-        Value::Plain(text) | Value::Quoted(text) if text == "unknown" => Some(Need::Unknown),
-        _ => requirement(node, scopes, findings).map(Need::Scopes),
+    if matches!(&node.value, Value::Plain(text) | Value::Quoted(text) if text == "unknown") {
+        return Some(Need::Unknown);
     }
+    requirement(node, scopes, findings).map(Need::Scopes)
 }
 
 /// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative.
