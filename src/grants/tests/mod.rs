@@ -205,10 +205,9 @@ impl Stage {
         let target = if account.record.connector.as_str() == "crm" { "/v1/accounts/7" } else { "/v1/things/7" };
         let request = Request::read("GET", target, &[], None).unwrap();
         let policies = self.policies.load_full();
-        match decide(&policies, &account, &request) {
-            Decision::Permit(permit) => self.grants.open(&policies, permit).await,
-            other => panic!("no permit: {other:?}"),
-        }
+        let decision = decide(&policies, &account, &request);
+        let Decision::Permit(permit) = decision else { panic!("no permit: {decision:?}") };
+        self.grants.open(&policies, permit).await
     }
 
     /// The token that a request of the account is sent with.
