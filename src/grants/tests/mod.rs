@@ -54,7 +54,7 @@ connectors:
       client_auth: client_secret_post
       refresh: on_use
     variables:
-      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.my.salesforce.com"]}
+      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.force.example", "*.my.salesforce.com"]}
     scopes:
       things:read: {provider_scopes: [api]}
     operations:
