@@ -87,6 +87,11 @@ impl<'s> Findings<'s> {
         self.found.push(finding);
     }
 
+    /// Adds all of these.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.found.extend(findings);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {

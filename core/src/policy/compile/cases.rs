@@ -56,7 +56,7 @@ impl Reader<'_, '_> {
 
     fn role(&mut self, node: &Node) -> Option<Located<String>> {
         let found = values::text(node, self.findings)?;
-        self.gathered.unknown_role(found).into_iter().for_each(|finding| self.findings.add(finding));
+        self.findings.extend(self.gathered.unknown_role(found));
         Some(found.map(str::to_owned))
     }
 
@@ -151,7 +151,7 @@ impl Reader<'_, '_> {
     fn check_names(&mut self, request: &Request<'_>) -> bool {
         let name = request.connector.value;
         let Some(draft) = self.connectors.get(name) else {
-            self.gathered.unknown_connector(request.connector).into_iter().for_each(|finding| self.findings.add(finding));
+            self.findings.extend(self.gathered.unknown_connector(request.connector));
             return false;
         };
         let expect = request.expect;

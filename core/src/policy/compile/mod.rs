@@ -140,7 +140,7 @@ fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read
     let disclose_delegates = gathered.disclose_delegates.is_some_and(|said| said.value);
     let model = Model {
         connectors: connectors.into_values().map(ConnectorDraft::into_model).collect(),
-        roles: roles.into_values().map(|role| role.model).collect(),
+        roles: roles.into_values().collect(),
         disclose_delegates,
     };
     Read { model, cases, summary, diagnostics: findings.into_diagnostics() }
@@ -152,7 +152,7 @@ fn summary(connectors: &Connectors, roles: &Roles, cases: usize) -> Summary {
         connectors: own().count(),
         operations: own().map(|draft| draft.operation_ids.len()).sum(),
         operations_unknown: own().map(ConnectorDraft::count_unknown).sum(),
-        roles: roles.values().filter(|role| role.origin == Origin::Own).count(),
+        roles: roles.len(),
         cases,
     }
 }

@@ -2,29 +2,21 @@
 
 use super::connector::{ConnectorDraft, Connectors};
 use super::gather::{Gathered, Named};
-use super::{Origin, glob, later};
+use super::{glob, later};
 use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
-use crate::policy::diagnostic::{Finding, Findings};
+use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Located, Node, Span, suggestion, values};
 use crate::policy::model::RoleModel;
 use crate::scope::Scope;
 use indexmap::{IndexMap, IndexSet};
 
-/// All roles by name.
-pub(super) type Roles = IndexMap<String, Role>;
-
-/// A role that has been read, its ancestors included.
-#[derive(Clone, Debug)]
-pub(super) struct Role {
-    pub(super) origin: Origin,
-    pub(super) model: RoleModel,
-}
+/// All roles by name, their ancestors included.
+pub(super) type Roles = IndexMap<String, RoleModel>;
 
 /// A role as it stands alone.
 struct Draft {
-    origin: Origin,
     name: RoleName,
     span: Span,
     extends: Vec<Located<String>>,
@@ -44,34 +36,29 @@ pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, findings: &
     let drafts: IndexMap<String, Draft> =
         chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, &names, gathered, connectors, findings)?))).collect();
     report_cycles(&drafts, findings);
-    drafts.values().map(|draft| (draft.name.to_string(), Role { origin: draft.origin, model: joined(draft, &drafts) })).collect()
+    drafts.values().map(|draft| (draft.name.to_string(), joined(draft, &drafts))).collect()
 }
 
-/// Own roles replace shipped ones of the same name; two of the same origin are a finding.
+/// Two roles of one name are a finding.
 fn choose<'g>(gathered: &'g Gathered, findings: &mut Findings<'_>) -> IndexMap<String, &'g Named> {
     let mut chosen: IndexMap<String, &Named> = IndexMap::new();
-    for origin in [Origin::Own, Origin::Catalog] {
-        for named in gathered.roles.iter().filter(|named| named.origin == origin) {
-            match chosen.get(&named.name.value) {
-                Some(first) if first.origin == origin => {
-                    let place = findings.pointer(first.name.span, named.name.span);
-                    let message = format!("the role `{}` stands at {place} already", named.name.value);
-                    findings.add(code::ROLE_TWICE.at(named.name.span, message).help("keep one of them, or let one extend the other"));
-                }
-                Some(_) => {}
-                None => drop(chosen.insert(named.name.value.clone(), named)),
-            }
+    for named in &gathered.roles {
+        if let Some(first) = chosen.get(&named.name.value) {
+            let place = findings.pointer(first.name.span, named.name.span);
+            let message = format!("the role `{}` stands at {place} already", named.name.value);
+            findings.add(code::ROLE_TWICE.at(named.name.span, message).help("keep one of them, or let one extend the other"));
+        } else {
+            chosen.insert(named.name.value.clone(), named);
         }
     }
     chosen
 }
 
 fn draft(named: &Named, names: &[&str], gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
-    let Named { name, node, origin } = named;
-    let origin = *origin;
+    let Named { name, node, .. } = named;
     let id: Option<RoleName> = values::parsed(Located { value: name.value.as_str(), span: name.span }, findings);
     let mut fields = Fields::open(node, "a role", findings)?.named_at(name.span);
-    let mut reader = Reader { origin, gathered, connectors, findings };
+    let mut reader = Reader { gathered, connectors, findings };
     let extends = fields.take("extends").map(|node| reader.extends(node, names)).unwrap_or_default();
     let allow = fields.take("allow").map(|node| reader.by_connector(node, Reader::allowed)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| reader.by_connector(node, Reader::denied)).unwrap_or_default();
@@ -79,31 +66,23 @@ fn draft(named: &Named, names: &[&str], gathered: &Gathered, connectors: &Connec
         later::mode(node, findings);
     }
     fields.close(findings);
-    Some(Draft { origin, name: id?, span: name.span, extends, allow, deny })
+    Some(Draft { name: id?, span: name.span, extends, allow, deny })
 }
 
 struct Reader<'r, 's> {
-    origin: Origin,
     gathered: &'r Gathered,
     connectors: &'r Connectors,
     findings: &'r mut Findings<'s>,
 }
 
 impl Reader<'_, '_> {
-    /// Reports a name that is not known. A shipped role may speak of what an own document has replaced: that part of it is void.
-    fn unknown(&mut self, finding: impl Into<Option<Finding>>) {
-        if self.origin == Origin::Own {
-            finding.into().into_iter().for_each(|finding| self.findings.add(finding));
-        }
-    }
-
     fn extends(&mut self, node: &Node, names: &[&str]) -> Vec<Located<String>> {
         let mut made = Vec::new();
         for found in values::texts(node, self.findings) {
             if names.contains(&found.value) {
                 made.push(found.map(str::to_owned));
             } else {
-                self.unknown(self.gathered.unknown_role(found));
+                self.findings.extend(self.gathered.unknown_role(found));
             }
         }
         made
@@ -116,7 +95,7 @@ impl Reader<'_, '_> {
             match connectors.get(&key.value) {
                 Some(draft) => drop(made.insert(draft.connector.id.clone(), read(self, value, draft))),
                 None => {
-                    self.unknown(self.gathered.unknown_connector(Located { value: key.value.as_str(), span: key.span }));
+                    self.findings.extend(self.gathered.unknown_connector(Located { value: key.value.as_str(), span: key.span }));
                 }
             }
         }
@@ -135,7 +114,7 @@ impl Reader<'_, '_> {
             } else if !draft.scope_names.iter().any(|name| name == found.value) {
                 let help = suggestion(found.value, draft.scope_names.iter().map(String::as_str));
                 let message = format!("the connector `{}` has no scope `{}`", draft.connector.id, found.value);
-                self.unknown(code::UNKNOWN_SCOPE.at(found.span, message).maybe_help(help));
+                self.findings.add(code::UNKNOWN_SCOPE.at(found.span, message).maybe_help(help));
             }
         }
         allowed
@@ -158,7 +137,7 @@ impl Reader<'_, '_> {
                 None => "look at the scopes that the connector has".into(),
             };
             let message = format!("`{}` reaches no scope of `{}`", glob.value, draft.connector.id);
-            self.unknown(code::GLOB_REACHES_NOTHING.at(glob.span, message).help(help));
+            self.findings.add(code::GLOB_REACHES_NOTHING.at(glob.span, message).help(help));
         }
         reached
     }
@@ -173,11 +152,11 @@ impl Reader<'_, '_> {
             }
             if glob::is_glob(found.value) {
                 let message = format!("`{}` reaches no operation of `{}`", found.value, draft.connector.id);
-                self.unknown(code::GLOB_REACHES_NOTHING.at(found.span, message).help("look at the ids that the connector's operations have"));
+                self.findings.add(code::GLOB_REACHES_NOTHING.at(found.span, message).help("look at the ids that the connector's operations have"));
             } else {
                 let help = suggestion(found.value, draft.operation_ids.iter().map(String::as_str));
                 let message = format!("the connector `{}` has no operation `{}`", draft.connector.id, found.value);
-                self.unknown(code::UNKNOWN_OPERATION.at(found.span, message).maybe_help(help));
+                self.findings.add(code::UNKNOWN_OPERATION.at(found.span, message).maybe_help(help));
             }
         }
         denied

@@ -130,7 +130,7 @@ fn variables_know_their_sources() {
 #[test]
 fn oauth_takes_every_key_of_the_language() {
     let oauth = only_connector(&with_facts(
-        "oauth:\n  authorization_url: https://l.example/a\n  token_url: https://l.example/t\n  refresh_url: https://l.example/r\n  revocation_url: https://l.example/v\n  pkce: none\n  client_auth: private_key_jwt\n  token_request: json\n  scope_separator: \",\"\n  always_request: [offline_access]\n  authorize_params: {access_type: offline, prompt: consent}\n  expires_in: 7200\n  token_pointer: /authed_user\n  error_pointer: /error\n  rotation: true\n  replay_window: 10m\n  refresh: on_use\n  keep_alive: 30d\n  lookup: {url: https://l.example/me}",
+        "oauth:\n  authorization_url: https://l.example/a\n  token_url: https://l.example/t\n  refresh_url: https://l.example/r\n  revocation_url: https://l.example/v\n  pkce: none\n  client_auth: private_key_jwt\n  token_request: json\n  scope_separator: \",\"\n  always_request: [offline_access]\n  authorize_params: {access_type: offline, prompt: consent}\n  expires_in: 7200\n  token_pointer: /authed_user\n  token_type: user\n  error_pointer: /error\n  rotation: true\n  replay_window: 10m\n  refresh: on_use\n  keep_alive: 30d\n  lookup: {url: https://l.example/me}",
     ));
     let oauth = oauth.oauth.as_ref().unwrap();
     assert_eq!(
@@ -141,7 +141,8 @@ fn oauth_takes_every_key_of_the_language() {
     assert_eq!(durations, [7200, 600, 30 * 86_400].map(|seconds| Some(Duration::from_secs(seconds))));
     assert_eq!(oauth.authorize_params, [("access_type", "offline"), ("prompt", "consent")].map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!((oauth.scope_separator.as_str(), oauth.rotation, oauth.always_request.len()), (",", Some(true), 1));
-    assert_eq!((oauth.token_pointer.as_deref(), oauth.error_pointer.as_deref()), (Some("/authed_user"), Some("/error")));
+    let texts = [&oauth.token_pointer, &oauth.token_type, &oauth.error_pointer].map(Option::as_deref);
+    assert_eq!(texts, [Some("/authed_user"), Some("user"), Some("/error")]);
     assert_eq!([&oauth.refresh_url, &oauth.revocation_url, &oauth.lookup].map(Option::is_some), [true; 3]);
 
     let plain = only_connector(&with_facts("oauth: {token_url: https://l.example/t}"));
