@@ -20,7 +20,6 @@ use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{Keyring, Vault, VaultError};
-use axum::Router;
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -141,13 +140,16 @@ impl Checked {
 }
 
 /// Reads policies and key as [`App::start`] would, and opens nothing.
-/// # Errors
-/// A policy file that cannot be read: that is no finding.
-pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
+#[must_use]
+pub fn check(settings: &Settings) -> Checked {
     let places = settings.policy_places();
-    let own = crate::gateway::read_sources(&places.paths)?;
+    let (own, unreadable) = match crate::gateway::read_sources(&places.paths) {
+        Ok(own) => (own, None),
+        Err(unreadable) => (Vec::new(), Some(unreadable.diagnostic())),
+    };
     let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
-    let diagnostics = compile(&sources, &places.overrides).diagnostics;
+    let mut diagnostics = compile(&sources, &places.overrides).diagnostics;
+    diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
     if let Err(error) = Keyring::read(&settings.key_file, &[]) {
@@ -161,7 +163,7 @@ pub fn check(settings: &Settings) -> Result<Checked, Unreadable> {
     {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
-    Ok(Checked { ok, diagnostics, problems, sources })
+    Checked { ok, diagnostics, problems, sources }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -186,6 +188,7 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let directory = Directory::open(Arc::clone(&store)).await?;
+        directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
         let rotation = Rotation { size: settings.audit.rotate, keep: settings.audit.keep };
         let audit = AuditLog::open(&settings.audit.file, rotation, clock.clone(), tasks.clone(), metrics.clone())?;
@@ -232,6 +235,7 @@ impl App {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
             public_url,
+            own_origins: listeners.origins(),
             plain_http: settings.egress.plain_http,
             directory,
             sessions,
@@ -308,6 +312,11 @@ impl Listeners {
         })
     }
 
+    /// Under which the customers' pages are reached besides `admin.public_url`.
+    fn origins(&self) -> Vec<String> {
+        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
+    }
+
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
         let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(Listener::address).collect();
@@ -331,10 +340,10 @@ fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, router: Router) {
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, plane: admin::Router) {
     let ends = tasks.token();
     tasks.spawn(name, async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned()).await {
+        if let Err(error) = admin::serve(listener, plane, ends).await {
             tracing::error!(error = %error, "{name} ended");
         }
     });
@@ -362,8 +371,8 @@ impl Running {
         self.draining.cancel();
         self.clock.sleep(self.drain).await;
         let drained = self.proxy.drain(self.grace).await;
-        self.audit.flush().await;
         self.tasks.shutdown(self.grace).await;
+        self.audit.flush().await;
         match drained {
             crate::proxy::Drained::Whole => Ok(()),
             crate::proxy::Drained::Cut(count) => Err(EndError::Cut(count)),

@@ -196,11 +196,43 @@ mod tests {
     #[test]
     fn only_public_unicast_addresses_are_dialled() {
         for address in [
-            "0.0.0.0", "10.255.255.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254", "168.63.129.16", "169.254.169.254",
-            "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.168.255.254", "198.18.0.1", "198.51.100.7", "203.0.113.9",
-            "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:10.255.255.1", "::ffff:127.0.0.1", "::7f00:1", "64:ff9b::a00:1",
-            "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "3fff::1", "fc00::1", "fd00::1", "fd00:ec2::254", "fe80::1",
-            "fec0::1", "ff02::1",
+            "0.0.0.0",
+            "10.255.255.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "127.0.0.1",
+            "127.255.255.254",
+            "168.63.129.16",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
+            "192.0.2.1",
+            "192.168.255.254",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:10.255.255.1",
+            "::ffff:127.0.0.1",
+            "::7f00:1",
+            "64:ff9b::a00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "fc00::1",
+            "fd00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
         ] {
             assert!(closed().judge_address(address.parse().unwrap()).is_err(), "{address}");
         }
@@ -212,7 +244,9 @@ mod tests {
     #[test]
     fn an_allowed_network_holds_for_the_address_however_it_is_embedded() {
         let egress = Egress::new(vec!["10.1.0.0/16".parse().unwrap(), "fd00::/8".parse().unwrap()], PlainHttp::Refused);
-        for (address, dialled) in [("10.1.2.3", Some("10.1.2.3")), ("::ffff:10.1.2.3", Some("10.1.2.3")), ("fd00::1", Some("fd00::1")), ("10.2.0.1", None)] {
+        for (address, dialled) in
+            [("10.1.2.3", Some("10.1.2.3")), ("::ffff:10.1.2.3", Some("10.1.2.3")), ("fd00::1", Some("fd00::1")), ("10.2.0.1", None)]
+        {
             let judged = egress.judge_address(address.parse().unwrap()).ok();
             assert_eq!(judged, dialled.map(|address| address.parse().unwrap()), "{address}");
         }
@@ -243,7 +277,20 @@ mod tests {
 
     #[tokio::test]
     async fn literal_addresses_are_judged_in_every_spelling() {
-        for host in ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "0177.0.0.1", "[::1]", "::1", "[::ffff:127.0.0.1]", "::ffff:7f00:1", "0", "[fd00::1]", "localhost"] {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "0177.0.0.1",
+            "[::1]",
+            "::1",
+            "[::ffff:127.0.0.1]",
+            "::ffff:7f00:1",
+            "0",
+            "[fd00::1]",
+            "localhost",
+        ] {
             assert!(matches!(closed().resolve(host, 443).await, Err(ResolveError::Denied(EgressDenied::Address { .. }))), "{host}");
         }
         let open = Egress::new(vec!["127.0.0.0/8".parse().unwrap()], PlainHttp::Refused);

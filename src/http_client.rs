@@ -198,8 +198,7 @@ fn roots(trust: &Trust) -> Result<RootCertStore, ClientError> {
         }
         Trust::File(path) => {
             let wrong = |source| ClientError::CaFile { path: path.clone(), source };
-            let found: Vec<CertificateDer<'static>> =
-                CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
+            let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<_, _>>().map_err(wrong)?;
             let (usable, _) = roots.add_parsable_certificates(found);
             if usable == 0 {
                 return Err(ClientError::NoCertificate { path: path.clone() });
@@ -276,7 +275,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_too_large_or_breaks_off_is_told_from_what_was_never_sent() {
-        let chunked = |size: usize| [format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{size:x}\r\n").into_bytes(), vec![b'a'; size]].concat();
+        let chunked =
+            |size: usize| [format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{size:x}\r\n").into_bytes(), vec![b'a'; size]].concat();
         let (address, _came) = answering(chunked(MOST + 1)).await;
         assert!(matches!(open().post(&call(&address)).await, Err(CallError::TooLarge)));
         for torn in [chunked(10), b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec(), b"HTTP/1.1 2".to_vec(), Vec::new()] {

@@ -76,7 +76,10 @@ impl AccountPlace {
 
     /// The account that is there. One whose connector has left the policies can still be seen and deleted.
     pub(super) fn find(&self, plane: &Plane) -> Result<ConnectedAccount, Problem> {
-        plane.directory.find(&self.connector, &self.identifier).map_or_else(|| Err(self.facts(plane).err().unwrap_or(Problem::Unknown(Thing::Account))), Ok)
+        plane
+            .directory
+            .find(&self.connector, &self.identifier)
+            .map_or_else(|| Err(self.facts(plane).err().unwrap_or(Problem::Unknown(Thing::Account))), Ok)
     }
 }
 

@@ -173,9 +173,7 @@ impl Problem {
     /// The value of `Retry-After`, in whole seconds; every 503 has one.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Refused { retry_after: Some(wait), .. } => {
-                Some(wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX))
-            }
+            Self::Refused { retry_after: Some(wait), .. } => Some(wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)),
             Self::Refused { reason, retry_after: None, .. } => (reason.status() == 503).then_some(1),
             Self::Unauthenticated(_)
             | Self::NoSuchRoute

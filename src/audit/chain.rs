@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn lines_are_the_events_members_in_the_contracts_order() {
         for event in [full_event(), sparse_event()] {
-            let line = lines(&[event.clone()]).remove(0);
+            let line = lines(std::slice::from_ref(&event)).remove(0);
             let read: Recorded = serde_json::from_str(&line).unwrap();
             assert_eq!(read.event, event);
             assert_eq!(serde_json::to_string(&read).unwrap(), line);

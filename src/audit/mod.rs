@@ -123,9 +123,10 @@ impl AuditLog {
         self.queue.is_healthy()
     }
 
-    /// Goes on in a new file at the path, where somebody moved the current one away.
+    /// Goes on in a new file at the path, where somebody moved the current one away. With the next event that happens by itself.
     pub fn reopen(&self) {
-        self.queue.send(Message::Reopen);
+        let (done, _) = oneshot::channel();
+        self.queue.send(Message::Flush(done));
     }
 
     /// Waits until everything that was written so far is on disk, or was tried once in vain.

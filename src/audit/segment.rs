@@ -68,32 +68,44 @@ impl Segment {
         Ok(())
     }
 
-    /// Ends the file where it has grown too large or too old, begins the next one, and deletes what need not be kept.
-    /// Where somebody reads the files at this moment, or another process has the current one, this one goes on.
+    /// Begins the next file where this one has grown too large or too old, and deletes what need not be kept; also where
+    /// somebody moved this one away and left nothing in its place. Where the files are being read at this moment, or
+    /// another process has the current one, this one goes on.
     pub(super) fn rotate(&mut self, rotation: Rotation, now: Timestamp) -> Result<(), AuditError> {
-        let due = self.length >= rotation.size || now.millis().saturating_sub(self.began.millis()) >= DAY;
-        if !due || self.length == 0 || !self.is_current() {
+        if self.next(rotation, now)?.is_none() {
             return Ok(());
         }
         let folder = self.files.folder()?;
         if folder.try_lock().is_err() {
             return Ok(());
         }
-        self.files.retire_current()?;
+        // Another process may have begun a file before the folder was locked.
+        match self.next(rotation, now)? {
+            None => return Ok(()),
+            Some(Next::AfterThis) => self.files.retire_current()?,
+            Some(Next::InItsPlace) => {}
+        }
         *self = Self::create(self.files.clone(), &folder, now)?;
         self.prune(rotation, now)
     }
 
-    /// Goes on in a new file where somebody moved this one away, and left nothing in its place.
-    pub(super) fn reopen(&mut self, now: Timestamp) -> Result<(), AuditError> {
+    /// Where the next file is to be begun, if it is.
+    fn next(&self, rotation: Rotation, now: Timestamp) -> Result<Option<Next>, AuditError> {
         let path = self.files.current();
-        if self.is_current() || fs::metadata(&path).is_ok_and(|other| other.len() > 0) {
-            return Ok(());
+        let failed = failed("look at", &path);
+        let named = match File::open(&path) {
+            Ok(named) => named,
+            Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(Some(Next::InItsPlace)),
+            Err(fault) => return Err(failed(fault)),
+        };
+        let (ours, theirs) = (self.file.metadata().map_err(&failed)?, named.metadata().map_err(&failed)?);
+        if (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()) {
+            let nobodys = theirs.len() == 0 && !is_locked(&named).map_err(&failed)?;
+            return Ok(nobodys.then_some(Next::InItsPlace));
         }
-        let folder = self.files.folder()?;
-        folder.lock().map_err(failed("lock the folder of", &path))?;
-        *self = Self::create(self.files.clone(), &folder, now)?;
-        Ok(())
+        let old = now.millis().saturating_sub(self.began.millis()) >= DAY;
+        let due = self.length > 0 && (old || self.length >= rotation.size);
+        Ok(due.then_some(Next::AfterThis))
     }
 
     /// Deletes files whose last event is too old.
@@ -108,13 +120,14 @@ impl Segment {
         }
         Ok(())
     }
+}
 
-    /// Whether the current file's name is still this file's.
-    fn is_current(&self) -> bool {
-        let ours = self.file.metadata();
-        let named = fs::metadata(self.files.current());
-        matches!((ours, named), (Ok(ours), Ok(named)) if (ours.dev(), ours.ino()) == (named.dev(), named.ino()))
-    }
+/// Where the next file comes.
+enum Next {
+    /// In this one's place, which gets a number.
+    AfterThis,
+    /// Under the name that this one had: somebody moved it away, and left nothing or an empty file.
+    InItsPlace,
 }
 
 impl Files {

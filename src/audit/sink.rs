@@ -33,8 +33,6 @@ pub(super) enum Message {
     Event(Box<Event>),
     /// Tell when all before this is on disk, or cannot be.
     Flush(oneshot::Sender<()>),
-    /// Somebody may have moved the file away.
-    Reopen,
 }
 
 /// What everybody who has something to write shares.
@@ -156,7 +154,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return self.write_out(),
             }
             if self.waiting.is_empty() {
-                std::thread::sleep(GATHER);
+                gather();
             }
             while self.events < GROUP
                 && let Ok(message) = messages.try_recv()
@@ -174,16 +172,14 @@ impl Writer {
                 self.events += 1;
             }
             Message::Flush(done) => self.waiting.push(done),
-            Message::Reopen => {
-                let now = self.clock.timestamp();
-                tell(self.segment.reopen(now), "the audit file could not be reopened");
-            }
         }
     }
 
     /// Tries once to bring all lines to the disk, and tells those who wait for it.
     pub(super) fn write_out(&mut self) {
-        tell(self.segment.rotate(self.rotation, self.clock.timestamp()), "the audit file could not be rotated");
+        if let Err(fault) = self.segment.rotate(self.rotation, self.clock.timestamp()) {
+            tracing::warn!(error = &fault as &(dyn Error + 'static), "no new audit file could be begun: the one before goes on");
+        }
         if self.events > 0 {
             match self.segment.append(&self.lines) {
                 Ok(()) => self.written(),
@@ -212,10 +208,10 @@ impl Writer {
     }
 }
 
-fn tell(outcome: Result<(), super::AuditError>, what: &'static str) {
-    if let Err(fault) = outcome {
-        tracing::warn!(error = &fault as &(dyn Error + 'static), "{what}");
-    }
+/// Waits for more events without being woken by each of them.
+#[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
+fn gather() {
+    std::thread::sleep(GATHER);
 }
 
 #[cfg(test)]

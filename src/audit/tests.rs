@@ -7,8 +7,9 @@ use scopegate_core::id::RequestId;
 use scopegate_core::refusal::Reason;
 use scopegate_core::time::Timestamp;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -34,7 +35,11 @@ impl Room {
 
     /// The audit of a process that has just started.
     fn audit(&self) -> AuditLog {
-        AuditLog::open(&self.path(), self.rotation, self.clock.clone(), Tasks::new(Handle::current()), self.metrics.clone()).unwrap()
+        AuditLog::open(&self.path(), self.rotation, self.clock.clone(), self.tasks(), self.metrics.clone()).unwrap()
+    }
+
+    fn tasks(&self) -> Tasks {
+        Tasks::new(Handle::current())
     }
 
     fn event(&self, number: u8) -> Event {
@@ -70,12 +75,13 @@ impl Room {
 async fn end(audit: AuditLog) {
     audit.flush().await;
     let lock = fs::File::open(audit.files.current()).unwrap();
+    let tasks = audit.tasks.clone();
     drop(audit);
-    tokio::task::spawn_blocking(move || lock.lock().unwrap()).await.unwrap();
+    tasks.blocking(move || lock.lock().unwrap()).await.unwrap();
 }
 
 fn numbers(events: &[Recorded]) -> Vec<u8> {
-    events.iter().map(|recorded| u8::from_str_radix(&recorded.event.request_id.as_str()[..2], 16).unwrap()).collect()
+    events.iter().map(|recorded| u8::from_str_radix(recorded.event.request_id.as_str().get(..2).unwrap(), 16).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -105,7 +111,7 @@ async fn many_writers_leave_one_chain() {
     let audit = room.audit();
     let writers = (0..8).map(|number| {
         let (audit, event) = (audit.clone(), room.event(number));
-        tokio::task::spawn_blocking(move || (0..100).for_each(|_| audit.reserve(event.clone()).unwrap().finish()))
+        room.tasks().blocking(move || (0..100).for_each(|_| audit.reserve(event.clone()).unwrap().finish()))
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
@@ -119,7 +125,7 @@ async fn a_call_whose_future_is_dropped_leaves_its_event() {
     let room = Room::new();
     let audit = room.audit();
     let place = audit.reserve(room.event(1)).unwrap();
-    let call = tokio::spawn(async move {
+    let call = room.tasks().spawn("call", async move {
         std::future::pending::<()>().await;
         drop(place);
     });
@@ -127,6 +133,45 @@ async fn a_call_whose_future_is_dropped_leaves_its_event() {
     assert!(call.await.unwrap_err().is_cancelled());
     audit.flush().await;
     assert_eq!(room.sound().events, 1);
+}
+
+/// Tells this program, started once more, where to write instead of testing.
+const CHILD: &str = "SCOPEGATE_AUDIT_TEST_FOLDER";
+
+/// No test: what a process does that is about to be killed. Says after each flush how many events were before it.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how this program is told that it is a child, and answers")]
+async fn writes_until_it_is_killed_where_it_is_told_to() {
+    let Ok(folder) = std::env::var(CHILD) else { return };
+    let room = Room { folder: TempDir::with_prefix_in("child", folder).unwrap(), ..Room::new() };
+    let audit = room.audit();
+    println!("\nat {}", room.path().display());
+    for number in (10..).step_by(10) {
+        (0..10).for_each(|_| audit.note(room.event(1)));
+        audit.flush().await;
+        println!("\nflushed {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_kill_loses_no_flushed_event_and_breaks_no_chain() {
+    let room = Room::new();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "audit::tests::writes_until_it_is_killed_where_it_is_told_to", "--nocapture"]);
+    let mut child = command.env(CHILD, room.folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let path = lines.by_ref().find_map(|line| line.strip_prefix("at ").map(PathBuf::from)).unwrap();
+    lines.by_ref().find(|line| line == "flushed 50").unwrap();
+    child.kill().unwrap();
+    let flushed = lines.filter_map(|line| line.strip_prefix("flushed ")?.parse().ok()).last().unwrap_or(50);
+    child.wait().unwrap();
+
+    let child_folder = path.parent().unwrap().parent().unwrap();
+    fs::rename(child_folder.join("data"), room.folder.path().join("data")).unwrap();
+    assert!(room.sound().events >= flushed);
+    room.run(&[2]).await;
+    let verified = room.sound();
+    assert!(verified.events > flushed && verified.torn.is_none());
 }
 
 #[tokio::test]
@@ -256,19 +301,24 @@ async fn files_end_by_size_and_age_and_are_deleted_when_too_old() {
 
 #[tokio::test]
 async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
-    let room = Room::new();
-    let audit = room.audit();
-    audit.note(room.event(1));
-    audit.flush().await;
-    fs::rename(room.path(), room.folder.path().join("data/audit.jsonl.1")).unwrap();
-    audit.reopen();
-    audit.note(room.event(2));
-    audit.flush().await;
-    audit.reopen();
-    audit.note(room.event(3));
-    audit.flush().await;
-    assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
-    assert_eq!(room.sound().events, 3);
+    for left_behind in [None, Some("")] {
+        let room = Room::new();
+        let audit = room.audit();
+        audit.note(room.event(1));
+        audit.flush().await;
+        fs::rename(room.path(), room.folder.path().join("data/audit.jsonl.1")).unwrap();
+        if let Some(text) = left_behind {
+            fs::write(room.path(), text).unwrap();
+        }
+        audit.reopen();
+        audit.note(room.event(2));
+        audit.flush().await;
+        audit.reopen();
+        audit.note(room.event(3));
+        audit.flush().await;
+        assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
+        assert_eq!(room.sound().events, 3);
+    }
 }
 
 #[tokio::test]

@@ -1,24 +1,19 @@
 //! `scopegate account`: the admin API from the command line.
 
-use super::output::{Format, say, say_json, table, tell};
-use super::{Outcome, SettingsFile};
-use crate::settings;
-use anyhow::{Context, bail};
+use super::Outcome;
+use super::api::{Call, Door, segment};
+use super::output::Format;
+use anyhow::Context;
 use reqwest::Method;
-use scopegate_core::secret::BearerSecret;
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Works on connected accounts through the admin API that the settings name.
 #[derive(Debug, clap::Args)]
 pub(super) struct Account {
     #[command(flatten)]
-    settings: SettingsFile,
-    /// The admin API's address instead of that of the settings, such as http://127.0.0.1:4101.
-    #[arg(long, value_name = "URL", global = true)]
-    admin_url: Option<String>,
+    door: Door,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -106,42 +101,9 @@ enum Verb {
     Delete(Name),
 }
 
-/// Asks the running gateway what it would decide for an account; `body` is that of `POST /v1/decisions`.
-pub(super) fn explain(config: &std::path::Path, body: &Value, format: Format) -> anyhow::Result<Outcome> {
-    let door = settings::admin_door(config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let call = Call::new(Method::POST, "/v1/decisions".into()).with(body.clone());
-    let (status, answer) = runtime.block_on(ask(&door.url, &door.token, call))?;
-    let shown = show(status, &answer, format)?;
-    let allowed = answer.get("decision").and_then(Value::as_str) == Some("allow");
-    Ok(if shown == Outcome::Yes && allowed { Outcome::Yes } else { Outcome::No })
-}
-
-/// One call of the admin API.
-struct Call {
-    method: Method,
-    path: String,
-    body: Option<Value>,
-}
-
-impl Call {
-    fn new(method: Method, path: String) -> Self {
-        Self { method, path, body: None }
-    }
-
-    fn with(self, body: Value) -> Self {
-        Self { body: Some(body), ..self }
-    }
-}
-
 impl Account {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
-        let door = settings::admin_door(&self.settings.config)?;
-        let base = self.admin_url.unwrap_or(door.url);
-        let call = self.verb.call()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (status, answer) = runtime.block_on(ask(&base, &door.token, call))?;
-        show(status, &answer, format)
+        self.door.open()?.ask(self.verb.call()?)?.show(format)
     }
 }
 
@@ -149,14 +111,14 @@ impl Verb {
     fn call(self) -> anyhow::Result<Call> {
         Ok(match self {
             Self::Ensure { name, customer, role, shared_with, variables } => {
-                let mut body = json!({"customer": customer, "role": role});
+                let mut body = Map::from_iter([("customer".to_owned(), customer.into()), ("role".to_owned(), role.into())]);
                 if let Some(other) = shared_with {
-                    body["grant"] = json!({"shared_with": other});
+                    body.insert("grant".into(), json!({"shared_with": other}));
                 }
                 if !variables.is_empty() {
-                    body["variables"] = pairs(&variables)?.into();
+                    body.insert("variables".into(), pairs(&variables)?.into());
                 }
-                Call::new(Method::PUT, name.path("")).with(body)
+                Call::new(Method::PUT, name.path("")).with(body.into())
             }
             Self::List { connector, customer, role, status } => {
                 let filters = [("connector", connector), ("customer", customer), ("role", role), ("status", status)];
@@ -196,11 +158,6 @@ impl Name {
     }
 }
 
-/// One path segment, encoded.
-fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
 fn pairs(variables: &[String]) -> anyhow::Result<Map<String, Value>> {
     variables
         .iter()
@@ -220,61 +177,4 @@ fn credentials(file: &std::path::Path) -> anyhow::Result<Value> {
     }
     // the parser's own message would repeat pieces of the credential
     serde_json::from_str(&text).map_err(|error| anyhow::anyhow!("the credential is no JSON (line {}, column {})", error.line(), error.column()))
-}
-
-async fn ask(base: &str, token: &BearerSecret, call: Call) -> anyhow::Result<(u16, Value)> {
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
-    let address = format!("{}{}", base.trim_end_matches('/'), call.path);
-    let mut request = client.request(call.method, &address).bearer_auth(token.reveal());
-    if let Some(body) = &call.body {
-        request = request.json(body);
-    }
-    let answer = request.send().await.with_context(|| format!("asking the admin API at {base}"))?;
-    let status = answer.status().as_u16();
-    let text = answer.text().await.with_context(|| format!("reading the answer of {base}"))?;
-    let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))? };
-    Ok((status, value))
-}
-
-fn show(status: u16, answer: &Value, format: Format) -> anyhow::Result<Outcome> {
-    if status >= 400 {
-        let title = answer.get("title").and_then(Value::as_str).unwrap_or("no reason given");
-        let detail = answer.get("detail").and_then(Value::as_str).unwrap_or_default();
-        if status == 401 || status >= 500 {
-            bail!("the admin API answered {status}: {title} {detail}");
-        }
-        match format {
-            Format::Human => tell(&format!("{title}\n{detail}")),
-            Format::Json => say_json(answer)?,
-        }
-        return Ok(Outcome::No);
-    }
-    match format {
-        Format::Json => say_json(answer)?,
-        Format::Human => say(&human(answer)),
-    }
-    Ok(Outcome::Yes)
-}
-
-fn human(answer: &Value) -> String {
-    const COLUMNS: [&str; 6] = ["connector", "identifier", "customer", "role", "status", "expires_at"];
-    if let Some(accounts) = answer.get("accounts").and_then(Value::as_array) {
-        let head = vec![COLUMNS.iter().map(|name| name.to_uppercase()).collect()];
-        let rows = accounts.iter().map(|account| COLUMNS.iter().map(|name| account.get(name).map_or_else(String::new, plain)).collect());
-        return table(&head.into_iter().chain(rows).collect::<Vec<Vec<String>>>());
-    }
-    match answer {
-        Value::Object(members) => table(&members.iter().map(|(name, value)| vec![name.clone(), plain(value)]).collect::<Vec<_>>()),
-        Value::Null => "done".into(),
-        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => plain(other),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".into(),
-        Value::String(text) => text.clone(),
-        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(" "),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
-    }
 }

@@ -3,8 +3,11 @@
 //! Exit status: 0 yes, clean, allowed; 1 no: findings, failed tests, denied; 2 could not tell.
 
 mod account;
+mod api;
+mod audit;
 mod dev;
 mod keys;
+mod manual;
 mod output;
 mod policy;
 mod serve;
@@ -41,6 +44,20 @@ enum Verb {
     /// Makes wrapping keys.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Says what happened, and whether anybody changed the record of it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Writes the completion script of a shell.
+    Completion {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Writes the manual.
+    Man {
+        /// Which page.
+        #[arg(value_enum, default_value_t = manual::Page::default())]
+        page: manual::Page,
+    },
     /// Tells the version.
     Version,
 }
@@ -80,6 +97,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
+        Verb::Audit(verb) => verb.run(format),
+        Verb::Completion { shell } => Ok(manual::completion(shell)),
+        Verb::Man { page } => manual::man(page),
         Verb::Version => version::run(format),
     };
     match ended {

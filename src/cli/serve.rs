@@ -38,7 +38,7 @@ impl Serve {
 
 /// Reports what would keep `serve` from starting, or is worth a look.
 fn check(settings: &Settings, format: Format) -> anyhow::Result<Outcome> {
-    let found = app::check(settings)?;
+    let found = app::check(settings);
     match format {
         Format::Json => say_json(&found)?,
         Format::Human if found.is_clean() => say(&found.summary()),
@@ -48,7 +48,7 @@ fn check(settings: &Settings, format: Format) -> anyhow::Result<Outcome> {
 }
 
 fn serve(settings: Settings) -> anyhow::Result<Outcome> {
-    logs::begin();
+    logs::begin(logs::USUAL);
     let threads = settings.gateway.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("starting the threads")?;
     runtime.block_on(async {

@@ -32,10 +32,17 @@ pub(super) fn greeting(world: &World, look: Look) -> String {
     let shipped = borrowed().map(|borrowed| format!("{} {}", borrowed.member.connector, borrowed.member.identifier));
     let _ = writeln!(text, "  {:<10}{}", "", dim(&format!("and of acme also: {}", shipped.join(", "))));
     let write = |identifier: &str| {
-        format!("curl -X PATCH {gateway}/crm/v1/opportunities/O-7 -H 'Scopegate-Account: {identifier}' -H 'Content-Type: application/json' -d '{{\"stage\":\"Won\"}}'")
+        format!(
+            "curl -X PATCH {gateway}/crm/v1/opportunities/O-7 -H 'Scopegate-Account: {identifier}' -H 'Content-Type: application/json' -d '{{\"stage\":\"Won\"}}'"
+        )
     };
     let _ = writeln!(text, "\n{}", bold("Try"));
-    let _ = writeln!(text, "  {}  curl {gateway}/crm/v1/accounts/A-1 -H 'Scopegate-Account: {}'", paint("allowed", Hue::Green, look), RESEARCHER.identifier);
+    let _ = writeln!(
+        text,
+        "  {}  curl {gateway}/crm/v1/accounts/A-1 -H 'Scopegate-Account: {}'",
+        paint("allowed", Hue::Green, look),
+        RESEARCHER.identifier
+    );
     let _ = writeln!(text, "  {}   {}", paint("denied", Hue::Red, look), write(RESEARCHER.identifier));
     let _ = writeln!(text, "  {}", dim(&format!("the same as {} is allowed", PUBLISHER.identifier)));
     let _ = write!(text, "\n{}", bold("Decisions"));

@@ -27,8 +27,7 @@ pub struct UnknownPromise;
 
 impl Promise {
     /// All of them, in the order in which they are played.
-    pub const ALL: [Self; 6] =
-        [Self::AllowedRead, Self::RefusedWrite, Self::PublisherWrite, Self::BothCustomers, Self::Delegation, Self::OneRefresh];
+    pub const ALL: [Self; 6] = [Self::AllowedRead, Self::RefusedWrite, Self::PublisherWrite, Self::BothCustomers, Self::Delegation, Self::OneRefresh];
 
     /// Its name.
     #[must_use]
@@ -61,7 +60,9 @@ impl Promise {
         let (right, wrong) = match self {
             Self::AllowedRead => ("researcher: {allow: {crm: [accounts:read, ", "researcher: {allow: {crm: ["),
             Self::RefusedWrite => ("researcher: {allow: {crm: [", "researcher: {allow: {crm: [opportunities:write, "),
-            Self::PublisherWrite => ("publisher: {allow: {crm: [opportunities:read, opportunities:write, ", "publisher: {allow: {crm: [opportunities:read, "),
+            Self::PublisherWrite => {
+                ("publisher: {allow: {crm: [opportunities:read, opportunities:write, ", "publisher: {allow: {crm: [opportunities:read, ")
+            }
             Self::Delegation => ("responder: {allow: {crm: [", "responder: {allow: {crm: [accounts:read, "),
             Self::BothCustomers | Self::OneRefresh => return policy.to_owned(),
         };

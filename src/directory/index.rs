@@ -2,8 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use scopegate_core::account::{AccountRecord, ConnectedAccount, HandleDigest};
+use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, HandleDigest};
 use scopegate_core::id::{ConnectorId, CustomerId, HandleId, Identifier, RoleName};
+use scopegate_core::scope::ProviderScope;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -19,6 +20,7 @@ pub(super) struct Index {
     digests: HashMap<HandleId, HandleDigest>,
     connectors: BTreeSet<ConnectorId>,
     roles: BTreeSet<RoleName>,
+    scopes: BTreeSet<ProviderScope>,
 }
 
 /// Where a list goes on: after this account, which may be gone meanwhile. Its text is opaque and needs no escaping in a URL.
@@ -73,7 +75,7 @@ impl Index {
     ) -> impl Iterator<Item = &Arc<AccountRecord>> {
         let from = customer.or(cursor.map(|cursor| &cursor.customer)).map_or(Bound::Unbounded, Bound::Included);
         let to = customer.map_or(Bound::Unbounded, Bound::Included);
-        let rows = self.customers.range::<CustomerId, _>((from, to)).flat_map(move |(owner, row)| {
+        self.customers.range::<CustomerId, _>((from, to)).flat_map(move |(owner, row)| {
             let seen = match cursor.map(|cursor| (cursor, cursor.customer.cmp(owner))) {
                 Some((cursor, Ordering::Equal)) => {
                     row.partition_point(|record| (&record.connector, &record.identifier) <= (&cursor.connector, &cursor.identifier))
@@ -83,8 +85,7 @@ impl Index {
             };
             let begin = connector.map_or(0, |connector| row.partition_point(|record| record.connector < *connector)).max(seen);
             row.iter().skip(begin).take_while(move |record| connector.is_none_or(|connector| record.connector == *connector))
-        });
-        rows
+        })
     }
 
     /// All connectors that have, or had, an account.
@@ -106,6 +107,13 @@ impl Index {
 
     pub(super) fn share_role(&mut self, role: &mut RoleName) {
         share(&mut self.roles, role);
+    }
+
+    pub(super) fn share_scopes(&mut self, granted: &mut Granted) {
+        match granted {
+            Granted::Scopes(scopes) => scopes.iter_mut().for_each(|scope| share(&mut self.scopes, scope)),
+            Granted::Assumed => {}
+        }
     }
 
     /// Puts an account in, or another version of one that is there.

@@ -156,7 +156,10 @@ impl Memory {
     }
 
     fn put_grant(&self, mut facts: GrantFacts) {
-        self.index_mut().share_names(&mut facts.connector, &mut facts.customer);
+        let mut index = self.index_mut();
+        index.share_names(&mut facts.connector, &mut facts.customer);
+        index.share_scopes(&mut facts.granted);
+        drop(index);
         self.grants.pin().insert(facts.id.clone(), Arc::new(facts));
     }
 

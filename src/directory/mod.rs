@@ -175,7 +175,7 @@ impl AccountFilter {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::store::{Sealed, SqliteStore};
+    use crate::store::{News, Sealed, Snapshot, SqliteStore};
     use scopegate_core::account::{GrantState, Granted, HandleTarget, Switch};
     use std::path::Path;
 
@@ -283,13 +283,25 @@ mod tests {
         let (sender, mut arrived) = tokio::sync::mpsc::unbounded_channel();
         here.follow(Box::new(move |news| news.into_iter().for_each(|news| _ = sender.send(news)))).await.unwrap();
         let mut next = async || arrived.recv().await.unwrap();
-        assert!(matches!(next().await, crate::store::News::Everything(snapshot) if snapshot.accounts.is_empty()));
-
         let record = account(1, "crm", "a", "acme");
         let _ = there.apply(vec![Change::InsertAccount(record.clone())]).await.unwrap();
-        assert!(matches!(next().await, crate::store::News::Account(told) if told == record));
+        assert!(matches!(next().await, News::Account(told) if told == record));
         let _ = there.apply(vec![Change::DeleteAccount(record.id.clone())]).await.unwrap();
-        assert!(matches!(next().await, crate::store::News::AccountGone(id) if id == record.id));
+        assert!(matches!(next().await, News::AccountGone(id) if id == record.id));
+    }
+
+    #[tokio::test]
+    async fn whoever_missed_too_much_holds_what_there_is_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = crowded(folder.path()).await;
+        let (kept, fresh) = (account(1, "crm", "b", "acme"), account(9, "crm", "z", "acme"));
+        let (shown, token) = (handle(1, HandleTarget::Account(kept.id.clone()), None), grant(7, "acme", 1));
+        let _ = directory.apply(vec![Change::PutGrant { record: token.clone(), expected: None }, Change::InsertHandle(shown.clone())]).await.unwrap();
+        let snapshot = Snapshot { accounts: vec![kept, fresh], ..Snapshot::default() };
+        directory.memory.take_over(vec![News::Everything(snapshot)]);
+        assert_eq!(names(&directory.list(&AccountFilter::default(), None, 100).accounts), ["acme/crm/b", "acme/crm/z"]);
+        assert!(directory.find(&"desk".parse().unwrap(), &"a".parse().unwrap()).is_none());
+        assert!(directory.handle_by_id(&shown.id).is_none() && directory.grant(&token.facts.id).is_none());
     }
 
     #[tokio::test]

@@ -64,11 +64,8 @@ impl Exchange {
         let request = head.request(path);
         if let Some(connector) = &self.known.connector {
             self.record.event.connector = Some(connector.id.clone());
-            let door = if by_host.is_some() {
-                Door::Host
-            } else {
-                Door::Path { connector: connector.id.clone(), external_url: parts.external_url.clone() }
-            };
+            let door =
+                if by_host.is_some() { Door::Host } else { Door::Path { connector: connector.id.clone(), external_url: parts.external_url.clone() } };
             self.known.door = Some(door);
         }
         let connector = self.known.connector.as_ref().map(|connector| &connector.id);
@@ -85,7 +82,8 @@ impl Exchange {
     fn identify_caller(&mut self, head: &Head) -> Result<(), Refusal> {
         let parts = &self.gateway.parts;
         let named = parts.sources.named(&head.headers, self.known.connector.as_deref());
-        let named_by = if matches!(named, Ok(Named::Handle(_))) { NamedBy::Handle } else { NamedBy::Other };
+        let has_handle = parts.sources.has_handle(&head.headers, self.known.connector.as_deref());
+        let named_by = if has_handle { NamedBy::Handle } else { NamedBy::Other };
         let approach =
             Approach { peer: self.arrival.peer, local: self.arrival.local, host: Some(head.host.name()), headers: &head.headers, named_by };
         let caller = parts.callers.judge(&approach).map_err(Refusal::CallerUnauthenticated)?;
@@ -178,6 +176,7 @@ impl Exchange {
         let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
             return Err(Refusal::UnknownConnector);
         };
+        self.record.leaves_out(request, connector);
         let mut head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
             tracing::warn!(connector = %connector.id, account = %self.record.event.account.as_deref().unwrap_or_default(), error = %error, "no address for this account");
             Refusal::EgressDenied(operations.clone())

@@ -74,7 +74,10 @@ pub struct GatewayParts {
 
 /// Is told of every event when it is written; must be quick.
 #[derive(Clone)]
-pub struct Watcher(pub Arc<dyn Fn(&crate::audit::Event) + Send + Sync>);
+pub struct Watcher(pub Arc<Watch>);
+
+/// What a watcher does with an event, and with the names of the headers that did not reach the API.
+pub type Watch = dyn Fn(&crate::audit::Event, &[String]) + Send + Sync;
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

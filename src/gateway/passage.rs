@@ -81,9 +81,7 @@ impl Exchange {
         else {
             return Ok(None);
         };
-        let harmless = request.method.is_idempotent()
-            || connector.replay_after_401
-            || operations.replay_after_401();
+        let harmless = request.method.is_idempotent() || connector.replay_after_401 || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
         match admission.after_401(replayable).await {
             After401::Answer => Ok(None),

@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn files_of_folders_come_sorted_once_and_without_what_begins_with_a_dot() {
-        let folder = folder(&[("b.yaml", "b"), ("a.yml", "a"), ("c/d.cases.yaml", "d"), (".hidden.yaml", "x"), ("..data/e.yaml", "x"), ("readme.md", "x")]);
+        let folder =
+            folder(&[("b.yaml", "b"), ("a.yml", "a"), ("c/d.cases.yaml", "d"), (".hidden.yaml", "x"), ("..data/e.yaml", "x"), ("readme.md", "x")]);
         let paths = [folder.path().to_owned(), folder.path().join("b.yaml"), folder.path().join("readme.md")];
         let read = read_sources(&paths).unwrap();
         let texts: Vec<_> = read.iter().map(|source| source.text.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Credentials that exist already and are brought.
 
-use super::install::{Fresh, InstallError};
 use super::Grants;
+use super::install::{Fresh, InstallError};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Granted, TokenSet, fits_a_header};
 use scopegate_core::connector::variables::{NotAllowed, PlainHttp, Source, Variables};
 use scopegate_core::connector::{Connector, Inject};

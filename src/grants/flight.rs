@@ -170,7 +170,8 @@ impl Flight {
         let hand = self.hand.as_ref().ok_or_else(shape)?;
         let record = self.record.as_ref().filter(|record| record.facts.version == version).ok_or_else(shape)?;
         let oauth = self.connector();
-        let lifetime = oauth.as_ref().and_then(|connector| connector.oauth.as_ref()).map_or(hand.tokens.expires_in, |oauth| lifetime(oauth, &hand.tokens));
+        let lifetime =
+            oauth.as_ref().and_then(|connector| connector.oauth.as_ref()).map_or(hand.tokens.expires_in, |oauth| lifetime(oauth, &hand.tokens));
         let facts = self.renewed(&record.facts, hand, lifetime);
         let refresh = hand.tokens.refresh.clone().unwrap_or_else(|| hand.old.clone());
         let credential = Credential::Tokens(TokenSet { access: hand.tokens.access.clone(), refresh: Some(refresh) });

@@ -11,7 +11,7 @@ use scopegate_core::connector::oauth::{ClientAuth, OAuth};
 use scopegate_core::connector::variables::{PlainHttp, Variables};
 use scopegate_core::connector::{Connector, Inject};
 use scopegate_core::oauth::{
-    Call, Client, ClientRegistration, Evidence, NoCall, Reply, Revocation, Told, TokenFault, Tokens, exchange_call, read_lookup, read_revocation,
+    Call, Client, ClientRegistration, Evidence, NoCall, Reply, Revocation, TokenFault, Tokens, Told, exchange_call, read_lookup, read_revocation,
     read_tokens, refresh_call, revoke_call,
 };
 use scopegate_core::secret::{Proof, RefreshToken};
@@ -198,7 +198,13 @@ impl Provider {
     }
 
     /// Asks the connector's `oauth.lookup` for variables; nothing where it has none.
-    pub(super) async fn look_up(&self, connector: &Connector, oauth: &OAuth, variables: &Variables, credential: &Credential) -> Result<Told, ProviderFault> {
+    pub(super) async fn look_up(
+        &self,
+        connector: &Connector,
+        oauth: &OAuth,
+        variables: &Variables,
+        credential: &Credential,
+    ) -> Result<Told, ProviderFault> {
         let Some(lookup) = &oauth.lookup else { return Ok(Told::default()) };
         let url = lookup.fill(variables).map_err(NoCall::Unfilled).and_then(|url| Url::parse(&url).map_err(NoCall::NoUrl));
         let url = url.map_err(ProviderFault::NoCall)?;

@@ -42,7 +42,7 @@ impl Practice {
     pub async fn start(clock: &Clock, tasks: &Tasks, registration: Registration) -> io::Result<Self> {
         let (provider_socket, api_socket) = (loopback().await?, loopback().await?);
         let (provider_addr, api_addr) = (provider_socket.local_addr()?, api_socket.local_addr()?);
-        let provider = Provider::new(clock.clone(), registration, format!("http://{api_addr}"));
+        let provider = Provider::new(clock.clone(), registration);
         let api = Api::new(provider.clone());
         Wire::new(provider_socket, provider.received()).serve("practice provider", provider.router(), tasks);
         Wire::new(api_socket, api.received()).serve("practice API", api.router(), tasks);

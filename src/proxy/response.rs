@@ -55,6 +55,8 @@ impl Visit {
             answer.insert_header("connection", "upgrade")?;
             answer.insert_header("upgrade", "websocket")?;
             self.door.go_raw();
+        } else {
+            self.door.stays_http();
         }
         Ok(answer)
     }
@@ -170,6 +172,7 @@ pub(super) fn last_head(answer: &Answer) -> Result<Vec<u8>> {
 }
 
 /// What an error of pingora's says of the upstream.
+#[expect(clippy::wildcard_enum_match_arm, reason = "pingora's enum: whatever else it says, the upstream may have got the request")]
 fn failure(error: &Error) -> UpstreamFailure {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => UpstreamFailure::Timeout,

@@ -162,6 +162,7 @@ fn first(diagnostics: &[Diagnostic]) -> String {
 /// Asks the environment for a variable.
 type Environment = fn(&str) -> Option<String>;
 
+#[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -235,17 +236,26 @@ pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
     finished(made, findings.into_diagnostics(), &sources)
 }
 
+/// Where the audit is; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn audit_file(path: &Path) -> Result<PathBuf, SettingsError> {
+    let sources = [open(path)?];
+    let mut findings = Findings::new(&sources);
+    let made = root(&sources, &mut findings, |mut fields, findings| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        sections::audit(fields.take("audit"), &mut Scalars { folder, environment, findings }).map(|audit| audit.file)
+    });
+    finished(made, findings.into_diagnostics(), &sources)
+}
+
 fn open(path: &Path) -> Result<Source, SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|cause| SettingsError::Unreadable { path: path.into(), cause })?;
     Ok(Source { name: path.display().to_string(), text, origin: Origin::Own })
 }
 
 /// The value that `read` makes of the file's mapping; an empty file is an empty mapping.
-fn root<'s, T>(
-    sources: &'s [Source; 1],
-    findings: &mut Findings<'s>,
-    read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>,
-) -> Option<T> {
+fn root<'s, T>(sources: &'s [Source; 1], findings: &mut Findings<'s>, read: impl FnOnce(Fields<'_>, &mut Findings<'s>) -> Option<T>) -> Option<T> {
     let [source] = sources;
     let node = match document::read(0, &source.text, findings) {
         Some(node) if node.is_null() => Node::empty_mapping(),

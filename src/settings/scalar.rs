@@ -53,7 +53,8 @@ impl Scalars<'_, '_, '_> {
                 return None;
             };
             let Some(value) = (self.environment)(name).filter(|value| !value.is_empty()) else {
-                self.findings.add(ENVIRONMENT.at(found.span, format!("the environment has no `{name}`")).help("set it, or give the value as {file: PATH}"));
+                self.findings
+                    .add(ENVIRONMENT.at(found.span, format!("the environment has no `{name}`")).help("set it, or give the value as {file: PATH}"));
                 return None;
             };
             text.push_str(before);
@@ -186,7 +187,16 @@ mod tests {
 
     #[test]
     fn sizes_and_rates_read_as_they_are_written() {
-        for (text, size) in [("1", Some(1)), ("32KiB", Some(32 << 10)), ("10MiB", Some(10 << 20)), ("2 GiB", Some(2 << 30)), ("0", None), ("1MB", None), ("", None), ("-1", None)] {
+        for (text, size) in [
+            ("1", Some(1)),
+            ("32KiB", Some(32 << 10)),
+            ("10MiB", Some(10 << 20)),
+            ("2 GiB", Some(2 << 30)),
+            ("0", None),
+            ("1MB", None),
+            ("", None),
+            ("-1", None),
+        ] {
             assert_eq!(read_size(text), size, "{text}");
         }
         for (text, count, seconds) in [("100/s", 100, 1), ("5/m", 5, 60), ("1000000/s", 1_000_000, 1), ("7/h", 7, 3600)] {

@@ -157,7 +157,7 @@ fn egress(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Egre
     Some(settings)
 }
 
-fn audit(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<AuditSettings> {
+pub(super) fn audit(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<AuditSettings> {
     let mut settings =
         AuditSettings { file: scalars.folder.join("data/audit.jsonl"), rotate: 256 << 20, keep: Duration::from_secs(90 * 24 * 60 * 60) };
     let Some(node) = node else { return Some(settings) };

@@ -84,7 +84,7 @@ pub enum Applied {
 /// What memory has to take over: the state after a change, whoever made it.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// What memory held so far no longer counts: this is all there is.
+    /// Too much was missed: this is all there is, and whatever else memory holds is gone.
     Everything(Snapshot),
     /// It is there, like this.
     Account(AccountRecord),

@@ -50,9 +50,9 @@ pub type Follower = Box<dyn Fn(Vec<News>) + Send + Sync>;
 /// Where everything durable is kept. Dropping a future does not undo what it asked for.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
-    /// Tells `follower` [everything](News::Everything) before it returns, and from that moment on what
-    /// changes, whoever changed it: here at once, what another process wrote within a second.
-    /// There is one follower; a later one takes the place of an earlier.
+    /// Tells `follower`, who knows nothing yet, all accounts, grants and handles before it returns, and
+    /// from that moment on what changes, whoever changed it: here at once, what another process wrote
+    /// within a second. There is one follower; a later one takes the place of an earlier.
     async fn follow(&self, follower: Follower) -> Result<(), StoreError>;
 
     /// Applies all changes or none. Durable when it returns [`Applied::Done`].

@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 /// # Errors
 /// [`KeyFileError::Exists`], or the file cannot be written.
 pub fn generate(path: &Path) -> Result<(), KeyFileError> {
-    let failed = |cause: io::Error| match cause.kind() {
-        ErrorKind::AlreadyExists => KeyFileError::Exists { path: path.into() },
-        _ => KeyFileError::Io { deed: "write", path: path.into(), cause },
+    let failed = |cause: io::Error| {
+        let path = path.into();
+        if cause.kind() == ErrorKind::AlreadyExists { KeyFileError::Exists { path } } else { KeyFileError::Io { deed: "write", path, cause } }
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -32,9 +32,9 @@ pub fn generate(path: &Path) -> Result<(), KeyFileError> {
 pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY]>, KeyFileError> {
     /// No key file is longer.
     const MOST: u64 = 4096;
-    let failed = |cause: io::Error| match cause.kind() {
-        ErrorKind::NotFound => KeyFileError::Missing { path: path.into() },
-        _ => KeyFileError::Io { deed: "read", path: path.into(), cause },
+    let failed = |cause: io::Error| {
+        let path = path.into();
+        if cause.kind() == ErrorKind::NotFound { KeyFileError::Missing { path } } else { KeyFileError::Io { deed: "read", path, cause } }
     };
     let no_key = || KeyFileError::NoKey { path: path.into() };
 

@@ -42,7 +42,7 @@ fn the_scenario_is_told_step_by_step() {
     for promise in Promise::ALL {
         assert!(told.contains(promise.sentence()), "{told}");
     }
-    assert!(told.contains("role_lacks_scope opportunities:write") && told.contains("6 of 6 promises kept"), "{told}");
+    assert!(told.contains("insufficient_scope: opportunities:write required") && told.contains("6 of 6 promises kept"), "{told}");
     assert!(!told.contains('\x1b'), "colours are for terminals");
 }
 

@@ -59,7 +59,7 @@ async fn a_denial_of_scope_carries_the_challenge_and_stays_on_the_connection() {
 async fn what_has_two_readings_is_refused() {
     let stage = Stage::new().await;
     stage.account("acme", "user_1", "researcher").await;
-    let good = "Host: x\r\nScopegate-Account: user_1\r\nConnection: close\r\n";
+    let good = format!("Host: {}\r\nScopegate-Account: user_1\r\nConnection: close\r\n", stage.gateway);
     for (name, head) in [
         ("two lengths", format!("GET /crm/v1/ping HTTP/1.1\r\n{good}Content-Length: 1\r\nContent-Length: 2\r\n\r\na")),
         ("length and chunks", format!("PUT /crm/v1/files/a HTTP/1.1\r\n{good}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),

@@ -41,7 +41,9 @@ async fn curl_is_served_and_refused() {
     assert!(basic.ends_with(" 200"), "{basic}");
     let refused = told(&run(curl(&["-X", "PATCH", "-H", "Scopegate-Account: user_1", "-d", "{}", &url("/v1/opportunities/O-7")])).await);
     assert!(refused.contains("insufficient_scope: opportunities:write required") && refused.ends_with(" 403"), "{refused}");
-    let large = told(&run(curl(&["-T", BINARY, "-H", "Scopegate-Account: user_1", &url("/v1/files/large")])).await);
+    let file = stage.path("large");
+    std::fs::write(&file, vec![b'x'; 5 << 20]).unwrap();
+    let large = told(&run(curl(&["-T", file.to_str().unwrap(), "-H", "Scopegate-Account: user_1", &url("/v1/files/large")])).await);
     assert!(large.ends_with(" 403"), "a refusal while a large body is on its way: {large}");
 }
 

@@ -3,7 +3,6 @@
 use crate::account::Credential;
 use crate::connector::Inject;
 use crate::request::encoded;
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 use std::fmt;

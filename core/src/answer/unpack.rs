@@ -87,17 +87,13 @@ struct Sink {
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.room.checked_sub(bytes.len() as u64) {
-            Some(left) => {
-                self.room = left;
-                self.made.extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            None => {
-                self.overflowed = true;
-                Err(io::Error::from(io::ErrorKind::QuotaExceeded))
-            }
-        }
+        let Some(left) = self.room.checked_sub(bytes.len() as u64) else {
+            self.overflowed = true;
+            return Err(io::Error::from(io::ErrorKind::QuotaExceeded));
+        };
+        self.room = left;
+        self.made.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

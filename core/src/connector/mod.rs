@@ -64,7 +64,11 @@ impl Connector {
     pub fn uses(&self, variable: &str) -> bool {
         let fixed = self.headers.iter().map(|(_, value)| value);
         let endpoints = self.oauth.iter().flat_map(OAuth::templates);
-        std::iter::once(&self.upstream).chain(self.hosts.values()).chain(fixed).chain(endpoints).any(|template| template.variables().any(|name| name == variable))
+        std::iter::once(&self.upstream)
+            .chain(self.hosts.values())
+            .chain(fixed)
+            .chain(endpoints)
+            .any(|template| template.variables().any(|name| name == variable))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct OAuth {
     pub expires_in: Option<Duration>,
     /// JSON pointer to the object that holds the token set; none: the answer itself.
     pub token_pointer: Option<String>,
+    /// What the provider's `token_type` says of its bearer tokens, where it is not `bearer` (Slack: `bot`, `user`).
+    pub token_type: Option<String>,
     /// JSON pointer to an error code in an answer with status 200.
     pub error_pointer: Option<String>,
     /// Whether the provider replaces the refresh token at each refresh; none: not known.

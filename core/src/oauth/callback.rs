@@ -2,8 +2,8 @@
 
 use super::Told;
 use super::token_request::filled;
-use crate::connector::oauth::OAuth;
 use crate::connector::PlainHttp;
+use crate::connector::oauth::OAuth;
 use crate::connector::variables::{Source, Variable, Variables};
 use crate::secret::Proof;
 use indexmap::IndexMap;
@@ -154,7 +154,11 @@ mod tests {
             [("realmId=123", Some("123"), 0), ("realmId=a%2Fb", None, 1), ("realmId=1&realmId=2", None, 0), ("realmid=123", None, 0)]
         {
             let told = Callback::read(&format!("code=c&state=s&{query}")).variables(&declared, PlainHttp::Refused);
-            assert_eq!((told.values.get("realm").map(String::as_str), told.values.get("stolen"), told.refused.len()), (value, None, refused), "{query}");
+            assert_eq!(
+                (told.values.get("realm").map(String::as_str), told.values.get("stolen"), told.refused.len()),
+                (value, None, refused),
+                "{query}"
+            );
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn oauth() -> OAuth {
         authorize_params: Vec::new(),
         expires_in: None,
         token_pointer: None,
+        token_type: None,
         error_pointer: None,
         rotation: None,
         replay_window: None,

@@ -2,8 +2,8 @@
 
 use super::Told;
 use crate::account::fits_a_header;
-use crate::connector::oauth::OAuth;
 use crate::connector::PlainHttp;
+use crate::connector::oauth::OAuth;
 use crate::connector::variables::{Source, Variable};
 use crate::scope::ProviderScope;
 use crate::secret::{AccessToken, RefreshToken};
@@ -78,9 +78,6 @@ const CLIENT_REFUSED: [&str; 8] = [
     "bad_client_secret",
 ];
 
-/// What Slack calls the kinds of its bearer tokens; taken only where the connector points into the answer, for the token or for an error.
-const KINDS: [&str; 2] = ["user", "bot"];
-
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// Reads an answer of the token endpoint.
@@ -128,8 +125,7 @@ fn tokens(oauth: &OAuth, declared: &IndexMap<String, Variable>, document: &Value
     };
     let text = |name: &str| set.get(name).and_then(Value::as_str);
     let kind = text("token_type").unwrap_or("bearer");
-    let named = (oauth.token_pointer.is_some() || oauth.error_pointer.is_some()) && KINDS.contains(&kind);
-    if !kind.eq_ignore_ascii_case("bearer") && !named {
+    if !kind.eq_ignore_ascii_case("bearer") && oauth.token_type.as_deref() != Some(kind) {
         return None;
     }
     let access = text("access_token").filter(|token| fits_a_header(token))?;
@@ -305,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_connector_may_point_at_token_set_and_error() {
-        let slack = OAuth { token_pointer: Some("/authed_user".into()), error_pointer: Some("/error/code".into()), ..oauth() };
+        let slack = OAuth { token_pointer: Some("/authed_user".into()), token_type: Some("user".into()), error_pointer: Some("/error/code".into()), ..oauth() };
         let body = r#"{"ok":true,"access_token":"bot","authed_user":{"access_token":"user","token_type":"user","scope":"a,b","expires_in":43200}}"#;
         let tokens = read(&slack, 200, body).unwrap();
         assert_eq!((tokens.access.reveal(), tokens.scope.unwrap().len(), tokens.expires_in.unwrap().as_secs()), ("user", 2, 43200));

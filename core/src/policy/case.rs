@@ -1,8 +1,8 @@
 //! Tests that stand in documents: read from their line form, and run as the proxy decides.
 
 use super::decision::{Denial, DenialReason, Ruling};
-use super::explain::{Explanation, explain, explain_ambiguity};
 use super::document::{Place, RawCase};
+use super::explain::{Explanation, explain, explain_ambiguity};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::{ConnectorId, OperationId, RoleName};

@@ -87,6 +87,12 @@ impl<'s> Findings<'s> {
         self.found.push(finding);
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// How another sentence points at `span`: line and column, with the file where it is not that of `from`.
     #[must_use]
     pub fn pointer(&self, span: Span, from: Span) -> String {

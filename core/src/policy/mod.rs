@@ -40,3 +40,8 @@ pub use operation::{Narrow, Need, Operation};
 pub use render::{Look, render};
 pub use set::{PolicySet, decide, judge, read};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
+
+/// The language of policy documents, as README, `scopegate man` and these pages show it.
+///
+#[doc = include_str!("reference.md")]
+pub const REFERENCE: &str = include_str!("reference.md");

@@ -24,6 +24,8 @@ pub(super) struct Flight {
     phase: Phase,
     /// New tokens that are not durable yet.
     hand: Option<Hand>,
+    /// How long somebody else's flight is waited for; none: nobody else's was met.
+    patience: Option<Instant>,
     /// How often the lease was lost.
     turns: u8,
     /// How often in a row the store did not take what the provider said.
@@ -47,10 +49,8 @@ pub(super) enum Cause {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Leasing,
-    /// Somebody else flies.
-    Watching {
-        until: Instant,
-    },
+    /// Somebody else flies, or has landed and not yet given the lease back.
+    Watching,
     Reading,
     Intending,
     Spending {
@@ -71,7 +71,7 @@ struct Hand {
 
 impl Flight {
     pub(super) fn new(cause: Cause, version: u64) -> Self {
-        Self { cause, origin: version, version, phase: Phase::Leasing, hand: None, turns: 0, stalled: 0 }
+        Self { cause, origin: version, version, phase: Phase::Leasing, hand: None, patience: None, turns: 0, stalled: 0 }
     }
 
     /// Somebody else waits for it too. Refused where it has a result that the store does not take.
@@ -104,10 +104,12 @@ impl Life {
         let Some(flight) = self.flight else { return Effects::default() };
         match (flight.phase, step) {
             (Phase::Leasing, Step::Leased(leased)) => self.leased(flight, leased, at),
-            (Phase::Watching { until }, Step::Read(known)) => self.watched(flight, known, until, habits, at),
+            (Phase::Watching, Step::Read(known)) => self.watched(flight, known, habits, at),
             (Phase::Reading, Step::Read(known)) => self.read(flight, known, habits, at),
             (Phase::Checking, Step::Read(known)) => self.checked(flight, known, habits, at),
-            (Phase::Intending, Step::Wrote(Wrote::Done)) => self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version }),
+            (Phase::Intending, Step::Wrote(Wrote::Done)) => {
+                self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version })
+            }
             (Phase::Spending { since }, Step::Spent(spent)) => self.spent(flight, spent, since, habits, at),
             (Phase::Saving, Step::Wrote(Wrote::Done)) => self.saved(flight, habits, at),
             (Phase::Ending, Step::Wrote(Wrote::Done)) => self.over_and_done(flight, at),
@@ -140,7 +142,13 @@ impl Life {
         match (leased, flight.hand) {
             (Leased::Taken, _) => self.go(flight, Phase::Reading, Deed::Read),
             (Leased::Elsewhere | Leased::Crowded, Some(_)) => self.go_after(flight, Phase::Leasing, Deed::Lease, SOON),
-            (Leased::Elsewhere, None) => self.go_after(flight, Phase::Watching { until: at.mono.plus(PATIENCE) }, Deed::Read, GLANCE),
+            (Leased::Elsewhere, None) => {
+                let patience = flight.patience.unwrap_or_else(|| at.mono.plus(PATIENCE));
+                if patience <= at.mono {
+                    return self.not_now(at);
+                }
+                self.go_after(Flight { patience: Some(patience), ..flight }, Phase::Watching, Deed::Read, GLANCE)
+            }
             (Leased::Crowded, None) => self.not_now(at),
         }
     }
@@ -151,13 +159,11 @@ impl Life {
         self.land(Landing::Refused(Why::Unavailable { retry_after: SOON }), at)
     }
 
-    fn watched(&mut self, flight: Flight, known: Option<Known>, until: Instant, habits: &Habits, at: Moment) -> Effects {
-        if let Some(effects) = self.settled(flight, known, habits, at) {
-            effects
-        } else if at.mono < until {
-            self.go_after(flight, flight.phase, Deed::Read, GLANCE)
-        } else {
-            self.not_now(at)
+    /// Where the other flight has brought nothing yet, it may have failed: whoever holds the lease next tries.
+    fn watched(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> Effects {
+        match self.settled(flight, known, habits, at) {
+            Some(effects) => effects,
+            None => self.go(flight, Phase::Leasing, Deed::Lease),
         }
     }
 
@@ -282,7 +288,7 @@ impl Life {
             (Phase::Leasing, Some(_)) => (Deed::Lease, Why::Store),
             (Phase::Reading, Some(_)) | (Phase::Checking, _) => (Deed::Read, Why::Store),
             (Phase::Ending, _) => (Deed::End { version: flight.version }, Why::Ended),
-            (Phase::Leasing | Phase::Reading | Phase::Watching { .. } | Phase::Intending | Phase::Spending { .. }, _) => {
+            (Phase::Leasing | Phase::Reading | Phase::Watching | Phase::Intending | Phase::Spending { .. }, _) => {
                 self.put_off(at.mono.plus(SOON * 5));
                 return self.land(Landing::Refused(Why::Store), at);
             }

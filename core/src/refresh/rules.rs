@@ -210,11 +210,9 @@ fn after_a_crash_the_old_token_is_used_up_before_the_refresh_token_is_tried_agai
 #[test]
 fn an_open_intent_that_only_the_record_shows_holds_back_what_is_not_urgent() {
     let crashed = Known { intent: Some(at(70_000).wall), ..known(Some(100)) };
-    for (event, spends) in [
-        (Event::Due { used_at: at(0).wall }, false),
-        (Event::Asked(Ask::Operator), true),
-        (Event::Asked(Ask::Unauthorized { version: 1 }), true),
-    ] {
+    for (event, spends) in
+        [(Event::Due { used_at: at(0).wall }, false), (Event::Asked(Ask::Operator), true), (Event::Asked(Ask::Unauthorized { version: 1 }), true)]
+    {
         let mut life = life(known(Some(100)), &HABITS);
         assert!(life.step(event, &HABITS, at(75_000)).next.is_some());
         life.step(Event::Done(Step::Leased(Leased::Taken)), &HABITS, at(75_000));
@@ -260,9 +258,14 @@ fn after_three_replays_in_a_row_a_401_passes_for_a_minute() {
         verdict
     };
     let mut stubborn = life(known(None), &HABITS);
-    for (version, millis, verdict) in
-        [(1, 0, Verdict::Wait), (2, 1, Verdict::Wait), (3, 2, Verdict::Wait), (4, 3, Verdict::Pass), (4, 59_999, Verdict::Pass), (4, 60_002, Verdict::Wait)]
-    {
+    for (version, millis, verdict) in [
+        (1, 0, Verdict::Wait),
+        (2, 1, Verdict::Wait),
+        (3, 2, Verdict::Wait),
+        (4, 3, Verdict::Pass),
+        (4, 59_999, Verdict::Pass),
+        (4, 60_002, Verdict::Wait),
+    ] {
         assert_eq!(heal(&mut stubborn, version, millis), verdict, "{version} {millis}");
     }
     assert_eq!(ask(&mut stubborn, Ask::Unauthorized { version: 5 }, 60_003), Verdict::Pass, "and again after one more");
@@ -339,14 +342,17 @@ fn a_holder_whose_lease_is_gone_takes_it_again_before_it_writes() {
 fn while_another_node_refreshes_its_result_is_waited_for_and_not_for_ever() {
     let mut watching = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut watching, Ask::Request, 10_000), Verdict::Wait);
-    let glance = Some((Deed::Read, Duration::from_millis(250)));
-    assert_eq!(watching.step(Event::Done(Step::Leased(Leased::Elsewhere)), &HABITS, at(10_000)).next, glance);
+    let (glance, lease) = (Some((Deed::Read, Duration::from_millis(250))), Some((Deed::Lease, Duration::ZERO)));
+    let elsewhere = |life: &mut Life, millis| life.step(Event::Done(Step::Leased(Leased::Elsewhere)), &HABITS, at(millis));
+    assert_eq!(elsewhere(&mut watching, 10_000).next, glance);
     let mut patient = watching.clone();
     let read = |life: &mut Life, known, millis| life.step(Event::Done(Step::Read(Some(known))), &HABITS, at(millis));
-    assert_eq!(read(&mut watching, known(Some(8)), 11_000).next, glance);
+    assert_eq!(read(&mut watching, known(Some(8)), 11_000).next, lease);
+    assert_eq!(elsewhere(&mut watching, 11_000).next, glance);
     let theirs = Known { version: 2, issued_at: at(11_000).wall, expires_at: Some(at(99_000).wall), ..known(None) };
     assert_eq!(read(&mut watching, theirs, 12_000).tell, Some(Landing::Fresh));
-    let effects = read(&mut patient, known(Some(8)), 30_000);
+    assert_eq!(read(&mut patient, known(Some(8)), 30_000).next, lease);
+    let effects = elsewhere(&mut patient, 30_000);
     assert_eq!((effects.next, effects.tell), (None, Some(Landing::Refused(Why::Unavailable { retry_after: seconds(1) }))));
 }
 
@@ -364,6 +370,20 @@ fn whoever_flew_and_is_gone_leaves_nobody_waiting_for_ever() {
     assert_eq!(effects.wake, Wake::At(Instant::from_millis(95_000)));
     assert_eq!(early.step(Event::Aborted, &HABITS, at(10_002)).tell, Some(Landing::Refused(Why::Store)));
     assert_eq!(early.step(Event::Aborted, &HABITS, at(10_003)).tell, None, "nobody flies");
+}
+
+#[test]
+fn a_flight_that_failed_elsewhere_is_followed_by_one_of_our_own() {
+    let mut life = life(known(Some(8)), &HABITS);
+    assert_eq!(ask(&mut life, Ask::Operator, 10_000), Verdict::Wait);
+    for (step, next) in [
+        (Step::Leased(Leased::Elsewhere), Deed::Read),
+        (Step::Read(Some(known(Some(8)))), Deed::Lease),
+        (Step::Leased(Leased::Taken), Deed::Read),
+        (Step::Read(Some(known(Some(8)))), Deed::Intend { version: 1 }),
+    ] {
+        assert_eq!(life.step(Event::Done(step), &HABITS, at(10_250)).next.map(|(deed, _)| deed), Some(next), "{step:?}");
+    }
 }
 
 #[test]

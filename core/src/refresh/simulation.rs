@@ -186,8 +186,7 @@ impl World {
             Reuse::Leeway(window) => Replay::For(Duration::from_millis(window)),
         };
         let mode = if dice.percent(70) { RefreshMode::Ahead } else { RefreshMode::OnUse };
-        let mut provider =
-            Provider { reuse, families: Vec::new(), family_of: BTreeMap::new(), access: BTreeMap::new(), serial: 0 };
+        let mut provider = Provider { reuse, families: Vec::new(), family_of: BTreeMap::new(), access: BTreeMap::new(), serial: 0 };
         let (access, refresh) = provider.consent(0);
         let record = Record { version: 1, standing: Standing::Live, access, refresh, issued: 0, intent: None };
         let habits = Habits { mode, keep_alive: None, replay };

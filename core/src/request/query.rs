@@ -109,7 +109,11 @@ impl Parameter {
     #[must_use]
     pub fn could_be(&self, known: &str) -> bool {
         let is_plain = self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$'));
-        if is_plain { self.name.eq_ignore_ascii_case(known) } else { self.name == known || readings(&self.name).any(|name| bare(&name) == bare(known)) }
+        if is_plain {
+            self.name.eq_ignore_ascii_case(known)
+        } else {
+            self.name == known || readings(&self.name).any(|name| bare(&name) == bare(known))
+        }
     }
 }
 
@@ -172,7 +176,7 @@ fn suspect(parameter: &Parameter, suspects: &mut Vec<Suspect>) {
     if let Some(ambiguity) = readings(&parameter.name).find_map(|name| named(&bare(&name))) {
         note(ambiguity, true);
     }
-    let finds = |text: &str, skip: usize| text.split(['&', ';']).skip(skip).any(|piece| is_hidden(piece));
+    let finds = |text: &str, skip: usize| text.split(['&', ';']).skip(skip).any(is_hidden);
     let in_name = readings(&parameter.name).any(|name| name.contains(['&', ';']) && finds(&name, 0));
     if in_name || readings(&parameter.value).any(|value| finds(&value, 1)) {
         note(SECOND_READING, false);
@@ -406,11 +410,11 @@ mod tests {
             }
             loop {
                 let text: String = kept.iter().collect();
-                let Some(open) = text.rfind('[').filter(|_| text.ends_with(']')) else { return text };
-                if !text[open + 1..text.len() - 1].chars().all(|c| c.is_ascii_digit()) {
+                let Some((before, index)) = text.strip_suffix(']').and_then(|open| open.rsplit_once('[')) else { return text };
+                if !index.chars().all(|c| c.is_ascii_digit()) {
                     return text;
                 }
-                kept = text[..open].chars().collect();
+                kept = before.chars().collect();
             }
         };
         let strict = |name: &str| name.chars().filter(|c| !"-_$[]".contains(*c)).collect::<String>();

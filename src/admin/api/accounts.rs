@@ -127,7 +127,11 @@ struct SharedGrant {
     responses((status = 201, description = "It was made", body = Account), (status = 200, description = "It was there", body = Account),
         (status = 404, description = "Unknown connector"), (status = 409, description = "It is there and differs, or the grant is another customer's"),
         (status = 422, description = "Unknown role, or a name or value that is not allowed")))]
-pub(super) async fn ensure(State(plane): State<Plane>, place: AccountPlace, Body(wanted): Body<Wanted>) -> Result<(StatusCode, Json<Account>), Problem> {
+pub(super) async fn ensure(
+    State(plane): State<Plane>,
+    place: AccountPlace,
+    Body(wanted): Body<Wanted>,
+) -> Result<(StatusCode, Json<Account>), Problem> {
     let connector = place.facts(&plane)?;
     let policies = plane.policies.policies();
     known_role(&policies, &wanted.role)?;

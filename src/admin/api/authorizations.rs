@@ -70,14 +70,18 @@ pub(super) async fn begin(
 fn not_begun(fault: BeginError) -> Problem {
     match fault {
         BeginError::UnknownConnector => Problem::Unknown(Thing::Connector),
-        BeginError::NoOAuth => Problem::Conflict("customers cannot connect this connector by themselves: its policy has no `oauth.authorization_url`; bring credentials".into()),
+        BeginError::NoOAuth => Problem::Conflict(
+            "customers cannot connect this connector by themselves: its policy has no `oauth.authorization_url`; bring credentials".into(),
+        ),
         BeginError::NoClient => Problem::Conflict("the settings have no entry for this connector under `clients`".into()),
         BeginError::BeyondRole(scopes) => {
             let scopes = scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ");
             Problem::field("scopes", format_args!("holds what the account's role does not allow: {scopes}"))
         }
         BeginError::ReturnTo => Problem::field("return_to", "must be a URL whose origin stands in `admin.return_to` of the settings"),
-        BeginError::Variable(name) => Problem::Conflict(format!("the account has no value for the variable `{name}`, which the authorization page's address needs")),
+        BeginError::Variable(name) => {
+            Problem::Conflict(format!("the account has no value for the variable `{name}`, which the authorization page's address needs"))
+        }
         BeginError::Store => Problem::unavailable(),
     }
 }

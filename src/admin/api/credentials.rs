@@ -9,8 +9,8 @@ use axum::Json;
 use axum::extract::State;
 use scopegate_core::connector::variables::Variables;
 use scopegate_core::secret::{AccessToken, ApiKey, RefreshToken};
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use std::fmt;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -101,7 +101,9 @@ fn read(given: Credential) -> Result<Brought, Problem> {
         (None, Some(key), None) => BroughtCredential::Key(key),
         (None, None, Some(Basic { user, password })) => BroughtCredential::Basic { user, password },
         (None, None, None) => return Err(Problem::field("access_token", "is missing: bring `access_token`, `api_key` or `basic`")),
-        (_, _, _) => return Err(Problem::field("access_token", "stands beside another credential: bring one of `access_token`, `api_key` and `basic`")),
+        (_, _, _) => {
+            return Err(Problem::field("access_token", "stands beside another credential: bring one of `access_token`, `api_key` and `basic`"));
+        }
     };
     Ok(Brought { credential, variables })
 }

@@ -93,7 +93,11 @@ impl Judgement {
     fn of(explanation: &Explanation, dropped_headers: Vec<String>) -> Result<Self, Problem> {
         match serde_json::to_value(explanation) {
             Ok(Value::Object(explanation)) => Ok(Self { explanation, dropped_headers }),
-            Ok(_) | Err(_) => Err(Problem::Refused { reason: Reason::PolicyUnavailable, sentence: "this decision cannot be written as JSON".into(), retry_after: None }),
+            Ok(_) | Err(_) => Err(Problem::Refused {
+                reason: Reason::PolicyUnavailable,
+                sentence: "this decision cannot be written as JSON".into(),
+                retry_after: None,
+            }),
         }
     }
 

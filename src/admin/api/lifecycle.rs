@@ -24,7 +24,9 @@ pub(super) async fn refresh(State(plane): State<Plane>, Existing(account): Exist
 fn no_token(fault: NoToken) -> Problem {
     let refused = |reason, sentence: &str, retry_after| Problem::Refused { reason, sentence: sentence.into(), retry_after };
     match fault {
-        NoToken::ConsentRequired => refused(Reason::ConsentRequired, "this account is not connected yet; make an authorization for its customer", None),
+        NoToken::ConsentRequired => {
+            refused(Reason::ConsentRequired, "this account is not connected yet; make an authorization for its customer", None)
+        }
         NoToken::ReauthorizationRequired => refused(
             Reason::ReauthorizationRequired,
             "the grant of this account has ended, or has nothing to refresh it with; make an authorization for its customer",

@@ -69,8 +69,7 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
 }
 
 /// The document as it is sent, made once.
-static DOCUMENT: LazyLock<Bytes> =
-    LazyLock::new(|| Bytes::from(routes().merge(connect::routes()).into_openapi().to_json().unwrap_or_default()));
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(routes().merge(connect::routes()).into_openapi().to_json().unwrap_or_default()));
 
 /// This document.
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "about", operation_id = "openapi", responses((status = 200, description = "OpenAPI 3.1")))]

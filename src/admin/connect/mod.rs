@@ -89,8 +89,9 @@ fn words(asked: &AskedScope) -> &str {
 /// Whether a form comes from a page of ours. Browsers send `Origin` with every POST.
 fn is_own_form(headers: &HeaderMap, plane: &Plane) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
-    let own = plane.public_url.origin().ascii_serialization();
-    origins.next().is_some_and(|origin| origin.as_bytes() == own.as_bytes()) && origins.next().is_none()
+    let public = plane.public_url.origin().ascii_serialization();
+    let is_own = |origin: &HeaderValue| plane.own_origins.iter().chain([&public]).any(|own| origin.as_bytes() == own.as_bytes());
+    origins.next().is_some_and(is_own) && origins.next().is_none()
 }
 
 /// What this browser was given, if it brings it back in exactly one form.

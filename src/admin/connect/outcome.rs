@@ -29,11 +29,13 @@ fn said(outcome: &Outcome, api: &str, back: Option<&str>, headers: &PageHeaders)
             pages::page(StatusCode::OK, &Message { heading: "Connected", sentences, list, back, role: "status" }, headers)
         }
         Outcome::AwaitsConfirmation => {
-            let sentence = format!("You have agreed at {api}. The application that asked you has to confirm; until then nothing is done in your account.");
+            let sentence =
+                format!("You have agreed at {api}. The application that asked you has to confirm; until then nothing is done in your account.");
             message(StatusCode::OK, "Almost done", sentence, back, headers)
         }
         Outcome::Declined => {
-            let sentence = format!("You said no at {api}, so nothing was connected and nothing has changed. To connect after all, ask for a new link.");
+            let sentence =
+                format!("You said no at {api}, so nothing was connected and nothing has changed. To connect after all, ask for a new link.");
             message(StatusCode::OK, "Not connected", sentence, back, headers)
         }
         Outcome::NothingGranted => {

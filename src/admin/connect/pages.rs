@@ -82,9 +82,7 @@ impl PageHeaders {
     pub(in crate::admin) fn new(public_url: &url::Url) -> Self {
         let schemes = if public_url.scheme() == "https" { "https:" } else { "https: http:" };
         let style = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{style}'; form-action 'self' {schemes}; base-uri 'none'; frame-ancestors 'none'"
-        );
+        let policy = format!("default-src 'none'; style-src 'sha256-{style}'; form-action 'self' {schemes}; base-uri 'none'; frame-ancestors 'none'");
         Self { policy: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")) }
     }
 
@@ -114,7 +112,15 @@ mod tests {
     #[test]
     fn the_consent_page_says_what_can_be_done_what_cannot_and_escapes_it() {
         let text = consent("Practice CRM", "Change <b>opportunities</b>").render().unwrap();
-        for part in ["Connect Practice CRM", "publisher", "Read accounts", "(can do harm)", "Delete everything", "2026-11-26 09:10 UTC", "<form method=\"post\">"] {
+        for part in [
+            "Connect Practice CRM",
+            "publisher",
+            "Read accounts",
+            "(can do harm)",
+            "Delete everything",
+            "2026-11-26 09:10 UTC",
+            "<form method=\"post\">",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("<b>opportunities"), "{text}");

@@ -91,7 +91,9 @@ async fn a_deleted_account_is_gone_with_its_handles() {
 async fn accounts_are_listed_by_each_filter_and_a_long_list_goes_on_at_its_cursor() {
     let stage = Stage::new().await;
     stage.connected("b", "publisher", "api write").await;
-    for (identifier, customer, role) in [("a", "acme", "researcher"), ("c", "globex", "publisher"), ("d", "globex", "researcher"), ("e", "globex", "researcher")] {
+    for (identifier, customer, role) in
+        [("a", "acme", "researcher"), ("c", "globex", "publisher"), ("d", "globex", "researcher"), ("e", "globex", "researcher")]
+    {
         stage.must(201, "PUT", &at(identifier), json!({"customer": customer, "role": role})).await;
     }
     for (query, expected) in [

@@ -119,6 +119,7 @@ impl Stage {
             token: BearerSecret::new(TOKEN.into()),
             metrics_access: MetricsAccess::Open,
             public_url,
+            own_origins: Vec::new(),
             plain_http: PlainHttp::Allowed,
             directory,
             sessions,

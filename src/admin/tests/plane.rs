@@ -58,7 +58,9 @@ async fn an_unknown_field_or_parameter_is_refused_by_its_name() {
         assert_eq!(came.json["field"], odd);
         assert!(came.json["detail"].as_str().unwrap().contains(odd), "{came:?}");
     }
-    for path in ["/v1/accounts?costumer=acme", "/v1/accounts?limit=0", "/v1/accounts?limit=10&limit=20", "/v1/audit?since=yesterday", "/v1/audit?reason=none"] {
+    for path in
+        ["/v1/accounts?costumer=acme", "/v1/accounts?limit=0", "/v1/accounts?limit=10&limit=20", "/v1/audit?since=yesterday", "/v1/audit?reason=none"]
+    {
         stage.ask("GET", path, None).await.is_problem(422);
     }
 }
@@ -76,7 +78,7 @@ async fn the_document_lists_every_route() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
-            let path = path.replace('{', "").replace('}', "");
+            let path = path.replace(['{', '}'], "");
             let came = stage.ask(&method.to_uppercase(), &path, None).await;
             assert!(came.status != 405 && came.json["type"] != "https://scopegate.dev/problems/unknown_route", "{method} {path}: {came:?}");
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Reports everything that is wrong with policy files.
 #[derive(Debug, clap::Args)]
-pub(super) struct Check {
+pub(in crate::cli) struct Check {
     /// Files and folders; without them those of the settings, else ./policies.
     paths: Vec<PathBuf>,
     /// Warnings count as errors.

@@ -1,21 +1,24 @@
 //! `scopegate policy explain`: what the gateway would decide, by the same function.
 
 use super::{Files, files, report};
+use crate::cli::api::{Api, Call};
 use crate::cli::output::{Format, say, say_json, table};
 use crate::cli::{Outcome, SettingsFile};
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use scopegate_core::account::{Granted, GrantStanding, Standing};
+use reqwest::Method;
+use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::id::{ConnectorId, RoleName};
 use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, explain_ambiguity};
 use scopegate_core::request::{Request, dropped_headers};
 use scopegate_core::scope::ProviderScope;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Says what the gateway would decide for a request, and why.
 #[derive(Debug, clap::Args)]
-pub(super) struct Explain {
+pub(in crate::cli) struct Explain {
     /// The method, such as GET.
     method: String,
     /// Path and query, without the connector's segment.
@@ -56,7 +59,7 @@ struct Explained {
 impl Explain {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         if let Some(account) = &self.account {
-            return super::super::account::explain(&self.settings.config, &self.of_account(account)?, format);
+            return self.ask_for(account, format);
         }
         let Files { places, sources, .. } = files(self.policies.clone(), &self.settings.config)?;
         let compiled = compile(&sources, &places.overrides);
@@ -82,37 +85,47 @@ impl Explain {
         let standing = Standing { role, grant: GrantStanding::Live(&granted) };
         let body = self.body()?;
         Ok(match Request::read(&self.method, &self.target, &self.headers()?, body) {
-            Ok(request) => Explained {
-                decision: explain(policies, &self.connector, &standing, &request),
-                dropped_headers: dropped_headers(&request, connector),
-            },
-            Err(ambiguity) => Explained {
-                decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity),
-                dropped_headers: Vec::new(),
-            },
+            Ok(request) => {
+                Explained { decision: explain(policies, &self.connector, &standing, &request), dropped_headers: dropped_headers(&request, connector) }
+            }
+            Err(ambiguity) => {
+                Explained { decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity), dropped_headers: Vec::new() }
+            }
         })
     }
 
+    /// Asks the running gateway what it would decide for an account.
+    fn ask_for(&self, account: &str, format: Format) -> anyhow::Result<Outcome> {
+        let call = Call::new(Method::POST, "/v1/decisions".into()).with(self.of_account(account)?);
+        let answer = Api::of(&self.settings.config)?.ask(call)?;
+        let allowed = answer.body.get("decision").and_then(Value::as_str) == Some("allow");
+        let shown = answer.show(format)?;
+        Ok(if allowed { shown } else { Outcome::No })
+    }
+
     /// The body of `POST /v1/decisions` for an account.
-    fn of_account(&self, account: &str) -> anyhow::Result<serde_json::Value> {
-        let mut body = serde_json::json!({"connector": self.connector, "account": account, "method": self.method, "target": self.target});
+    fn of_account(&self, account: &str) -> anyhow::Result<Value> {
+        let fixed = [("connector", self.connector.as_str()), ("account", account), ("method", &self.method), ("target", &self.target)];
+        let mut body: Map<String, Value> = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         if let Some(granted) = &self.granted {
-            body["granted"] = granted.clone().into();
+            body.insert("granted".into(), granted.clone().into());
         }
         if !self.headers.is_empty() {
-            body["headers"] = self.headers()?.into_iter().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>().into();
+            let headers: Map<String, Value> = self.headers()?.into_iter().map(|(name, value)| (name, value.into())).collect();
+            body.insert("headers".into(), headers.into());
         }
         if let Some(text) = self.body()? {
-            body["body"] = String::from_utf8(text.to_vec()).context("the body is no UTF-8")?.into();
+            body.insert("body".into(), String::from_utf8(text.to_vec()).context("the body is no UTF-8")?.into());
         }
-        Ok(body)
+        Ok(body.into())
     }
 
     fn granted(&self) -> anyhow::Result<Granted> {
         let Some(given) = &self.granted else { return Ok(Granted::Assumed) };
-        let scopes = given.iter().filter(|scope| !scope.is_empty()).map(|scope| {
-            scope.parse::<ProviderScope>().with_context(|| format!("`{scope}` is no scope"))
-        });
+        let scopes = given
+            .iter()
+            .filter(|scope| !scope.is_empty())
+            .map(|scope| scope.parse::<ProviderScope>().with_context(|| format!("`{scope}` is no scope")));
         Ok(Granted::Scopes(scopes.collect::<anyhow::Result<_>>()?))
     }
 

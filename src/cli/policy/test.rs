@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Runs the tests that stand in policy files.
 #[derive(Debug, clap::Args)]
-pub(super) struct Test {
+pub(in crate::cli) struct Test {
     /// Files and folders; without them those of the settings, else ./policies.
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -28,7 +28,9 @@ impl Test {
         let failed = outcomes.iter().filter(|outcome| !outcome.is_expected()).count();
         match format {
             Format::Json => {
-                say_json(&json!({"ok": failed == 0, "passed": outcomes.len() - failed, "failed": failed, "cases": outcomes.iter().map(row).collect::<Vec<_>>()}))?;
+                say_json(
+                    &json!({"ok": failed == 0, "passed": outcomes.len() - failed, "failed": failed, "cases": outcomes.iter().map(row).collect::<Vec<_>>()}),
+                )?;
             }
             Format::Human => {
                 outcomes.iter().filter(|outcome| !outcome.is_expected()).for_each(|outcome| say(&failure(&policies, outcome)));
@@ -66,7 +68,7 @@ fn failure(policies: &PolicySet, outcome: &CaseOutcome<'_>) -> String {
         case.name,
         case.role,
         request(case),
-        outcome.case.expect.to_string(),
+        outcome.case.expect,
         outcome.came(),
         explanation.join("\n  "),
     )

@@ -14,7 +14,7 @@ use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::OAuth;
 use scopegate_core::connector::variables::{Variables, effective};
 use scopegate_core::id::ConnectorId;
-use scopegate_core::oauth::{Callback, CallbackAnswer, Told, TokenFault, Tokens};
+use scopegate_core::oauth::{Callback, CallbackAnswer, TokenFault, Tokens, Told};
 use scopegate_core::secret::Proof;
 use std::error::Error;
 use std::sync::Arc;
@@ -216,14 +216,7 @@ impl Shared {
     }
 
     /// What token answer, callback and lookup say of the connector's variables; all that have no default must be told.
-    async fn learn(
-        &self,
-        spent: &Spent,
-        oauth: &OAuth,
-        callback: &Callback,
-        tokens: &Tokens,
-        set: &TokenSet,
-    ) -> Result<Variables, OutcomeFault> {
+    async fn learn(&self, spent: &Spent, oauth: &OAuth, callback: &Callback, tokens: &Tokens, set: &TokenSet) -> Result<Variables, OutcomeFault> {
         let (connector, plain_http) = (&spent.connector, self.provider.plain_http());
         let mut values = accepted(connector, &tokens.told)?;
         values.extend(accepted(connector, &callback.variables(&connector.variables, plain_http))?);

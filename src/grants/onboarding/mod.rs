@@ -26,7 +26,7 @@ use scopegate_core::connector::Connector;
 use scopegate_core::id::ConnectorId;
 use std::time::Duration;
 
-/// How long a link can be opened: it is made when the customer is there.
+/// How long a link can be opened.
 const LINK: Duration = Duration::from_secs(10 * 60);
 /// How long the customer may take at the provider.
 const STATE: Duration = Duration::from_secs(10 * 60);

@@ -190,12 +190,8 @@ async fn what_a_token_answer_leaves_out_stays_as_it_was() {
     let stage = Stage::new().await;
     let account = stage.account("force", "dialect", "researcher").await;
     let tokens = stage.practice.provider().seed(&label("dialect"), "api");
-    let credential = BroughtCredential::Tokens {
-        access: tokens.access_token.clone(),
-        refresh: Some(tokens.refresh_token.clone()),
-        expires_in: None,
-        scope: None,
-    };
+    let credential =
+        BroughtCredential::Tokens { access: tokens.access_token.clone(), refresh: Some(tokens.refresh_token.clone()), expires_in: None, scope: None };
     let variables = Variables::from([("instance_url".to_owned(), "https://one.force.example".to_owned())]);
     let account = stage.grants.bring(&account.record, Brought { credential, variables }).await.unwrap();
     assert_eq!(account.grant.as_ref().unwrap().granted, Granted::Assumed);

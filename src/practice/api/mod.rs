@@ -74,7 +74,13 @@ struct Remembered {
 impl Api {
     pub(super) fn new(provider: Provider) -> Self {
         let state = Remembered { seen: VecDeque::new(), most: REMEMBERED, crm: Crm::default() };
-        Self { provider, state: Arc::new(Mutex::new(state)), held: Gate::default(), requests: Arc::new(watch::channel(0).0), received: Arc::default() }
+        Self {
+            provider,
+            state: Arc::new(Mutex::new(state)),
+            held: Gate::default(),
+            requests: Arc::new(watch::channel(0).0),
+            received: Arc::default(),
+        }
     }
 
     pub(super) fn router(&self) -> Router {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub enum Dialect {
     /// RFC 6749 to the letter; refresh tokens rotate.
     Plain,
-    /// No `expires_in`; `instance_url` says where the API is; a refresh answers without a refresh token.
+    /// No `expires_in`; `instance_url` says where the customer's own API is; a refresh answers without a refresh token.
     Salesforce,
     /// `ok: true`, a token type of its own, commas between scopes; errors come with status 200.
     Slack,
@@ -39,8 +39,8 @@ impl Dialect {
         matches!(self, Self::Plain | Self::Slack | Self::Pagerduty)
     }
 
-    /// The token answer; `api` is the origin of the API that takes the token.
-    pub(super) fn answer(self, issued: &Issued, api: &str) -> Value {
+    /// The token answer.
+    pub(super) fn answer(self, issued: &Issued) -> Value {
         let mut answer = json!({
             "access_token": issued.access, "token_type": "Bearer", "expires_in": issued.lifetime.as_secs(), "scope": issued.scope,
         });
@@ -49,7 +49,7 @@ impl Dialect {
             Self::Salesforce => {
                 unset(&mut answer, "expires_in");
                 set(&mut answer, "refresh_token", json!(issued.refresh));
-                set(&mut answer, "instance_url", json!(api));
+                set(&mut answer, "instance_url", json!(format!("https://{}.my.salesforce.com", issued.label.customer())));
             }
             Self::Slack => {
                 set(&mut answer, "ok", json!(true));

@@ -33,8 +33,6 @@ const LIFETIME: Duration = Duration::from_secs(60);
 pub struct Provider {
     clock: Clock,
     registration: Registration,
-    /// Origin of the API that takes the tokens.
-    api: Arc<str>,
     state: Arc<Mutex<State>>,
     gate: Gate,
     arrivals: Arc<watch::Sender<u64>>,
@@ -102,9 +100,9 @@ fn setting(settings: &HashMap<Whose, Duration>, label: &Label) -> Option<Duratio
 }
 
 impl Provider {
-    pub(super) fn new(clock: Clock, registration: Registration, api: String) -> Self {
+    pub(super) fn new(clock: Clock, registration: Registration) -> Self {
         let (arrivals, _) = watch::channel(0);
-        Self { clock, registration, api: api.into(), state: Arc::default(), gate: Gate::default(), arrivals: Arc::new(arrivals), received: Arc::default() }
+        Self { clock, registration, state: Arc::default(), gate: Gate::default(), arrivals: Arc::new(arrivals), received: Arc::default() }
     }
 
     pub(super) fn router(&self) -> Router {

@@ -61,7 +61,7 @@ fn exchange(provider: &Provider, fields: &Fields) -> Response {
     let (lifetime, dialect) = (state.lifetime(&code.label), code.dialect);
     let issued = state.ledger.consent(code.label, code.scopes, dialect, now, lifetime);
     drop(state);
-    tokens(provider, &issued, dialect)
+    tokens(&issued, dialect)
 }
 
 async fn refresh(provider: &Provider, peer: &Peer, token: &str) -> Response {
@@ -98,7 +98,7 @@ fn arrive(provider: &Provider, label: &Label) -> Option<Fault> {
 
 async fn rotate(provider: &Provider, label: &Label, dialect: Dialect, token: &str) -> Response {
     match issue(provider, label, token).await {
-        Ok(issued) => tokens(provider, &issued, dialect),
+        Ok(issued) => tokens(&issued, dialect),
         Err(_) if dialect.errs_in_200() => error(StatusCode::OK, "invalid_grant"),
         Err(_) => error(StatusCode::BAD_REQUEST, "invalid_grant"),
     }
@@ -153,7 +153,7 @@ fn lose(peer: &Peer) -> Response {
 async fn stillborn(provider: &Provider, label: &Label, dialect: Dialect, token: &str) -> Response {
     let Ok(issued) = issue(provider, label, token).await else { return error(StatusCode::BAD_REQUEST, "invalid_grant") };
     provider.state().ledger.expire_token(&issued.access);
-    tokens(provider, &issued, dialect)
+    tokens(&issued, dialect)
 }
 
 async fn mixed_up(provider: &Provider, label: &Label, other: &Label, dialect: Dialect, token: &str) -> Response {
@@ -161,11 +161,11 @@ async fn mixed_up(provider: &Provider, label: &Label, other: &Label, dialect: Di
     if let Some(foreign) = provider.state().ledger.token_of(other) {
         issued.access = foreign;
     }
-    tokens(provider, &issued, dialect)
+    tokens(&issued, dialect)
 }
 
-fn tokens(provider: &Provider, issued: &Issued, dialect: Dialect) -> Response {
-    ([(CACHE_CONTROL, "no-store")], Json(dialect.answer(issued, &provider.api))).into_response()
+fn tokens(issued: &Issued, dialect: Dialect) -> Response {
+    ([(CACHE_CONTROL, "no-store")], Json(dialect.answer(issued))).into_response()
 }
 
 fn error(status: StatusCode, code: &str) -> Response {

@@ -82,3 +82,44 @@ fn as_it_stands(connection: &Connection, changed: Changed) -> Result<News, Store
             .map_or(News::HandleGone(id), News::Handle),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn logged(numbers: std::ops::Range<u8>) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(schema::migrate(&mut connection).is_ok());
+        for number in numbers {
+            log(&connection, &Changed::Grant(GrantId::from_bytes([number; 16]))).unwrap();
+        }
+        connection
+    }
+
+    #[test]
+    fn what_changed_several_times_is_told_once() {
+        let connection = logged(0..3);
+        log(&connection, &Changed::Grant(GrantId::from_bytes([1; 16]))).unwrap();
+        let mut seen = 0;
+        assert_eq!(since(&connection, &mut seen).unwrap().len(), 3);
+        assert_eq!((seen, since(&connection, &mut seen).unwrap().len()), (4, 0));
+    }
+
+    #[test]
+    fn whoever_missed_what_was_trimmed_is_told_everything() {
+        let connection = logged(0..5);
+        connection.execute("DELETE FROM news WHERE seq <= 2", []).unwrap();
+        for (mut seen, everything) in [(0, true), (1, true), (2, false), (3, false)] {
+            let news = since(&connection, &mut seen).unwrap();
+            assert_eq!(matches!(news.as_slice(), [News::Everything(_)]), everything);
+            assert_eq!(seen, 5);
+        }
+    }
+
+    #[test]
+    fn a_thing_that_is_gone_is_told_as_gone() {
+        let connection = logged(0..1);
+        assert!(matches!(since(&connection, &mut 0).unwrap().as_slice(), [News::GrantGone(_)]));
+    }
+}

@@ -2,7 +2,8 @@
 
 use super::{failed, unreadable};
 use crate::store::{
-    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, KekId, Sealed, SessionRecord, Snapshot, StoreError,
+    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SessionRecord, Snapshot,
+    StoreError,
 };
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql};
@@ -28,13 +29,43 @@ fn fault(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
     }
 }
 
+const GRANTS: &str = "SELECT facts FROM grants";
+const ACCOUNTS: &str = "SELECT record FROM accounts";
+const HANDLES: &str = "SELECT record FROM handles";
+
 /// Everything that memory holds.
 pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> {
     Ok(Snapshot {
-        accounts: all(connection, "an account", "SELECT record FROM accounts", |row| json(row, 0))?,
-        grants: all(connection, "a grant", "SELECT facts FROM grants", |row| json(row, 0))?,
-        handles: all(connection, "a handle", "SELECT record FROM handles", |row| json(row, 0))?,
+        accounts: all(connection, "an account", ACCOUNTS, |row| json(row, 0))?,
+        grants: all(connection, "a grant", GRANTS, |row| json(row, 0))?,
+        handles: all(connection, "a handle", HANDLES, |row| json(row, 0))?,
     })
+}
+
+/// Everything that memory holds, a part at a time, so that it is not there twice.
+pub(super) fn tell_all(connection: &Connection, follower: &Follower) -> Result<(), StoreError> {
+    tell_each(connection, follower, "a grant", GRANTS, |row| json(row, 0).map(News::Grant))?;
+    tell_each(connection, follower, "an account", ACCOUNTS, |row| json(row, 0).map(News::Account))?;
+    tell_each(connection, follower, "a handle", HANDLES, |row| json(row, 0).map(News::Handle))
+}
+
+fn tell_each(
+    connection: &Connection,
+    follower: &Follower,
+    what: &'static str,
+    query: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<News>,
+) -> Result<(), StoreError> {
+    const PART: usize = 1_000;
+    let mut query = connection.prepare(query).map_err(fault(what))?;
+    let mut rows = query.query_map([], |row| read(row)).map_err(fault(what))?;
+    loop {
+        let part = rows.by_ref().take(PART).collect::<Result<Vec<_>, _>>().map_err(fault(what))?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        follower(part);
+    }
 }
 
 /// Each row of a query without parameters.

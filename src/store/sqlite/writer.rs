@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use super::{failed, news, queries};
+use super::{PATIENCE, failed, news, queries};
 use crate::store::{Follower, News, StoreError};
 use rusqlite::Connection;
 use std::error::Error;
@@ -128,10 +128,10 @@ impl Writer {
 
     fn follow(&mut self, follower: Follower) -> Result<(), StoreError> {
         let reading = self.connection.unchecked_transaction().map_err(failed("read"))?;
-        let (snapshot, seen) = (queries::snapshot(&reading)?, news::end(&reading)?);
+        queries::tell_all(&reading, &follower)?;
+        self.seen = news::end(&reading)?;
         drop(reading);
-        follower(vec![News::Everything(snapshot)]);
-        (self.follower, self.seen) = (Some(follower), seen);
+        self.follower = Some(follower);
         Ok(())
     }
 
@@ -199,9 +199,79 @@ impl Writer {
         Ok(())
     }
 
-    /// Where somebody reads at this moment, the next idle moment tries again.
+    /// Where somebody reads at this moment, the next idle moment tries again: nobody waits for it.
     fn empty_log(&mut self) {
-        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let busy = self
+            .connection
+            .busy_timeout(Duration::ZERO)
+            .and_then(|()| self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
         self.log_is_used = !matches!(busy, Ok(0));
+        if let Err(fault) = self.connection.busy_timeout(PATIENCE) {
+            tracing::warn!(error = &fault as &(dyn Error + 'static), "the store will not wait for other processes");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::schema;
+
+    fn writer(more: &str) -> Writer {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert!(schema::migrate(&mut connection).is_ok());
+        connection.execute_batch("CREATE TABLE test (bytes BLOB)").unwrap();
+        connection.execute_batch(more).unwrap();
+        Writer::new(connection)
+    }
+
+    /// Lets the writer write a group, and tells of each whether it was done.
+    fn write<const N: usize>(writer: &mut Writer, queries: [&'static str; N]) -> [bool; N] {
+        let (mut group, mut answers): (Vec<Box<dyn Work>>, Vec<_>) = (Vec::new(), Vec::new());
+        for query in queries {
+            let (job, answer) = Job::write(move |connection| {
+                connection.execute_batch(query).map_err(failed("test"))?;
+                Ok(Done::Keep(()))
+            });
+            match job {
+                Job::Write(work) => group.push(work),
+                Job::Follow { .. } => panic!("a write is no follower"),
+            }
+            answers.push(answer);
+        }
+        writer.write(group);
+        let answered: Vec<bool> = answers.into_iter().map(|answer| answer.blocking_recv().unwrap().is_ok()).collect();
+        answered.try_into().unwrap()
+    }
+
+    fn rows(writer: &Writer) -> i64 {
+        writer.connection.query_row("SELECT count(*) FROM test", [], |row| row.get(0)).unwrap()
+    }
+
+    const LITTLE: &str = "INSERT INTO test VALUES (zeroblob(10))";
+
+    #[test]
+    fn a_failure_of_one_leaves_the_others_of_its_group_alone() {
+        let mut writer = writer("");
+        assert_eq!(write(&mut writer, [LITTLE, "INSERT INTO nowhere VALUES (1)", LITTLE]), [true, false, true]);
+        assert_eq!(rows(&writer), 2);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_the_next_write_that_fits_is_done() {
+        let mut writer = writer("PRAGMA max_page_count = 100");
+        assert_eq!(write(&mut writer, ["INSERT INTO test VALUES (zeroblob(1000000))"]), [false]);
+        assert_eq!(write(&mut writer, [LITTLE]), [true]);
+        assert_eq!(rows(&writer), 1);
+    }
+
+    #[test]
+    fn a_transaction_that_is_gone_is_told_to_its_whole_group_and_the_next_one_works() {
+        let mut writer = writer("");
+        // As SQLite does by itself where the disk fails.
+        assert_eq!(write(&mut writer, [LITTLE, "ROLLBACK", LITTLE]), [false, false, false]);
+        assert_eq!(rows(&writer), 0);
+        assert_eq!(write(&mut writer, [LITTLE, LITTLE]), [true, true]);
+        assert_eq!(rows(&writer), 2);
     }
 }

@@ -10,11 +10,12 @@ use crate::policy::document::{Fields, Located, Node, Place, Placed, RawCase, Spa
 use crate::scope::ProviderScope;
 
 pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, roles: &Roles, findings: &mut Findings<'_>) -> Vec<Case> {
-    let mut reader = Reader { connectors, roles, findings };
+    let mut reader = Reader { gathered, connectors, roles, findings };
     gathered.tests.iter().flat_map(|node| reader.test(node)).collect()
 }
 
 struct Reader<'r, 's> {
+    gathered: &'r Gathered,
     connectors: &'r Connectors,
     roles: &'r Roles,
     findings: &'r mut Findings<'s>,
@@ -55,10 +56,7 @@ impl Reader<'_, '_> {
 
     fn role(&mut self, node: &Node) -> Option<Located<String>> {
         let found = values::text(node, self.findings)?;
-        if !self.roles.contains_key(found.value) {
-            let help = suggestion(found.value, self.roles.keys().map(String::as_str));
-            self.findings.add(code::UNKNOWN_ROLE.at(found.span, format!("no document has a role `{}`", found.value)).maybe_help(help));
-        }
+        self.gathered.unknown_role(found).into_iter().for_each(|finding| self.findings.add(finding));
         Some(found.map(str::to_owned))
     }
 
@@ -153,9 +151,7 @@ impl Reader<'_, '_> {
     fn check_names(&mut self, request: &Request<'_>) -> bool {
         let name = request.connector.value;
         let Some(draft) = self.connectors.get(name) else {
-            let help = suggestion(name, self.connectors.keys().map(String::as_str));
-            let message = format!("no document has a connector `{name}`");
-            self.findings.add(code::UNKNOWN_CONNECTOR.at(request.connector.span, message).maybe_help(help));
+            self.gathered.unknown_connector(request.connector).into_iter().for_each(|finding| self.findings.add(finding));
             return false;
         };
         let expect = request.expect;

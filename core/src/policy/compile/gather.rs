@@ -1,9 +1,9 @@
 //! What stands at the top of each document, before anything is joined.
 
 use super::{Origin, Source, lint};
-use crate::policy::code;
-use crate::policy::diagnostic::Findings;
-use crate::policy::document::{self, Fields, Located, Node, Span, Value, values};
+use crate::policy::code::{self, Code};
+use crate::policy::diagnostic::{Finding, Findings};
+use crate::policy::document::{self, Fields, Located, Node, Span, Value, suggestion, values};
 
 /// Everything that documents say, by kind, in the order of the documents.
 #[derive(Debug, Default)]
@@ -12,6 +12,8 @@ pub(super) struct Gathered {
     pub(super) roles: Vec<Named>,
     pub(super) tests: Vec<Node>,
     pub(super) disclose_delegates: Option<Located<bool>>,
+    /// Whether a source could not be read at all: then a name that nobody seems to define may stand there.
+    incomplete: bool,
 }
 
 /// A connector or role, not read yet.
@@ -39,7 +41,11 @@ impl FileKind {
 pub(super) fn gather(sources: &[Source], findings: &mut Findings<'_>) -> Gathered {
     let mut gathered = Gathered::default();
     for (number, source) in sources.iter().enumerate() {
-        let Some(root) = document::read(number, &source.text, findings) else { continue };
+        let before = findings.count();
+        let Some(root) = document::read(number, &source.text, findings) else {
+            gathered.incomplete |= findings.count() > before;
+            continue;
+        };
         if source.origin == Origin::Own {
             lint::secrets(&root, findings);
         }
@@ -49,6 +55,25 @@ pub(super) fn gather(sources: &[Source], findings: &mut Findings<'_>) -> Gathere
 }
 
 impl Gathered {
+    /// A finding where nobody defines this connector, as far as all sources could be read.
+    pub(super) fn unknown_connector(&self, name: Located<&str>) -> Option<Finding> {
+        self.unknown(&code::UNKNOWN_CONNECTOR, "connector", name, &self.connectors)
+    }
+
+    /// A finding where nobody defines this role, as far as all sources could be read.
+    pub(super) fn unknown_role(&self, name: Located<&str>) -> Option<Finding> {
+        self.unknown(&code::UNKNOWN_ROLE, "role", name, &self.roles)
+    }
+
+    fn unknown(&self, code: &'static Code, kind: &str, name: Located<&str>, all: &[Named]) -> Option<Finding> {
+        let known = || all.iter().map(|named| named.name.value.as_str());
+        if self.incomplete || known().any(|one| one == name.value) {
+            return None;
+        }
+        let message = format!("no document has a {kind} `{}`", name.value);
+        Some(code.at(name.span, message).maybe_help(suggestion(name.value, known())))
+    }
+
     fn take(&mut self, root: &Node, origin: Origin, kind: FileKind, findings: &mut Findings<'_>) {
         let Some(mut fields) = Fields::open(root, "a policy document", findings) else { return };
         match fields.take("version") {
@@ -68,7 +93,11 @@ impl Gathered {
             }
         } else {
             self.connectors.extend(fields.take("connectors").map(|node| named(node, origin, findings)).unwrap_or_default());
-            self.roles.extend(fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default());
+            let roles = fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default();
+            // The roles of a shipped document are for its cases; a deployment has the roles that its own documents name.
+            if origin == Origin::Own {
+                self.roles.extend(roles);
+            }
             if let Some(node) = fields.take("disclose_delegates") {
                 self.disclose(node, findings);
             }

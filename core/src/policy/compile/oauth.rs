@@ -52,6 +52,7 @@ pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut
     let replay_window = duration(&mut fields, "replay_window", findings);
     let keep_alive = duration(&mut fields, "keep_alive", findings);
     let token_pointer = pointer(&mut fields, "token_pointer", findings);
+    let token_type = fields.take("token_type").and_then(|node| values::filled(node, findings)).map(|found| found.value.to_owned());
     let error_pointer = pointer(&mut fields, "error_pointer", findings);
     let rotation = fields.take("rotation").and_then(|node| values::flag(node, findings));
     fields.close(findings);
@@ -68,6 +69,7 @@ pub(super) fn read(node: &Node, key: Span, variables: &Variables, findings: &mut
         authorize_params,
         expires_in,
         token_pointer,
+        token_type,
         error_pointer,
         rotation,
         replay_window,

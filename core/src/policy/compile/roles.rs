@@ -6,7 +6,7 @@ use super::{Origin, glob, later};
 use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
-use crate::policy::diagnostic::Findings;
+use crate::policy::diagnostic::{Finding, Findings};
 use crate::policy::document::{Entry, Fields, Located, Node, Span, suggestion, values};
 use crate::policy::model::RoleModel;
 use crate::scope::Scope;
@@ -42,7 +42,7 @@ pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, findings: &
     let chosen = choose(gathered, findings);
     let names: Vec<&str> = chosen.keys().map(String::as_str).collect();
     let drafts: IndexMap<String, Draft> =
-        chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, &names, connectors, findings)?))).collect();
+        chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, &names, gathered, connectors, findings)?))).collect();
     report_cycles(&drafts, findings);
     drafts.values().map(|draft| (draft.name.to_string(), Role { origin: draft.origin, model: joined(draft, &drafts) })).collect()
 }
@@ -66,12 +66,12 @@ fn choose<'g>(gathered: &'g Gathered, findings: &mut Findings<'_>) -> IndexMap<S
     chosen
 }
 
-fn draft(named: &Named, names: &[&str], connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
+fn draft(named: &Named, names: &[&str], gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
     let Named { name, node, origin } = named;
     let origin = *origin;
     let id: Option<RoleName> = values::parsed(Located { value: name.value.as_str(), span: name.span }, findings);
     let mut fields = Fields::open(node, "a role", findings)?.named_at(name.span);
-    let mut reader = Reader { origin, connectors, findings };
+    let mut reader = Reader { origin, gathered, connectors, findings };
     let extends = fields.take("extends").map(|node| reader.extends(node, names)).unwrap_or_default();
     let allow = fields.take("allow").map(|node| reader.by_connector(node, Reader::allowed)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| reader.by_connector(node, Reader::denied)).unwrap_or_default();
@@ -84,15 +84,16 @@ fn draft(named: &Named, names: &[&str], connectors: &Connectors, findings: &mut 
 
 struct Reader<'r, 's> {
     origin: Origin,
+    gathered: &'r Gathered,
     connectors: &'r Connectors,
     findings: &'r mut Findings<'s>,
 }
 
 impl Reader<'_, '_> {
     /// Reports a name that is not known. A shipped role may speak of what an own document has replaced: that part of it is void.
-    fn unknown(&mut self, finding: crate::policy::diagnostic::Finding) {
+    fn unknown(&mut self, finding: impl Into<Option<Finding>>) {
         if self.origin == Origin::Own {
-            self.findings.add(finding);
+            finding.into().into_iter().for_each(|finding| self.findings.add(finding));
         }
     }
 
@@ -102,8 +103,7 @@ impl Reader<'_, '_> {
             if names.contains(&found.value) {
                 made.push(found.map(str::to_owned));
             } else {
-                let help = suggestion(found.value, names.iter().copied());
-                self.unknown(code::UNKNOWN_ROLE.at(found.span, format!("no document has a role `{}`", found.value)).maybe_help(help));
+                self.unknown(self.gathered.unknown_role(found));
             }
         }
         made
@@ -116,8 +116,7 @@ impl Reader<'_, '_> {
             match connectors.get(&key.value) {
                 Some(draft) => drop(made.insert(draft.connector.id.clone(), read(self, value, draft))),
                 None => {
-                    let help = suggestion(&key.value, connectors.keys().map(String::as_str));
-                    self.unknown(code::UNKNOWN_CONNECTOR.at(key.span, format!("no document has a connector `{}`", key.value)).maybe_help(help));
+                    self.unknown(self.gathered.unknown_connector(Located { value: key.value.as_str(), span: key.span }));
                 }
             }
         }

@@ -99,6 +99,17 @@ fn two_roles_or_connectors_of_one_name_are_a_mistake_that_points_at_both() {
 }
 
 #[test]
+fn what_stands_in_a_file_that_cannot_be_read_is_not_missed_elsewhere() {
+    let roles = "version: 1\nroles:\n  r: {extends: lost, allow: {crm: [items:read]}}\ntests:\n  - {name: t, role: lost, requests: [crm GET /ping -> allow ping]}\n";
+    for broken in
+        [format!("{CRM}roles: {{lost: {{}}, [\n"), CRM.replace("  crm:", "  CRM:").replace("CRM:\n", "crm: [x]\n  other:\n") + "roles: {lost: [x]}\n"]
+    {
+        let found = diagnostics(&[own("a.yaml", &broken), own("b.yaml", roles)]);
+        assert!(!found.is_empty() && found.iter().all(|one| one.file == "a.yaml"), "{found:#?}");
+    }
+}
+
+#[test]
 fn tests_are_handed_over_with_their_places() {
     let text = format!(
         "{CRM}roles: {{r: {{allow: {{crm: [items:read]}}}}}}\ntests:\n  - name: reading\n    role: r\n    granted: [items:read]\n    requests:\n      - crm GET /items/7 -> allow item.get\n      - {{connector: crm, method: POST, target: /items/7, headers: {{Content-Type: application/json}}, body: {{a: [1, x]}}, expect: deny role_lacks_scope items:write}}\n"

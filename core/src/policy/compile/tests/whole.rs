@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::policy::code;
-use crate::policy::compile::hash_of;
-use crate::policy::{Look, Need, render};
+use crate::policy::compile::{compile, hash_of};
+use crate::policy::{Look, Need, render, run};
 
 const SHIPPED: &str = r#"
 version: 1
@@ -95,6 +95,15 @@ fn base_asks_for_a_shipped_connector_of_that_name() {
 }
 
 #[test]
+fn what_people_add_to_an_imported_connector_is_still_hand_written() {
+    let imported = SHIPPED.replace("    title: CRM", "    source: {kind: openapi}").replace("PACTH /odd", "\"GET /a/{b}\"");
+    assert_eq!(diagnostics(&[shipped("c.yaml", &imported)]), []);
+    let mine = "version: 1\nconnectors: {crm: {base: catalog, operations: [{id: mine, match: \"GET /a/{c}\", require: none}]}}\n";
+    let found = diagnostics(&[shipped("c.yaml", &imported), own("p.yaml", mine)]);
+    assert_eq!(found.iter().map(|one| (one.file.as_str(), one.code)).collect::<Vec<_>>(), [("p.yaml", "SG0407")]);
+}
+
+#[test]
 fn shipped_documents_keep_their_warnings_and_their_tests_to_themselves() {
     let read = super::super::read(&[shipped("c.yaml", SHIPPED)], &BTreeMap::new());
     assert_eq!((read.diagnostics.len(), read.cases.len()), (0, 0));
@@ -147,6 +156,7 @@ fn settings_replace_addresses_of_a_connector() {
 #[test]
 fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
     let replaced = Override { upstream: Some("https://{sit}.example.com".into()), token_url: Some("nowhere".into()), ..Override::default() };
+    let replaced = Override { hosts: BTreeMap::from([("up".to_owned(), "https://up.example".to_owned())]), ..replaced };
     let unknown = Override { upstream: Some("https://a.example".into()), ..Override::default() };
     let text = with_facts("variables: {site: {from: account, is: label}}");
     let sources = [own("p.yaml", &text)];
@@ -158,6 +168,7 @@ fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
             ("settings", 1, 35, "SG0204", Severity::Error),
             ("settings", 2, 16, "SG0213", Severity::Warning),
             ("settings", 3, 16, "SG0213", Severity::Warning),
+            ("settings", 4, 16, "SG0213", Severity::Warning),
         ]
     );
 }
@@ -284,6 +295,21 @@ fn the_hash_is_of_all_names_and_texts_in_their_order() {
     assert_eq!((one.len(), &one), (64, &hash(&[("a", "x"), ("b", "y")])));
     for other in [hash(&[("b", "y"), ("a", "x")]), hash(&[("a", "xb"), ("", "y")]), hash(&[("a", "x")]), hash(&[("a", "x"), ("b", "z")]), hash(&[])] {
         assert_ne!(one, other);
+    }
+}
+
+#[test]
+fn the_documents_of_the_reference_are_clean_and_their_tests_hold() {
+    let reference = include_str!("../../reference.md");
+    let documents: Vec<&str> = reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(documents.len(), 2);
+    for text in documents {
+        assert_clean(text);
+        let compiled = compile(&[own("p.yaml", text)], &BTreeMap::new());
+        let policies = compiled.policies.unwrap();
+        for outcome in run(&policies, &compiled.cases) {
+            assert!(outcome.is_expected(), "{} {}: {}", outcome.case.method, outcome.case.target, outcome.came());
+        }
     }
 }
 

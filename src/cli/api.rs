@@ -1,0 +1,162 @@
+//! The admin API, as verbs use it.
+
+use super::Outcome;
+use super::output::{Format, say, say_json, table, tell};
+use crate::settings::{self, AdminDoor};
+use anyhow::{Context, bail};
+use reqwest::Method;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+/// Where the admin API is that verbs ask.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Door {
+    #[command(flatten)]
+    settings: super::SettingsFile,
+    /// The admin API's address instead of that of the settings, such as http://127.0.0.1:4101.
+    #[arg(long, value_name = "URL", global = true)]
+    admin_url: Option<String>,
+}
+
+/// One call of the admin API.
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Call {
+    pub(super) fn new(method: Method, path: String) -> Self {
+        Self { method, path, body: None }
+    }
+
+    pub(super) fn with(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+}
+
+/// Asks one call after the other; each makes the next from the answer before.
+pub(super) struct Api {
+    door: AdminDoor,
+    client: reqwest::Client,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// An answer of the admin API.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Door {
+    /// Opens the door that the settings, or the flag, name.
+    pub(super) fn open(&self) -> anyhow::Result<Api> {
+        let mut door = settings::admin_door(&self.settings.config)?;
+        if let Some(url) = &self.admin_url {
+            door.url.clone_from(url);
+        }
+        Api::new(door)
+    }
+}
+
+impl Api {
+    /// The admin API of the settings file `config`.
+    pub(super) fn of(config: &Path) -> anyhow::Result<Self> {
+        Self::new(settings::admin_door(config)?)
+    }
+
+    fn new(door: AdminDoor) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
+        Ok(Self { door, client, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+    }
+
+    /// Makes a call.
+    pub(super) fn ask(&self, call: Call) -> anyhow::Result<Answer> {
+        self.runtime.block_on(self.answer(call))
+    }
+
+    /// Waits before asking again.
+    pub(super) fn pause(&self, pause: Duration) {
+        self.runtime.block_on(tokio::time::sleep(pause));
+    }
+
+    async fn answer(&self, call: Call) -> anyhow::Result<Answer> {
+        let base = self.door.url.trim_end_matches('/');
+        let mut request = self.client.request(call.method, format!("{base}{}", call.path)).bearer_auth(self.door.token.reveal());
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.with_context(|| format!("asking the admin API at {base}"))?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.with_context(|| format!("reading the answer of {base}"))?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))?
+        };
+        Ok(Answer { status, body })
+    }
+}
+
+impl Answer {
+    /// Whether the API did it; a refusal is told on stderr, or as JSON.
+    /// # Errors
+    /// The API could not tell: the token is wrong, or it failed.
+    pub(super) fn accepted(&self, format: Format) -> anyhow::Result<Outcome> {
+        if self.status < 400 {
+            return Ok(Outcome::Yes);
+        }
+        let text = |name| self.body.get(name).and_then(Value::as_str).unwrap_or_default();
+        if self.status == 401 || self.status >= 500 {
+            bail!("the admin API answered {}: {} {}", self.status, text("title"), text("detail"));
+        }
+        match format {
+            Format::Human => tell(&format!("{}\n{}", text("title"), text("detail"))),
+            Format::Json => say_json(&self.body)?,
+        }
+        Ok(Outcome::No)
+    }
+
+    /// Shows what the API answered.
+    /// # Errors
+    /// As for [`accepted`](Self::accepted).
+    pub(super) fn show(&self, format: Format) -> anyhow::Result<Outcome> {
+        let outcome = self.accepted(format)?;
+        if outcome == Outcome::Yes {
+            match format {
+                Format::Json => say_json(&self.body)?,
+                Format::Human => say(&human(&self.body)),
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// One path segment, encoded.
+pub(super) fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+fn human(answer: &Value) -> String {
+    const COLUMNS: [&str; 6] = ["connector", "identifier", "customer", "role", "status", "expires_at"];
+    if let Some(accounts) = answer.get("accounts").and_then(Value::as_array) {
+        let head = vec![COLUMNS.iter().map(|name| name.to_uppercase()).collect()];
+        let rows = accounts.iter().map(|account| COLUMNS.iter().map(|name| account.get(name).map_or_else(String::new, plain)).collect());
+        return table(&head.into_iter().chain(rows).collect::<Vec<Vec<String>>>());
+    }
+    match answer {
+        Value::Object(members) => table(&members.iter().map(|(name, value)| vec![name.clone(), plain(value)]).collect::<Vec<_>>()),
+        Value::Null => "done".into(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => plain(other),
+    }
+}
+
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(" "),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}

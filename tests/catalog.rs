@@ -1,0 +1,87 @@
+//! The connectors that ship: each document is clean, its cases hold, and a change of what a role may do shows as a diff.
+
+#![expect(clippy::unwrap_used, reason = "these are tests, also where a function is none")]
+#![expect(clippy::disallowed_methods, reason = "how a person asks for the golden file to be written anew")]
+
+use scopegate::catalog;
+use scopegate_core::policy::{Compiled, Need, Operation, Origin, PolicySet, Source, compile, run};
+use scopegate_core::scope::Scope;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+}
+
+/// The documents as a platform team would give them: with their cases.
+fn compiled() -> Compiled {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let source = |path: &PathBuf| Source { name: path.display().to_string(), text: fs::read_to_string(path).unwrap(), origin: Origin::Own };
+    compile(&paths.iter().map(source).collect::<Vec<_>>(), &BTreeMap::new())
+}
+
+#[test]
+fn every_shipped_document_is_clean_and_its_cases_hold() {
+    let compiled = compiled();
+    assert_eq!(compiled.diagnostics, []);
+    let policies = compiled.policies.unwrap();
+    let outcomes = run(&policies, &compiled.cases);
+    let failed: Vec<String> =
+        outcomes.iter().filter(|one| !one.is_expected()).map(|one| format!("{} {}: {}", one.case.role, one.case.target, one.came())).collect();
+    assert_eq!(failed, Vec::<String>::new());
+    for connector in policies.connectors() {
+        let cases = compiled.cases.iter().filter(|case| case.connector == connector.id).count();
+        assert!(cases >= 5, "{} has {cases} cases", connector.id);
+    }
+}
+
+#[test]
+fn what_lies_in_the_folder_is_what_ships() {
+    let mut shipped: Vec<String> = catalog::sources().iter().map(|source| source.name.trim_start_matches("catalog:").to_owned()).collect();
+    shipped.sort();
+    let mut lying: Vec<String> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    lying.retain(|name| !name.ends_with(".cases.yaml"));
+    lying.sort();
+    assert_eq!(shipped, lying);
+}
+
+#[test]
+fn the_roles_of_shipped_documents_are_examples_for_their_cases_and_no_deployments_roles() {
+    let policies = compile(&catalog::sources(), &BTreeMap::new()).policies.unwrap();
+    assert_eq!(policies.roles().count(), 0);
+}
+
+/// Which role may do which operation, a line each. `UPDATE_GOLDEN=1 cargo test --test catalog` writes the file anew.
+#[test]
+fn what_each_role_may_do_is_as_it_was() {
+    let made = matrix(&compiled().policies.unwrap());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/catalog.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    let before = fs::read_to_string(&path).unwrap();
+    let changed: Vec<&str> = made.lines().filter(|line| !before.lines().any(|known| known == *line)).collect();
+    assert!(made == before, "what a role may do has changed; with UPDATE_GOLDEN=1 the file is written anew:\n{}", changed.join("\n"));
+}
+
+fn matrix(policies: &PolicySet) -> String {
+    let mut text = String::new();
+    for connector in policies.connectors() {
+        for role in policies.roles().filter(|role| !policies.role_scopes(role, &connector.id).is_empty()) {
+            let held = policies.role_scopes(role, &connector.id);
+            for operation in policies.operations(&connector.id) {
+                text.push_str(&format!("{} {role} {} {}: {}\n", connector.id, operation.method, operation.id, verdict(operation, &held)));
+            }
+        }
+    }
+    text
+}
+
+fn verdict(operation: &Operation, held: &[Scope]) -> &'static str {
+    match &operation.need {
+        Need::Scopes(alternatives) if alternatives.iter().any(|all| all.iter().all(|scope| held.contains(scope))) => "allow",
+        Need::Scopes(_) | Need::Unknown | Need::Denied(_) => "deny",
+    }
+}
