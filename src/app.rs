@@ -20,7 +20,6 @@ use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{Keyring, Vault, VaultError};
-use axum::Router;
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -341,10 +340,10 @@ fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, router: Router) {
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, plane: admin::Router) {
     let ends = tasks.token();
     tasks.spawn(name, async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ends.cancelled_owned()).await {
+        if let Err(error) = admin::serve(listener, plane, ends).await {
             tracing::error!(error = %error, "{name} ended");
         }
     });

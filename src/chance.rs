@@ -11,6 +11,12 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// The generator itself, for signatures that draw for themselves.
+#[must_use]
+pub fn generator() -> aws_lc_rs::rand::SystemRandom {
+    aws_lc_rs::rand::SystemRandom::new()
+}
+
 /// A number from 0 up to, but not, 1; for jitter.
 #[must_use]
 pub fn unit() -> f64 {

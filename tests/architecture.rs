@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const CORE: &[&[&str]] = &[
     &["id"],
     &["scope", "secret", "time"],
-    &["request", "connector"],
-    &["answer", "account", "inspect"],
+    &["request", "connector", "account"],
+    &["answer", "inspect"],
     &["policy"],
     &["refusal"],
     &["oauth"],

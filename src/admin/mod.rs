@@ -16,6 +16,7 @@ mod problem;
 mod strict;
 
 pub use auth::MetricsAccess;
+pub use axum::Router;
 
 use crate::audit::AuditLog;
 use crate::clock::Clock;
@@ -27,7 +28,6 @@ use crate::store::Store;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
 use auth::AdminToken;
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
@@ -38,6 +38,7 @@ use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use utoipa_axum::router::OpenApiRouter;
@@ -122,6 +123,13 @@ pub fn router(parts: AdminParts) -> Router {
 /// The customers' pages alone, for an address of their own (`admin.public_listen`).
 pub fn public_router(parts: AdminParts) -> Router {
     whole(connect::routes()).with_state(Plane::new(parts)).layer(middleware::from_fn(never_kept))
+}
+
+/// Answers on a listener that is bound until `end`; what is under way ends whole.
+/// # Errors
+/// The listener failed.
+pub async fn serve(listener: TcpListener, plane: Router, end: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, plane).with_graceful_shutdown(end.cancelled_owned()).await
 }
 
 /// The routes, and an answer for everything else.

@@ -167,6 +167,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scopegate_core::request::Request;
 
     fn key(name: &str, key: &str) -> Rule {
         let sha256 = digest::digest(&digest::SHA256, key.as_bytes()).as_ref().try_into().unwrap();
@@ -178,7 +179,8 @@ mod tests {
     }
 
     fn headers(pairs: &[(&str, &str)]) -> Headers {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), bytes::Bytes::copy_from_slice(value.as_bytes()))).collect()
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Request::read("GET", "/", &pairs, None).unwrap().headers
     }
 
     fn judge(rules: Vec<Rule>, pairs: &[(&str, &str)], host: &str, peer: &str, named_by: NamedBy) -> Result<String, Unauthenticated> {

@@ -111,14 +111,14 @@ impl Verb {
     fn call(self) -> anyhow::Result<Call> {
         Ok(match self {
             Self::Ensure { name, customer, role, shared_with, variables } => {
-                let mut body = json!({"customer": customer, "role": role});
+                let mut body = Map::from_iter([("customer".to_owned(), customer.into()), ("role".to_owned(), role.into())]);
                 if let Some(other) = shared_with {
-                    body["grant"] = json!({"shared_with": other});
+                    body.insert("grant".into(), json!({"shared_with": other}));
                 }
                 if !variables.is_empty() {
-                    body["variables"] = pairs(&variables)?.into();
+                    body.insert("variables".into(), pairs(&variables)?.into());
                 }
-                Call::new(Method::PUT, name.path("")).with(body)
+                Call::new(Method::PUT, name.path("")).with(body.into())
             }
             Self::List { connector, customer, role, status } => {
                 let filters = [("connector", connector), ("customer", customer), ("role", role), ("status", status)];

@@ -67,14 +67,18 @@ impl Api {
     }
 
     fn new(door: AdminDoor) -> anyhow::Result<Self> {
-        let client =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
         Ok(Self { door, client, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 
     /// Makes a call.
     pub(super) fn ask(&self, call: Call) -> anyhow::Result<Answer> {
         self.runtime.block_on(self.answer(call))
+    }
+
+    /// Waits before asking again.
+    pub(super) fn pause(&self, pause: Duration) {
+        self.runtime.block_on(tokio::time::sleep(pause));
     }
 
     async fn answer(&self, call: Call) -> anyhow::Result<Answer> {
@@ -86,7 +90,11 @@ impl Api {
         let answer = request.send().await.with_context(|| format!("asking the admin API at {base}"))?;
         let status = answer.status().as_u16();
         let text = answer.text().await.with_context(|| format!("reading the answer of {base}"))?;
-        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))? };
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).with_context(|| format!("{base} answered {status} without JSON"))?
+        };
         Ok(Answer { status, body })
     }
 }

@@ -166,7 +166,7 @@ fn tail(api: &Api, mut filter: Filter, format: Format) -> anyhow::Result<Outcome
             seen = seen.max(seq(newest));
             filter.since = newest.get("time").and_then(Value::as_str).map(str::to_owned);
         }
-        std::thread::sleep(PAUSE);
+        api.pause(PAUSE);
     }
 }
 
@@ -205,7 +205,8 @@ const HEAD: [&str; 8] = ["TIME", "DECISION", "REASON", "CUSTOMER", "ACCOUNT", "O
 
 fn row(event: &Value) -> Vec<String> {
     let of = |name: &str| event.get(name).map_or_else(|| "-".to_owned(), plain);
-    let operation = if event.get("operation").is_some_and(Value::is_string) { format!("{}.{}", of("connector"), of("operation")) } else { "-".into() };
+    let operation =
+        if event.get("operation").is_some_and(Value::is_string) { format!("{}.{}", of("connector"), of("operation")) } else { "-".into() };
     vec![of("time"), of("decision"), of("reason"), of("customer"), of("account"), operation, of("status"), format!("{} {}", of("method"), of("path"))]
 }
 
@@ -224,8 +225,7 @@ fn walk(file: Option<PathBuf>, settings: &SettingsFile, format: Format) -> anyho
 }
 
 fn as_json(walked: &Verified) -> Value {
-    let findings: Vec<Value> =
-        walked.findings.iter().map(|one| json!({"file": one.file, "line": one.line, "message": one.what})).collect();
+    let findings: Vec<Value> = walked.findings.iter().map(|one| json!({"file": one.file, "line": one.line, "message": one.what})).collect();
     json!({
         "ok": walked.findings.is_empty(), "events": walked.events, "files": walked.files, "first_seq": walked.first_seq,
         "head": walked.head, "torn": walked.torn, "findings": findings,

@@ -31,9 +31,9 @@ pub(super) fn man(page: Page) -> anyhow::Result<Outcome> {
 /// The page of a command, and behind it those of its verbs.
 fn whole(command: &clap::Command, text: &mut Vec<u8>) -> anyhow::Result<()> {
     clap_mangen::Man::new(command.clone()).render(text).context("writing the manual")?;
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     for verb in command.get_subcommands() {
-        let named = verb.clone().name(format!("{}-{}", command.get_name(), verb.get_name()));
-        whole(&named, text)?;
+        whole(&verb.clone().display_name(format!("{name}-{}", verb.get_name())), text)?;
     }
     Ok(())
 }

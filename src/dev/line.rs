@@ -1,11 +1,14 @@
 //! A decision in a line.
 
+use super::Decided;
 use crate::audit::{Event, Verdict};
 use scopegate_core::policy::Look;
 
-/// One decision: time, verdict, customer, account, request, status, milliseconds, operation or reason. In columns.
+/// One decision: time, verdict, customer, account, request, status, milliseconds, operation or reason; in columns. Then the
+/// headers that did not reach the API, so that an author finds them.
 #[must_use]
-pub fn line(event: &Event, look: Look) -> String {
+pub fn line(decided: &Decided, look: Look) -> String {
+    let event = &decided.event;
     let time = event.time.to_string();
     let clock = time.get(11..23).unwrap_or(&time).to_owned();
     let (verdict, hue) = match event.decision {
@@ -30,7 +33,11 @@ pub fn line(event: &Event, look: Look) -> String {
         paint(&format!("{:>4} ms", event.duration_ms), Hue::Dim, look),
         outcome(event),
     ];
-    columns.join("  ")
+    let mut line = columns.join("  ");
+    if !decided.dropped_headers.is_empty() {
+        line.push_str(&paint(&format!("  without {}", decided.dropped_headers.join(", ")), Hue::Dim, look));
+    }
+    line
 }
 
 /// The sentence of a denial for scope, else the reason; the operation where there is none.
@@ -87,11 +94,14 @@ mod tests {
         event.reason = Some(Reason::RoleLacksScope);
         event.missing = vec!["opportunities:write".parse().unwrap()];
         event.status = Some(403);
+        let mut decided = Decided { event, dropped_headers: Vec::new() };
         assert_eq!(
-            line(&event, Look::Plain),
+            line(&decided, Look::Plain),
             "09:00:00.123  deny   acme      user_1_researcher   PATCH  /crm/v1/opportunities/O-7                403     0 ms  \
              insufficient_scope: opportunities:write required"
         );
-        assert!(line(&event, Look::Coloured).contains("\x1b[31mdeny \x1b[0m"));
+        assert!(line(&decided, Look::Coloured).contains("\x1b[31mdeny \x1b[0m"));
+        decided.dropped_headers = vec!["cookie".into(), "x-odd".into()];
+        assert!(line(&decided, Look::Plain).ends_with(" required  without cookie, x-odd"));
     }
 }

@@ -24,7 +24,7 @@ pub use line::line;
 pub use once::{Played, Told, once};
 pub use operator::{Operator, OperatorError};
 pub use promise::{Promise, UnknownPromise};
-pub use world::{Watched, World, WorldError};
+pub use world::{Decided, Watched, World, WorldError};
 
 use crate::app;
 use greeting::greeting;
@@ -61,24 +61,19 @@ pub async fn live(options: &Options, say: impl Fn(&str)) -> Result<(), WorldErro
     if options.telling == Telling::Lines {
         say(&greeting(&world, options.look));
     }
-    loop {
-        tokio::select! {
-            stopped = app::told_to_stop(&world.running) => {
-                stopped.map_err(WorldError::Signals)?;
-                break;
-            }
-            () = tell_all(&mut world.watched, options, &say) => break,
-        }
+    tokio::select! {
+        stopped = app::told_to_stop(&world.running) => stopped.map_err(WorldError::Signals)?,
+        () = tell_all(&mut world.watched, options, &say) => {}
     }
     world.end().await;
     Ok(())
 }
 
 async fn tell_all(watched: &mut Watched, options: &Options, say: &impl Fn(&str)) {
-    while let Some(event) = watched.next().await {
+    while let Some(decided) = watched.next().await {
         match options.telling {
-            Telling::Lines => say(&line(&event, options.look)),
-            Telling::Json => say(&serde_json::to_string(&event).unwrap_or_default()),
+            Telling::Lines => say(&line(&decided, options.look)),
+            Telling::Json => say(&serde_json::to_string(&decided.event).unwrap_or_default()),
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::line::{Hue, line, paint};
 use super::story;
-use super::{Options, Promise, World, WorldError};
-use crate::audit::Event;
+use super::{Decided, Options, Promise, World, WorldError};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -76,7 +75,7 @@ pub async fn once(options: &Options, sabotage: Option<Promise>, say: impl Fn(&st
 }
 
 /// The events of the calls that were made since there were `before` of them.
-async fn events(world: &mut World, before: usize) -> Vec<Event> {
+async fn events(world: &mut World, before: usize) -> Vec<Decided> {
     let expected = world.agent().calls().saturating_sub(before);
     let clock = world.clock().clone();
     let mut events = Vec::new();
@@ -93,6 +92,6 @@ async fn events(world: &mut World, before: usize) -> Vec<Event> {
 }
 
 /// Every call leaves one event.
-fn unheard(events: &[Event], calls: usize) -> Option<String> {
+fn unheard(events: &[Decided], calls: usize) -> Option<String> {
     (events.len() != calls).then(|| format!("{calls} calls left {} audit events", events.len()))
 }

@@ -34,13 +34,22 @@ pub struct World {
     _folder: Folder,
 }
 
-/// The gateway's events, in order.
+/// The gateway's decisions, in order.
 #[derive(Debug)]
-pub struct Watched(mpsc::UnboundedReceiver<Event>);
+pub struct Watched(mpsc::UnboundedReceiver<Decided>);
+
+/// One decision.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// The audit's event.
+    pub event: Event,
+    /// Headers of the request that did not reach the API.
+    pub dropped_headers: Vec<String>,
+}
 
 impl Watched {
-    /// The next event; none when the gateway has ended.
-    pub async fn next(&mut self) -> Option<Event> {
+    /// The next decision; none when the gateway has ended.
+    pub async fn next(&mut self) -> Option<Decided> {
         self.0.recv().await
     }
 }
@@ -84,7 +93,10 @@ impl World {
         let settings = folder.furnish(options, &practice, sabotage)?;
         let (events, watched) = mpsc::unbounded_channel();
         // Nobody listens any more only when the world ends.
-        let watcher = Watcher(Arc::new(move |event: &Event| drop(events.send(event.clone()))));
+        let watcher = Watcher(Arc::new(move |event: &Event, dropped: &[String]| {
+            let decided = Decided { event: event.clone(), dropped_headers: dropped.to_vec() };
+            drop(events.send(decided));
+        }));
         let running = App::start(Settings::read(&settings)?, Some(watcher)).await?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(WorldError::Http)?;
         let token = BearerSecret::new(folder.admin_token()?);

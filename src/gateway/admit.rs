@@ -176,6 +176,7 @@ impl Exchange {
         let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
             return Err(Refusal::UnknownConnector);
         };
+        self.record.leaves_out(request, connector);
         let mut head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
             tracing::warn!(connector = %connector.id, account = %self.record.event.account.as_deref().unwrap_or_default(), error = %error, "no address for this account");
             Refusal::EgressDenied(operations.clone())

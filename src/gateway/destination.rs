@@ -21,8 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Addresses {
     egress: Egress,
-    known: HashMap<(String, u16), (Arc<[SocketAddr]>, Instant)>,
+    known: HashMap<(String, u16), Resolved>,
 }
+
+/// Addresses of a name, and until when they are used again.
+type Resolved = (Arc<[SocketAddr]>, Instant);
 
 /// Why there is no address to dial.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

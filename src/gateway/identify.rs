@@ -107,10 +107,11 @@ fn read(value: &[u8]) -> Named {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
+    use scopegate_core::request::Request;
 
     fn said(pairs: &[(&str, &str)], token_slot: TokenSlot) -> String {
-        let headers: Headers = pairs.iter().map(|(name, value)| ((*name).to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect();
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers = Request::read("GET", "/", &pairs, None).unwrap().headers;
         let sources = Sources { headers: vec!["scopegate-account".into()], token_slot };
         match sources.named(&headers, None) {
             Ok(Named::Identifier(identifier)) => identifier.to_string(),

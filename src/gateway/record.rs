@@ -4,8 +4,10 @@ use super::{Gateway, Watcher};
 use crate::audit::{AuditFull, AuditLog, Event, Place, Verdict};
 use crate::clock::Clock;
 use crate::metrics::{ConnectorLabels, Metrics, RequestLabels};
+use scopegate_core::connector::Connector;
 use scopegate_core::policy::Operations;
 use scopegate_core::refusal::{Reason, Refusal};
+use scopegate_core::request::{Request, dropped_headers};
 use scopegate_core::time::Instant;
 
 /// Writes exactly one event: when it is finished, else when it is dropped.
@@ -21,6 +23,7 @@ pub(super) struct Record {
     clock: Clock,
     metrics: Metrics,
     watcher: Option<Watcher>,
+    dropped_headers: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +46,7 @@ impl Record {
             clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
             watcher: parts.watcher.clone(),
+            dropped_headers: Vec::new(),
         }
     }
 
@@ -80,6 +84,17 @@ impl Record {
         }
     }
 
+    /// Notes which headers do not reach the API, where an author may look for them: in the debug log, and where somebody watches.
+    pub(super) fn leaves_out(&mut self, request: &Request, connector: &Connector) {
+        if self.watcher.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        self.dropped_headers = dropped_headers(request, connector);
+        if !self.dropped_headers.is_empty() {
+            tracing::debug!(request_id = %self.event.request_id, connector = %connector.id, headers = self.dropped_headers.join(" "), "headers that do not reach the API");
+        }
+    }
+
     /// The API is being called.
     pub(super) fn upstream_begins(&mut self) {
         self.event.upstream_called = true;
@@ -102,7 +117,7 @@ impl Record {
         self.event.upstream_ms = self.upstream_from.map(|from| millis(now.since(from)));
         self.count();
         if let Some(Watcher(watch)) = &self.watcher {
-            watch(&self.event);
+            watch(&self.event, &self.dropped_headers);
         }
         match self.place.take() {
             Some(mut place) => {

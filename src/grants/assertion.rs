@@ -1,7 +1,6 @@
 //! `private_key_jwt`: assertions that a key of ours signs (RFC 7523 section 2.2).
 
 use crate::chance;
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -69,7 +68,7 @@ impl Signer {
     }
 
     fn sign(&self, text: &[u8]) -> Result<Vec<u8>, KeyFault> {
-        let random = SystemRandom::new();
+        let random = chance::generator();
         match self {
             Self::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

@@ -11,7 +11,7 @@ use super::under_way::{Pace, Stage, UnderWay, give};
 use super::wire::Wire;
 use crate::gateway::BodyFault;
 use async_trait::async_trait;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType};
 use scopegate_core::request::Head;
@@ -91,6 +91,15 @@ impl Door {
         request.body_due = None;
     }
 
+    /// The upstream does not change the protocol: a request that offered that ends here.
+    pub(super) fn stays_http(&self) {
+        let request = &mut self.lock().request;
+        if matches!(request.stage, Stage::Offered) {
+            request.ready = Bytes::from_static(b"0\r\n\r\n");
+            request.stage = Stage::Whole;
+        }
+    }
+
     /// From here on, and while no body is under way, the upstream may take `timeout` to answer.
     pub(super) fn await_answer(&self, timeout: Duration) {
         self.lock().request.answer_due = Some(Box::pin(tokio::time::sleep(timeout)));
@@ -118,7 +127,7 @@ impl Door {
 
     /// Whether all of the request came.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self.lock().request.stage, Stage::Whole)
+        matches!(self.lock().request.stage, Stage::Whole | Stage::Offered)
     }
 
     /// Lets no more than `most` bytes come of what is left of the body, and says whether it could all be read past so.
@@ -127,7 +136,7 @@ impl Door {
         request.limit = request.received.saturating_add(most);
         request.fault.is_none()
             && match request.stage {
-                Stage::Whole | Stage::Chunked { .. } => true,
+                Stage::Whole | Stage::Offered | Stage::Chunked { .. } => true,
                 Stage::Sized { left } => left <= most,
                 Stage::Raw => false,
             }
@@ -172,7 +181,7 @@ impl Inner {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if give(&mut self.request.head, usize::MAX, to) > 0 {
+        if give(&mut self.request.ready, usize::MAX, to) > 0 {
             return Poll::Ready(Ok(()));
         }
         loop {
@@ -180,7 +189,7 @@ impl Inner {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             match self.request.stage {
-                Stage::Whole => return self.poll_idle(cx),
+                Stage::Whole | Stage::Offered => return self.poll_idle(cx),
                 Stage::Raw => return self.poll_raw(cx, to),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
@@ -214,7 +223,7 @@ impl Inner {
         loop {
             match self.request.stage {
                 _ if self.request.fault.is_some() => return Poll::Ready(false),
-                Stage::Whole => return Poll::Ready(true),
+                Stage::Whole | Stage::Offered => return Poll::Ready(true),
                 Stage::Raw => return Poll::Ready(false),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
@@ -356,7 +365,7 @@ impl Peek for Door {}
 mod tests {
     use super::super::under_way::head_for_pingora;
     use super::*;
-    use bytes::{BufMut, Bytes};
+    use bytes::BufMut;
     use scopegate_core::request::HeadLimits;
     use std::future::poll_fn;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};

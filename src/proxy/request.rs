@@ -188,6 +188,8 @@ impl Visit {
             request.append_header(name.clone(), value.as_ref())?;
         }
         match self.head.framing {
+            // without it pingora would announce a body, which an offer to change the protocol has only on its side
+            Framing::None if head.websocket => request.insert_header("content-length", "0")?,
             Framing::None => {}
             Framing::Length(length) => request.insert_header("content-length", length.to_string())?,
             Framing::Chunked => request.insert_header("transfer-encoding", "chunked")?,

@@ -55,6 +55,8 @@ impl Visit {
             answer.insert_header("connection", "upgrade")?;
             answer.insert_header("upgrade", "websocket")?;
             self.door.go_raw();
+        } else {
+            self.door.stays_http();
         }
         Ok(answer)
     }

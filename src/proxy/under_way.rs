@@ -20,8 +20,8 @@ pub struct Pace {
 /// The request at hand.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    /// What pingora has yet to read of the head that was written for it.
-    pub(super) head: Bytes,
+    /// What pingora reads next, whatever the stage.
+    pub(super) ready: Bytes,
     pub(super) stage: Stage,
     /// Bytes of content that came.
     pub(super) received: u64,
@@ -43,6 +43,9 @@ pub(super) enum Stage {
     Sized { left: u64 },
     /// A body in chunks; `framed` was read of it and waits for pingora.
     Chunked { reader: ChunkReader, framed: BytesMut, ended: bool },
+    /// Nothing yet: the request offers to change the protocol, and the upstream has not answered. pingora believes that a body
+    /// is under way; were there none, it would close a connection whose 101 comes before it has looked for that.
+    Offered,
     /// Whatever comes: the connection speaks another protocol.
     Raw,
 }
@@ -51,23 +54,24 @@ impl UnderWay {
     /// The request that `head` began.
     pub(super) fn begin(head: &Head, pace: Pace) -> Self {
         let stage = match head.framing {
+            Framing::None if head.websocket => Stage::Offered,
             Framing::None | Framing::Length(0) => Stage::Whole,
             Framing::Length(left) => Stage::Sized { left },
             Framing::Chunked => Stage::Chunked { reader: ChunkReader::new(), framed: BytesMut::new(), ended: false },
         };
-        let body_due = (!matches!(stage, Stage::Whole)).then(|| Box::pin(tokio::time::sleep(pace.grace)));
-        Self { head: head_for_pingora(head), stage, body_due, ..Self::none() }
+        let body_due = matches!(stage, Stage::Sized { .. } | Stage::Chunked { .. }).then(|| Box::pin(tokio::time::sleep(pace.grace)));
+        Self { ready: head_for_pingora(head), stage, body_due, ..Self::none() }
     }
 
     /// No request.
     pub(super) fn none() -> Self {
-        Self { head: Bytes::new(), stage: Stage::Whole, received: 0, limit: u64::MAX, fault: None, body_due: None, answer_due: None, overdue: false }
+        Self { ready: Bytes::new(), stage: Stage::Whole, received: 0, limit: u64::MAX, fault: None, body_due: None, answer_due: None, overdue: false }
     }
 
     /// Moves what is here of the body from `came` to pingora, and says how many bytes that was.
     pub(super) fn give_body(&mut self, came: &mut BytesMut, pace: Pace, to: &mut ReadBuf<'_>) -> usize {
         match &mut self.stage {
-            Stage::Whole | Stage::Raw => 0,
+            Stage::Whole | Stage::Offered | Stage::Raw => 0,
             Stage::Sized { left } => {
                 let given = give(came, usize::try_from(*left).unwrap_or(usize::MAX), to);
                 *left -= given as u64;
@@ -134,9 +138,9 @@ impl UnderWay {
 pub(super) fn head_for_pingora(head: &Head) -> Bytes {
     let version = if head.version == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
     let framing = match head.framing {
-        Framing::None => String::new(),
+        Framing::None if !head.websocket => String::new(),
         Framing::Length(length) => format!("Content-Length: {length}\r\n"),
-        Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
+        Framing::None | Framing::Chunked => "Transfer-Encoding: chunked\r\n".to_owned(),
     };
     let connection = match (head.websocket, head.keep_alive) {
         (true, _) => "Connection: Upgrade\r\nUpgrade: websocket\r\n",
@@ -168,7 +172,7 @@ mod tests {
             ("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked", "PUT / HTTP/1.1\r\nHost: scopegate\r\nTransfer-Encoding: chunked\r\n\r\n"),
             (
                 "GET / HTTP/1.1\nHost: a\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\nSec-WebSocket-Version: 13",
-                "GET / HTTP/1.1\r\nHost: scopegate\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+                "GET / HTTP/1.1\r\nHost: scopegate\r\nTransfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
             ),
             ("GET / HTTP/1.0\nHost: a", "GET / HTTP/1.0\r\nHost: scopegate\r\nConnection: close\r\n\r\n"),
         ] {

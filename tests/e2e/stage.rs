@@ -173,6 +173,11 @@ impl Stage {
         Reply { status, decision, request_id, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
+    /// Tells the gateway to end, and does not wait for it.
+    pub(crate) fn tell_to_stop(&self) {
+        self.served.signal("TERM");
+    }
+
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.served.signal("TERM");

@@ -121,7 +121,7 @@ fn declared(headers: &Headers) -> Result<(), Ambiguity> {
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-    if subtype != "json" && !subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty()) {
+    if subtype != "json" && subtype.strip_suffix("+json").is_none_or(str::is_empty) {
         return Err(NOT_DECLARED);
     }
     let charsets = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));

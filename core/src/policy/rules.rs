@@ -93,6 +93,11 @@ impl<'a> Meant<'a> {
         &self.0
     }
 
+    /// Whether each of them has an alternative of which `met` is true.
+    pub(super) fn all_meet(&self, met: impl Fn(&ScopeSet) -> bool) -> bool {
+        self.0.iter().all(|rule| rule.requirement.alternatives().iter().any(&met))
+    }
+
     /// As they stand in an answer.
     pub(super) fn operations(&self, scopes: &Scopes) -> Operations {
         if let [only] = self.0.as_slice() {
@@ -103,10 +108,8 @@ impl<'a> Meant<'a> {
             let fits = product.alternatives().len() * next.alternatives().len() <= MOST_LISTED;
             if fits { product.and(next) } else { first_of(&product, MOST_LISTED / 16).and(&first_of(next, 16)) }
         });
-        let named: Vec<Vec<Scope>> = match product.is_none() {
-            true => Vec::new(),
-            false => product.alternatives().iter().map(|alternative| scopes.table().named(alternative)).collect(),
-        };
+        let alternatives = if product.is_none() { &[] } else { product.alternatives() };
+        let named: Vec<_> = alternatives.iter().map(|alternative| scopes.table().named(alternative)).collect();
         Operations::new(self.0.iter().map(|rule| Arc::clone(&rule.operation)).collect(), named.into())
     }
 }
@@ -126,7 +129,10 @@ fn needed(need: &Need) -> impl Iterator<Item = &Scope> {
 
 /// What many operations need alike is kept once.
 #[derive(Default)]
-struct Shared(HashMap<Vec<Vec<Scope>>, (Arc<Requirement>, Arc<[Vec<Scope>]>)>);
+struct Shared(HashMap<Vec<Vec<Scope>>, Needed>);
+
+/// The same need as numbers, and as it is listed in answers.
+type Needed = (Arc<Requirement>, Arc<[Vec<Scope>]>);
 
 impl Shared {
     fn rule(&mut self, operation: Operation, scopes: &Scopes) -> Rule {

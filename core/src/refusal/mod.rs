@@ -134,10 +134,7 @@ impl Refusal {
     /// The status of the answer: the reason's, but 408 for a client that was too slow.
     #[must_use]
     pub fn status(&self) -> u16 {
-        match self {
-            Self::TooSlow => 408,
-            _ => self.reason().status(),
-        }
+        if matches!(self, Self::TooSlow) { 408 } else { self.reason().status() }
     }
 
     /// Which operations it is about, as far as they are known.
@@ -177,19 +174,19 @@ impl Refusal {
     /// What lacks, for denials of scope.
     #[must_use]
     pub fn lack(&self) -> Option<&Lack> {
-        match self {
-            Self::Denied(Denial::RoleLacksScope { lack, .. } | Denial::ConsentRequired { lack, .. }) => Some(lack),
-            _ => None,
-        }
+        let Self::Denied(Denial::RoleLacksScope { lack, .. } | Denial::ConsentRequired { lack, .. }) = self else { return None };
+        Some(lack)
     }
 
     /// In how many whole seconds to try again, where waiting helps.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
-        let wait = match self {
-            Self::RateLimited { retry_after } | Self::TokenUnavailable { retry_after, .. } => *retry_after,
-            Self::PolicyUnavailable | Self::StoreUnavailable => Duration::from_secs(1),
-            _ => return None,
+        let wait = if let Self::RateLimited { retry_after } | Self::TokenUnavailable { retry_after, .. } = self {
+            *retry_after
+        } else if matches!(self, Self::PolicyUnavailable | Self::StoreUnavailable) {
+            Duration::from_secs(1)
+        } else {
+            return None;
         };
         Some(wait.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX))
     }

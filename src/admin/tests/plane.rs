@@ -78,7 +78,7 @@ async fn the_document_lists_every_route() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
-            let path = path.replace('{', "").replace('}', "");
+            let path = path.replace(['{', '}'], "");
             let came = stage.ask(&method.to_uppercase(), &path, None).await;
             assert!(came.status != 405 && came.json["type"] != "https://scopegate.dev/problems/unknown_route", "{method} {path}: {came:?}");
         }

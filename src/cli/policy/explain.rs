@@ -13,6 +13,7 @@ use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, 
 use scopegate_core::request::{Request, dropped_headers};
 use scopegate_core::scope::ProviderScope;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// Says what the gateway would decide for a request, and why.
@@ -97,24 +98,26 @@ impl Explain {
     fn ask_for(&self, account: &str, format: Format) -> anyhow::Result<Outcome> {
         let call = Call::new(Method::POST, "/v1/decisions".into()).with(self.of_account(account)?);
         let answer = Api::of(&self.settings.config)?.ask(call)?;
-        let allowed = answer.body.get("decision").and_then(serde_json::Value::as_str) == Some("allow");
+        let allowed = answer.body.get("decision").and_then(Value::as_str) == Some("allow");
         let shown = answer.show(format)?;
         Ok(if allowed { shown } else { Outcome::No })
     }
 
     /// The body of `POST /v1/decisions` for an account.
-    fn of_account(&self, account: &str) -> anyhow::Result<serde_json::Value> {
-        let mut body = serde_json::json!({"connector": self.connector, "account": account, "method": self.method, "target": self.target});
+    fn of_account(&self, account: &str) -> anyhow::Result<Value> {
+        let fixed = [("connector", self.connector.as_str()), ("account", account), ("method", &self.method), ("target", &self.target)];
+        let mut body: Map<String, Value> = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         if let Some(granted) = &self.granted {
-            body["granted"] = granted.clone().into();
+            body.insert("granted".into(), granted.clone().into());
         }
         if !self.headers.is_empty() {
-            body["headers"] = self.headers()?.into_iter().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>().into();
+            let headers: Map<String, Value> = self.headers()?.into_iter().map(|(name, value)| (name, value.into())).collect();
+            body.insert("headers".into(), headers.into());
         }
         if let Some(text) = self.body()? {
-            body["body"] = String::from_utf8(text.to_vec()).context("the body is no UTF-8")?.into();
+            body.insert("body".into(), String::from_utf8(text.to_vec()).context("the body is no UTF-8")?.into());
         }
-        Ok(body)
+        Ok(body.into())
     }
 
     fn granted(&self) -> anyhow::Result<Granted> {

@@ -68,7 +68,7 @@ fn failure(policies: &PolicySet, outcome: &CaseOutcome<'_>) -> String {
         case.name,
         case.role,
         request(case),
-        outcome.case.expect.to_string(),
+        outcome.case.expect,
         outcome.came(),
         explanation.join("\n  "),
     )

@@ -9,8 +9,11 @@ use scopegate_core::id::CustomerId;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
+/// A customer, its accounts and its opportunities, each with id and name.
+type Owned = (&'static str, &'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]);
+
 /// What two of the customers have. Ids are the same for both, so that only the token tells whose record it is.
-const KNOWN: &[(&str, &[(&str, &str)], &[(&str, &str)])] = &[
+const KNOWN: &[Owned] = &[
     ("acme", &[("A-1", "Nordwind Traders"), ("A-2", "Baltic Rail")], &[("O-7", "Nordwind renewal"), ("O-8", "Baltic signalling")]),
     ("globex", &[("A-1", "Hooli Logistics"), ("A-2", "Vandelay Imports")], &[("O-7", "Hooli expansion"), ("O-8", "Vandelay pilot")]),
 ];

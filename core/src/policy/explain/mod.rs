@@ -3,7 +3,7 @@
 mod nearest;
 mod sentences;
 
-use super::decision::{Denial, DenialReason, Lack, Operations, Ruling};
+use super::decision::{DenialReason, Lack, Operations, Ruling};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::ConnectorId;

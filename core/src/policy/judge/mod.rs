@@ -18,7 +18,7 @@ use super::scopes::Coverage;
 use crate::account::{GrantStanding, Standing};
 use crate::inspect::JsonBody;
 use crate::request::{Ambiguity, Body, CanonicalPath, Encoded, Headers, Request, Suspect};
-use crate::scope::{Requirement, ScopeSet};
+use crate::scope::ScopeSet;
 use std::sync::Arc;
 
 const BODY_ON_GET: Ambiguity = Ambiguity::new("body-on-get", "a GET or HEAD carries a body, and the operation does not say that it may");
@@ -223,12 +223,12 @@ impl<'a> Asker<'a> {
             Need::Unknown => Some(DeniedBy::UnknownNeed),
             Need::Scopes(_) => None,
         };
-        let by = if meant.rules().iter().any(|rule| by_role(rule)) { Some(DeniedBy::Role) } else { meant.rules().iter().find_map(by_need) };
+        let by = if meant.rules().iter().any(by_role) { Some(DeniedBy::Role) } else { meant.rules().iter().find_map(by_need) };
         by.map(|by| Denial::OperationDenied { operations: self.operations(meant), by })
     }
 
     fn role_lacks(&self, meant: &Meant<'_>) -> Option<Denial> {
-        if self.ceiling.is_some() && self.all_meet(meant, |alternative| alternative.is_subset(self.held(meant))) {
+        if self.ceiling.is_some() && meant.all_meet(|alternative| alternative.is_subset(self.held(meant))) {
             return None;
         }
         let operations = self.operations(meant);
@@ -252,7 +252,7 @@ impl<'a> Asker<'a> {
         let held = self.held(meant);
         let covers =
             |alternative: &ScopeSet| alternative.is_subset(held) && alternative.iter().all(|number| self.rules.scopes.covers(coverage, number));
-        if self.all_meet(meant, covers) {
+        if meant.all_meet(covers) {
             return None;
         }
         Some(self.consent(self.operations(meant), meant, coverage, Connected::Already))
@@ -271,11 +271,6 @@ impl<'a> Asker<'a> {
     fn held(&self, meant: &Meant<'_>) -> &'a ScopeSet {
         const NOTHING: &ScopeSet = &ScopeSet::EMPTY;
         self.ceiling.map_or(NOTHING, |ceiling| ceiling.held_for(meant.rules().iter().map(|rule| &*rule.operation)))
-    }
-
-    fn all_meet(&self, meant: &Meant<'_>, met: impl Fn(&ScopeSet) -> bool) -> bool {
-        let is_met = |requirement: &Requirement| requirement.alternatives().iter().any(&met);
-        meant.rules().iter().all(|rule| is_met(&rule.requirement))
     }
 
     fn operations(&self, meant: &Meant<'_>) -> Operations {

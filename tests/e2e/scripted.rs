@@ -1,0 +1,112 @@
+//! An upstream whose answers are bytes: each request on a connection is answered by the word in its path.
+
+use scopegate::tasks::Tasks;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// Keeps its connections open, and answers as told.
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    lines: watch::Sender<Vec<String>>,
+    release: watch::Sender<bool>,
+    tasks: Tasks,
+}
+
+/// What every connection of it needs.
+#[derive(Clone)]
+struct Shared {
+    answers: Arc<Mutex<Vec<(&'static str, &'static [u8])>>>,
+    lines: watch::Sender<Vec<String>>,
+    release: watch::Receiver<bool>,
+}
+
+impl Scripted {
+    /// Answers a target that contains a word with its bytes: none closes the connection, `(hold)` waits for `release` and then
+    /// answers 200, `(echo)` takes the connection over and sends everything back.
+    pub(crate) async fn start(answers: &[(&'static str, &'static [u8])]) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new(Handle::current()));
+        let (lines, release) = (watch::Sender::new(Vec::new()), watch::Sender::new(false));
+        let shared = Shared { answers: Arc::new(Mutex::new(answers.to_vec())), lines: lines.clone(), release: release.subscribe() };
+        let (spawner, end) = (tasks.clone(), tasks.token());
+        tasks.spawn("scripted", async move {
+            while let Some(Ok((stream, _))) = end.run_until_cancelled(listener.accept()).await {
+                spawner.spawn("scripted connection", end.clone().run_until_cancelled_owned(serve(stream, shared.clone())));
+            }
+        });
+        Self { address, lines, release, tasks }
+    }
+
+    /// Takes the request lines so far.
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.lines.send_replace(Vec::new())
+    }
+
+    /// Waits until a request whose line contains `word` is here.
+    pub(crate) async fn until(&self, word: &str) {
+        self.lines.subscribe().wait_for(|lines| lines.iter().any(|line| line.contains(word))).await.unwrap();
+    }
+
+    /// Lets those go on who hold.
+    pub(crate) fn release(&self) {
+        self.release.send_replace(true);
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.tasks.token().cancel();
+    }
+}
+
+async fn serve(mut stream: TcpStream, mut shared: Shared) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        let Some((line, end)) = request(&mut stream, &mut bytes).await? else { return Ok(()) };
+        bytes.drain(..end);
+        let answer = shared.answers.lock().unwrap().iter().find(|(word, _)| line.contains(word)).map(|(_, answer)| *answer);
+        shared.lines.send_modify(|lines| lines.push(line));
+        match answer {
+            Some(b"") => return Ok(()),
+            Some(b"(hold)") => {
+                // Nobody releases any more where the upstream is gone.
+                let _ = shared.release.wait_for(|released| *released).await;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nheld").await?;
+            }
+            Some(b"(echo)") => {
+                stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await?;
+                let (mut reads, mut writes) = stream.split();
+                return tokio::io::copy(&mut reads, &mut writes).await.map(drop);
+            }
+            Some(answer) => stream.write_all(answer).await?,
+            None => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?,
+        }
+    }
+}
+
+/// The line of the next request, and where it ends; none where the connection ends first.
+async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Option<(String, usize)>> {
+    loop {
+        if let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
+            let lower = text.to_lowercase();
+            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |length| length.parse().unwrap());
+            let body = &bytes[head + 4..];
+            let end = if lower.contains("transfer-encoding: chunked") {
+                body.windows(5).position(|five| five == b"0\r\n\r\n").map(|end| end + 5)
+            } else {
+                (body.len() >= length).then_some(length)
+            };
+            if let Some(end) = end {
+                return Ok(Some((text.lines().next().unwrap_or_default().to_owned(), head + 4 + end)));
+            }
+        }
+        if stream.read_buf(bytes).await? == 0 {
+            return Ok(None);
+        }
+    }
+}
