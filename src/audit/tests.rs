@@ -140,7 +140,7 @@ const CHILD: &str = "SCOPEGATE_AUDIT_TEST_FOLDER";
 
 /// No test: what a process does that is about to be killed. Says after each flush how many events were before it.
 #[tokio::test]
-#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "how this program is told that it is a child, and answers")]
+#[expect(clippy::disallowed_methods, reason = "how this program is told that it is a child, and answers")]
 async fn writes_until_it_is_killed_where_it_is_told_to() {
     let Ok(folder) = std::env::var(CHILD) else { return };
     let room = Room { folder: TempDir::with_prefix_in("child", folder).unwrap(), ..Room::new() };

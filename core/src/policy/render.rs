@@ -3,6 +3,7 @@
 use super::compile::Source;
 use super::diagnostic::{Diagnostic, Severity};
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use std::collections::HashMap;
 
 /// Where rendered findings are shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,24 +21,24 @@ pub fn render(diagnostics: &[Diagnostic], sources: &[Source], look: Look) -> Str
         Look::Plain => Renderer::plain(),
         Look::Coloured => Renderer::styled(),
     };
+    let lines: HashMap<&str, Vec<&str>> = sources.iter().map(|source| (source.name.as_str(), source.text.lines().collect())).collect();
     let mut text = String::new();
     for diagnostic in diagnostics {
-        text.push_str(&one(diagnostic, sources, &renderer));
+        let line = lines.get(diagnostic.file.as_str()).and_then(|lines| lines.get(diagnostic.line.saturating_sub(1)));
+        text.push_str(&one(diagnostic, line.copied(), &renderer));
         text.push_str("\n\n");
     }
     text.pop();
     text
 }
 
-fn one(diagnostic: &Diagnostic, sources: &[Source], renderer: &Renderer) -> String {
+fn one(diagnostic: &Diagnostic, line: Option<&str>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
     let path = diagnostic.file.as_str();
-    let source = sources.iter().find(|source| source.name == diagnostic.file);
-    let line = source.and_then(|source| source.text.lines().nth(diagnostic.line.saturating_sub(1)));
     let mut group = match line {
         Some(line) => {
             let start = byte_of(line, diagnostic.column.saturating_sub(1));

@@ -93,7 +93,11 @@ impl Gathered {
             }
         } else {
             self.connectors.extend(fields.take("connectors").map(|node| named(node, origin, findings)).unwrap_or_default());
-            self.roles.extend(fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default());
+            let roles = fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default();
+            // The roles of a shipped document are for its cases; a deployment has the roles that its own documents name.
+            if origin == Origin::Own {
+                self.roles.extend(roles);
+            }
             if let Some(node) = fields.take("disclose_delegates") {
                 self.disclose(node, findings);
             }

@@ -13,10 +13,7 @@ use std::collections::HashMap;
 /// Looks at the operations of all connectors.
 pub(super) fn shapes(connectors: &Connectors, findings: &mut Findings<'_>) {
     for draft in connectors.values() {
-        // Imported operations of one shape are meant: both have to be allowed.
-        if draft.connector.source.is_none() {
-            same_shapes(draft, findings);
-        }
+        same_shapes(draft, findings);
         draft.operations.iter().for_each(|operation| write_by_read(operation, findings));
     }
 }
@@ -46,6 +43,10 @@ fn same_shapes(draft: &ConnectorDraft, findings: &mut Findings<'_>) {
             seen.insert(shape(later, letters), later);
             continue;
         };
+        // Imported operations of one shape are meant: both have to be allowed.
+        if [first, later].iter().all(|one| Some(one.span.source) == draft.imported) {
+            continue;
+        }
         let (one, other) = (&later.operation, &first.operation);
         let place = findings.pointer(first.span, later.span);
         if one.id == other.id {

@@ -80,11 +80,10 @@ fn one(found: Located<&str>, findings: &mut Findings<'_>) -> Option<Match> {
 fn method(found: Located<&str>, findings: &mut Findings<'_>) -> Option<Method> {
     match found.value.parse::<Method>() {
         Ok(method) => {
-            if let Some(near) = nearest(found.value, USUAL).filter(|near| *near != found.value) {
-                if !USUAL.contains(&found.value) {
-                    let message = format!("`{}` is an unusual method", found.value);
-                    findings.add(code::ODD_METHOD.at(found.span, message).help(format!("did you mean `{near}`?")));
-                }
+            let near = nearest(found.value, USUAL).filter(|_| !USUAL.contains(&found.value));
+            if let Some(near) = near {
+                let message = format!("`{}` is an unusual method", found.value);
+                findings.add(code::ODD_METHOD.at(found.span, message).help(format!("did you mean `{near}`?")));
             }
             Some(method)
         }

@@ -67,11 +67,11 @@ fn id_of(operation: &Node) -> Option<&str> {
 
 /// `node` without the key `base`.
 pub(super) fn without_base(node: &Node) -> Node {
-    let value = match &node.value {
-        Value::Map(entries) => Value::Map(entries.iter().filter(|entry| entry.key.value != "base").cloned().collect()),
-        other => other.clone(),
-    };
-    Node { span: node.span, value }
+    let mut node = node.clone();
+    if let Value::Map(entries) = &mut node.value {
+        entries.retain(|entry| entry.key.value != "base");
+    }
+    node
 }
 
 /// A mapping of these keys and texts, each at its own place.

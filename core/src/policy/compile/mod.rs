@@ -2,6 +2,7 @@
 
 mod cases;
 mod connector;
+mod facts;
 mod gather;
 mod glob;
 mod headers;
@@ -12,6 +13,7 @@ mod merge;
 mod narrow;
 mod oauth;
 mod operations;
+mod refusal;
 mod requirement;
 mod roles;
 mod scopes;
@@ -25,10 +27,11 @@ use super::diagnostic::{Diagnostic, Findings, Severity};
 use super::model::{ConnectorModel, Model};
 use super::operation::Need;
 use crate::id::ConnectorId;
-use connector::ConnectorDraft;
+use connector::{ConnectorDraft, Connectors};
+use roles::Roles;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One policy file.
@@ -143,23 +146,24 @@ fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read
     Read { model, cases, summary, diagnostics: findings.into_diagnostics() }
 }
 
-fn summary(connectors: &connector::Connectors, roles: &roles::Roles, cases: usize) -> Summary {
+fn summary(connectors: &Connectors, roles: &Roles, cases: usize) -> Summary {
     let own = || connectors.values().filter(|draft| draft.origin == Origin::Own);
-    let operations = || own().flat_map(|draft| &draft.operations);
     Summary {
         connectors: own().count(),
         operations: own().map(|draft| draft.operation_ids.len()).sum(),
-        operations_unknown: operations()
-            .filter(|draft| draft.operation.need == Need::Unknown)
-            .map(|draft| &draft.operation.id)
-            .collect::<std::collections::BTreeSet<_>>()
-            .len(),
+        operations_unknown: own().map(ConnectorDraft::count_unknown).sum(),
         roles: roles.values().filter(|role| role.origin == Origin::Own).count(),
         cases,
     }
 }
 
 impl ConnectorDraft {
+    /// Operations whose need nobody knows; one with several matches counts once.
+    fn count_unknown(&self) -> usize {
+        let unknown = self.operations.iter().filter(|draft| draft.operation.need == Need::Unknown);
+        unknown.map(|draft| &draft.operation.id).collect::<BTreeSet<_>>().len()
+    }
+
     fn into_model(self) -> ConnectorModel {
         ConnectorModel { connector: Arc::new(self.connector), operations: self.operations.into_iter().map(|draft| draft.operation).collect() }
     }

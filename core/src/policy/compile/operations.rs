@@ -1,6 +1,6 @@
 //! The operations of a connector.
 
-use super::connector::names;
+use super::facts::names;
 use super::later;
 use super::matching::{self, Match};
 use super::narrow::{self, BodyAllowed};
@@ -10,9 +10,10 @@ use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Span, suggestion, values};
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
+use crate::scope::Scope;
 use std::collections::HashMap;
 
 /// One match of an operation that has been read.
@@ -100,16 +101,15 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
 }
 
 fn require(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Need> {
-    match &node.value {
-        Value::Plain(text) | Value::Quoted(text) if text == "none" => Some(Need::Scopes(vec![Vec::new()])),
-        Value::Plain(text) | Value::Quoted(text) if text == "unknown" => Some(Need::Unknown),
-        _ => requirement(node, scopes, findings).map(Need::Scopes),
+    if node.as_text() == Some("unknown") {
+        return Some(Need::Unknown);
     }
+    requirement(node, scopes, findings).map(Need::Scopes)
 }
 
 /// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative.
-pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<crate::scope::Scope>>> {
-    if matches!(&node.value, Value::Plain(text) | Value::Quoted(text) if text == "none") {
+pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<Scope>>> {
+    if node.as_text() == Some("none") {
         return Some(vec![Vec::new()]);
     }
     alternatives(node, BareList::MustSay, &mut |name, findings| scopes.find(name, findings), findings)

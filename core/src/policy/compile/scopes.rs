@@ -3,8 +3,8 @@
 use super::requirement::{BareList, alternatives};
 use crate::connector::{Risk, ScopeFacts};
 use crate::policy::code;
-use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Entry, Fields, Located, Node, Value, suggestion, values};
+use crate::policy::diagnostic::{Finding, Findings};
+use crate::policy::document::{Entry, Fields, Located, Node, suggestion, values};
 use crate::scope::{ProviderScope, Scope};
 use indexmap::IndexMap;
 
@@ -29,7 +29,7 @@ impl Scopes {
         None
     }
 
-    fn unknown(&self, name: Located<&str>) -> crate::policy::diagnostic::Finding {
+    fn unknown(&self, name: Located<&str>) -> Finding {
         let help = suggestion(name.value, self.names.iter().map(String::as_str)).unwrap_or_else(|| "declare it under `scopes`".into());
         code::UNKNOWN_SCOPE.at(name.span, format!("this connector has no scope `{}`", name.value)).help(help)
     }
@@ -82,7 +82,7 @@ fn own_name(scope: &Scope) -> Vec<Vec<ProviderScope>> {
 }
 
 fn provider_scopes(node: &Node, findings: &mut Findings<'_>) -> Option<Vec<Vec<ProviderScope>>> {
-    if matches!(&node.value, Value::Plain(text) | Value::Quoted(text) if text == "none") {
+    if node.as_text() == Some("none") {
         return Some(vec![Vec::new()]);
     }
     alternatives(node, BareList::All, &mut |name, findings| values::parsed(name, findings), findings)

@@ -4,11 +4,14 @@
 /// Among equally near ones the first in the alphabet.
 #[must_use]
 pub fn nearest<'k>(wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let bearable = wrong.chars().count().div_ceil(3).max(1);
+    let length = wrong.chars().count();
+    let bearable = length.div_ceil(3).max(1);
+    let wrong = wrong.to_lowercase();
     known
         .into_iter()
-        .filter(|name| name.len().abs_diff(wrong.len()) <= 4 * bearable)
-        .map(|name| (strsim::osa_distance(&wrong.to_lowercase(), &name.to_lowercase()), name))
+        // The distance is at least the difference in length: most names are out before any is compared.
+        .filter(|name| name.chars().count().abs_diff(length) <= bearable)
+        .map(|name| (strsim::osa_distance(&wrong, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= bearable && *distance < name.chars().count())
         .min()
         .map(|(_, name)| name)

@@ -55,6 +55,7 @@ impl Builder<'_, '_> {
         Span { source: self.source, start: byte(&span.start), end: byte(&span.end), line: span.start.line(), column: span.start.col() + 1 }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's own enum, which may grow: what is not named here is presentation")]
     fn take(&mut self, event: Event<'_>, span: Span) {
         match event {
             Event::DocumentStart(..) => self.document(span),

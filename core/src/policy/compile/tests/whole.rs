@@ -95,6 +95,15 @@ fn base_asks_for_a_shipped_connector_of_that_name() {
 }
 
 #[test]
+fn what_people_add_to_an_imported_connector_is_still_hand_written() {
+    let imported = SHIPPED.replace("    title: CRM", "    source: {kind: openapi}").replace("PACTH /odd", "\"GET /a/{b}\"");
+    assert_eq!(diagnostics(&[shipped("c.yaml", &imported)]), []);
+    let mine = "version: 1\nconnectors: {crm: {base: catalog, operations: [{id: mine, match: \"GET /a/{c}\", require: none}]}}\n";
+    let found = diagnostics(&[shipped("c.yaml", &imported), own("p.yaml", mine)]);
+    assert_eq!(found.iter().map(|one| (one.file.as_str(), one.code)).collect::<Vec<_>>(), [("p.yaml", "SG0407")]);
+}
+
+#[test]
 fn shipped_documents_keep_their_warnings_and_their_tests_to_themselves() {
     let read = super::super::read(&[shipped("c.yaml", SHIPPED)], &BTreeMap::new());
     assert_eq!((read.diagnostics.len(), read.cases.len()), (0, 0));
@@ -147,6 +156,7 @@ fn settings_replace_addresses_of_a_connector() {
 #[test]
 fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
     let replaced = Override { upstream: Some("https://{sit}.example.com".into()), token_url: Some("nowhere".into()), ..Override::default() };
+    let replaced = Override { hosts: BTreeMap::from([("up".to_owned(), "https://up.example".to_owned())]), ..replaced };
     let unknown = Override { upstream: Some("https://a.example".into()), ..Override::default() };
     let text = with_facts("variables: {site: {from: account, is: label}}");
     let sources = [own("p.yaml", &text)];
@@ -158,6 +168,7 @@ fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
             ("settings", 1, 35, "SG0204", Severity::Error),
             ("settings", 2, 16, "SG0213", Severity::Warning),
             ("settings", 3, 16, "SG0213", Severity::Warning),
+            ("settings", 4, 16, "SG0213", Severity::Warning),
         ]
     );
 }
