@@ -2,7 +2,7 @@
 
 use super::variables::Variables;
 use crate::connector::variables::{Rule, Variables as Values};
-use crate::connector::{Source, Template};
+use crate::connector::{Source, Template, Upstream};
 use crate::policy::code;
 use crate::policy::diagnostic::{Finding, Findings};
 use crate::policy::document::{Located, Node, Span, values};
@@ -126,6 +126,9 @@ fn address_fault(text: &str, purpose: Purpose) -> Option<&'static str> {
         }
         if !path.is_empty() && path.split('/').any(|segment| matches!(segment, "" | "." | "..") || segment.contains(['%', ';'])) {
             return Some("has a path with more than one reading");
+        }
+        if text.parse::<Upstream>().is_err() {
+            return Some("is no origin, or no origin with a path");
         }
     }
     None
