@@ -1,5 +1,8 @@
 //! The connectors that ship: each document is clean, its cases hold, and a change of what a role may do shows as a diff.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, also where a function is none")]
+#![expect(clippy::disallowed_methods, reason = "how a person asks for the golden file to be written anew")]
+
 use scopegate::catalog;
 use scopegate_core::policy::{Compiled, Need, Operation, Origin, PolicySet, Source, compile, run};
 use scopegate_core::scope::Scope;

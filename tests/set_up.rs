@@ -1,5 +1,7 @@
 //! `scripts/set-up` on machines that lack something, with stand-ins for the commands that would change this one.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, also where a function is none")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;

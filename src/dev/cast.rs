@@ -56,11 +56,11 @@ pub const fn members() -> [Member; 6] {
 #[must_use]
 pub const fn borrowed() -> [Borrowed; 5] {
     [
-        shipped("salesforce", "user_1_researcher", "salesforce-researcher", "/salesforce/services/data/v60.0/sobjects/Account/001"),
-        shipped("slack", "user_1_responder", "slack-responder", "/slack/api/conversations.list"),
-        shipped("google-gmail", "user_1_researcher", "gmail-reader", "/google-gmail/gmail/v1/users/me/profile"),
-        shipped("github", "user_1_researcher", "github-triager", "/github/repos/acme/site"),
-        shipped("pagerduty", "user_1_responder", "pagerduty-responder", "/pagerduty/incidents"),
+        shipped("salesforce", "user_1_researcher", "researcher", "/salesforce/services/data/v60.0/sobjects/Account/001"),
+        shipped("slack", "user_1_responder", "responder", "/slack/api/conversations.list"),
+        shipped("google-gmail", "user_1_researcher", "researcher", "/google-gmail/gmail/v1/users/me/profile"),
+        shipped("github", "user_1_researcher", "researcher", "/github/repos/acme/site"),
+        shipped("pagerduty", "user_1_responder", "responder", "/pagerduty/incidents"),
     ]
 }
 

@@ -72,9 +72,12 @@ pub struct GatewayParts {
     pub watcher: Option<Watcher>,
 }
 
-/// Is told of every event when it is written, and which headers of the request did not reach the API; must be quick.
+/// Is told of every event when it is written; must be quick.
 #[derive(Clone)]
-pub struct Watcher(pub Arc<dyn Fn(&crate::audit::Event, &[String]) + Send + Sync>);
+pub struct Watcher(pub Arc<Watch>);
+
+/// What a watcher does with an event, and with the names of the headers that did not reach the API.
+pub type Watch = dyn Fn(&crate::audit::Event, &[String]) + Send + Sync;
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

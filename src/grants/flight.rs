@@ -15,7 +15,7 @@ use scopegate_core::connector::oauth::OAuth;
 use scopegate_core::connector::variables::{Variables, effective};
 use scopegate_core::id::GrantId;
 use scopegate_core::oauth::{TokenFault, Tokens};
-use scopegate_core::refresh::{Deed, Leased, Spent, Step, Wrote};
+use scopegate_core::refresh::{Deed, Event, Leased, Spent, Step, Wrote};
 use scopegate_core::secret::RefreshToken;
 use scopegate_core::time::Timestamp;
 use std::error::Error;
@@ -37,6 +37,16 @@ pub(super) struct Flight {
     /// As it was read last.
     record: Option<GrantRecord>,
     hand: Option<Hand>,
+    landed: bool,
+}
+
+impl Drop for Flight {
+    /// Nobody is left waiting for a flight that a panic or the end of the process cut short.
+    fn drop(&mut self) {
+        if !self.landed {
+            self.shared.fly_on(&self.grant, Event::Aborted, &habits(self.connector().as_ref()));
+        }
+    }
 }
 
 /// New tokens that are not durable yet.
@@ -49,7 +59,7 @@ struct Hand {
 
 impl Flight {
     pub(super) fn new(shared: Arc<Shared>, grant: GrantId, urgency: Urgency) -> Self {
-        Self { shared, grant, urgency, place: None, lease: None, record: None, hand: None }
+        Self { shared, grant, urgency, place: None, lease: None, record: None, hand: None, landed: false }
     }
 
     /// Flies to the end. A process that ends cuts pauses short and gives up after one more try.
@@ -66,8 +76,12 @@ impl Flight {
             let last = !pause.is_zero() && end.is_cancelled();
             let step = self.perform(deed).await;
             let habits = habits(self.connector().as_ref());
-            next = self.shared.fly_on(&self.grant, step, &habits).filter(|_| !last);
+            next = self.shared.fly_on(&self.grant, Event::Done(step), &habits);
+            if last {
+                break;
+            }
         }
+        self.landed = next.is_none();
         self.land().await;
     }
 
@@ -242,7 +256,7 @@ impl Flight {
     }
 
     /// Tokens for a grant that was revoked or deleted meanwhile must not stay alive at the provider.
-    async fn land(mut self) {
+    async fn land(&mut self) {
         self.release().await;
         let Some(hand) = self.hand.take() else { return };
         let wanted = self.shared.directory.grant(&self.grant).is_some_and(|facts| facts.state != GrantState::Ended(Ended::Revoked));

@@ -10,7 +10,7 @@ use scopegate_core::account::{GrantFacts, GrantState};
 use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::RefreshMode;
 use scopegate_core::id::GrantId;
-use scopegate_core::refresh::{Ask, Deed, Effects, Event, Habits, Known, Landing, Life, Moment, Replay, Standing, Step, Verdict, Wake};
+use scopegate_core::refresh::{Ask, Deed, Effects, Event, Habits, Known, Landing, Life, Moment, Replay, Standing, Verdict, Wake};
 use scopegate_core::time::Instant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -116,23 +116,24 @@ impl Shared {
         let habits = self.habits_of(facts);
         let seat = self.seat(facts, &habits);
         let effects = self.take(&mut seat.lock(), facts, event, &habits);
-        self.follow(&facts.id, effects, Launch::Here);
+        self.follow(&facts.id, effects);
     }
 
-    /// Takes the result of a flight's deed; its next deed.
-    pub(super) fn fly_on(self: &Arc<Self>, grant: &GrantId, step: Step, habits: &Habits) -> Option<(Deed, Duration)> {
+    /// Takes what a flight has to say; its next deed.
+    pub(super) fn fly_on(&self, grant: &GrantId, event: Event, habits: &Habits) -> Option<(Deed, Duration)> {
         let seat = self.lives.0.pin().get(grant).cloned()?;
         let at = self.moment();
         let (effects, waiting) = {
             let mut seated = seat.lock();
-            let effects = seated.life.step(Event::Done(step), habits, at);
+            let effects = seated.life.step(event, habits, at);
             (effects, effects.tell.map(|landing| (landing, std::mem::take(&mut seated.waiting))))
         };
         for (landing, waiter) in waiting.into_iter().flat_map(|(landing, waiting)| waiting.into_iter().map(move |waiter| (landing, waiter))) {
             // Whoever waited may have left.
             let _ = waiter.send(landing);
         }
-        self.follow(grant, effects, Launch::Elsewhere)
+        self.set_wake(grant, effects.wake);
+        effects.next
     }
 
     /// Asks for a token of the grant as `facts` show it.
@@ -149,7 +150,7 @@ impl Shared {
             });
             (effects, waiter)
         };
-        self.follow(&facts.id, effects, Launch::Here);
+        self.follow(&facts.id, effects);
         match (effects.verdict, waiter) {
             (Some(Verdict::Use { version }), _) => Answer::Use(version),
             (Some(Verdict::Wait), Some(landing)) => Answer::Wait(landing),
@@ -169,17 +170,11 @@ impl Shared {
         seated.life.step(event, habits, at)
     }
 
-    fn follow(self: &Arc<Self>, grant: &GrantId, effects: Effects, launch: Launch) -> Option<(Deed, Duration)> {
+    fn follow(self: &Arc<Self>, grant: &GrantId, effects: Effects) {
         self.set_wake(grant, effects.wake);
-        match launch {
-            Launch::Elsewhere => effects.next,
-            Launch::Here => {
-                let urgency = if matches!(effects.verdict, Some(Verdict::Wait)) { Urgency::Now } else { Urgency::Ahead };
-                if let Some(first) = effects.next {
-                    self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency).run(first));
-                }
-                None
-            }
+        let urgency = if matches!(effects.verdict, Some(Verdict::Wait)) { Urgency::Now } else { Urgency::Ahead };
+        if let Some(first) = effects.next {
+            self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency).run(first));
         }
     }
 
@@ -250,12 +245,4 @@ impl Shared {
         self.opened.forget(grant);
         self.schedule.set(grant, None);
     }
-}
-
-/// Who does what is to be done next.
-enum Launch {
-    /// A new flight.
-    Here,
-    /// The one that asks.
-    Elsewhere,
 }

@@ -1,9 +1,9 @@
 //! When grants are to be looked at: one task that sleeps until the next one is due.
 
 use super::Shared;
-use super::lives::known_of;
+use super::lives::{habits, known_of};
 use scopegate_core::id::GrantId;
-use scopegate_core::refresh::{Event, Moment, first_wake};
+use scopegate_core::refresh::{Event, first_wake};
 use scopegate_core::time::Instant;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +63,11 @@ impl Shared {
             loop {
                 let now = shared.clock.instant();
                 match shared.schedule.due(now) {
-                    Ok(grant) => shared.look_at(&grant),
+                    Ok(grant) => {
+                        shared.look_at(&grant);
+                        // Many may be due at once, and others want to run.
+                        tokio::task::yield_now().await;
+                    }
                     Err(next) => tokio::select! {
                         () = end.cancelled() => return,
                         () = shared.schedule.changed.notified() => {}
@@ -77,9 +81,8 @@ impl Shared {
     fn plan_all(&self) {
         let policies = (self.policies)();
         self.directory.each_grant(|facts| {
-            let habits = super::lives::habits(policies.connector(facts.connector.as_str()));
-            let at = Moment { mono: self.clock.instant(), wall: self.clock.timestamp(), chance: crate::chance::unit() };
-            self.schedule.set(&facts.id, first_wake(&known_of(facts, None), facts.used_at, &habits, at));
+            let habits = habits(policies.connector(facts.connector.as_str()));
+            self.schedule.set(&facts.id, first_wake(&known_of(facts, None), facts.used_at, &habits, self.moment()));
         });
     }
 

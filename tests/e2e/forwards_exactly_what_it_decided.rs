@@ -25,7 +25,7 @@ fn read(bytes: &[u8]) -> Arrived {
 
 async fn stage() -> (Stage, Recorder, String) {
     let recorder = Recorder::start().await;
-    let stage = Stage::with(Script { upstream: Some(format!("http://{}", recorder.address)), ..Script::default() }).await;
+    let stage = Stage::with(Script { upstream: Some(format!("http://{}", recorder.address)), log: "scopegate=debug", ..Script::default() }).await;
     stage.account("acme", "user_1", "publisher").await;
     stage.account("acme", "user_2", "researcher").await;
     let seeded = stage.practice.provider().secrets();
@@ -78,6 +78,9 @@ async fn headers_go_out_by_allow_list_with_one_credential() {
     assert_eq!(value("authorization"), Some(format!("Bearer {token}")));
     assert_eq!(value("host"), Some(recorder.address.to_string()));
     assert_eq!(value("accept-encoding"), Some("identity".to_owned()));
+    // What was left out is named where an author looks for it.
+    let told = stage.log().lines().find(|line| line.contains("headers that do not reach the API")).unwrap_or_default().to_owned();
+    assert!(["cookie", "proxy-authorization", "x-secret", "via"].iter().all(|name| told.contains(name)), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,10 +16,13 @@ pub(crate) struct Scripted {
     tasks: Tasks,
 }
 
+/// A word of the target, and the bytes that answer it.
+type Answers = Vec<(&'static str, &'static [u8])>;
+
 /// What every connection of it needs.
 #[derive(Clone)]
 struct Shared {
-    answers: Arc<Mutex<Vec<(&'static str, &'static [u8])>>>,
+    answers: Arc<Mutex<Answers>>,
     lines: watch::Sender<Vec<String>>,
     release: watch::Receiver<bool>,
 }

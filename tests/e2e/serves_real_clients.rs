@@ -61,8 +61,8 @@ async fn python_requests_is_served_and_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slack_sdk_is_served_and_refused() {
     let stage = Stage::new().await;
-    stage.account_at("slack", "acme", "user_1", "slack-reader", "channels:read,channels:history,chat:write").await;
-    stage.account_at("slack", "acme", "user_2", "slack-responder", "channels:read,channels:history,chat:write").await;
+    stage.account_at("slack", "acme", "user_1", "watcher", "channels:read,channels:history,chat:write").await;
+    stage.account_at("slack", "acme", "user_2", "talker", "channels:read,channels:history,chat:write").await;
     let (reader, responder) = (stage.handle("slack", "user_1").await, stage.handle("slack", "user_2").await);
     let mut command = Command::new(python());
     command.arg("tests/clients/with_slack_sdk.py").arg(format!("http://{}/slack/api/", stage.gateway)).arg(reader).arg(responder);

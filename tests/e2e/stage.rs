@@ -52,6 +52,8 @@ roles:
   researcher: {allow: {crm: [accounts:read, opportunities:read]}}
   publisher: {allow: {crm: [opportunities:read, opportunities:write, activities:create]}}
   responder: {allow: {crm: [activities:create]}}
+  watcher: {allow: {slack: [channels:read]}}
+  talker: {allow: {slack: [channels:read, chat:write]}}
 "#;
 
 /// What differs from the usual stage.
@@ -180,8 +182,23 @@ impl Stage {
 
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.terminate();
+        self.ended()
+    }
+
+    /// Tells the gateway to end.
+    pub(crate) fn terminate(&self) {
         self.served.signal("TERM");
-        self.served.child.wait().unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        tokio::task::block_in_place(|| self.served.child.wait().unwrap())
+    }
+
+    /// Asks until the gateway says that it is not ready any more.
+    pub(crate) async fn until_unready(&self) {
+        while self.ask(Method::GET, "/readyz", Value::Null).await.0 == 200 {}
     }
 
     /// Ends the gateway without a word, and starts it again on the same folder.
@@ -232,16 +249,15 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = format!(
-        "gateway: {{listen: [\"127.0.0.1:0\"]}}\n\
-         admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"}}\n\
+    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n\
+         admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
          policies: [./policies]\n\
-         store: {{embedded: ./data}}\n\
-         encryption: {{key_file: ./kek-1}}\n\
-         audit: {{file: ./data/audit.jsonl}}\n\
-         egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true}}\n\
+         store: {embedded: ./data}\n\
+         encryption: {key_file: ./kek-1}\n\
+         audit: {file: ./data/audit.jsonl}\n\
+         egress: {allow_networks: [\"127.0.0.0/8\"], allow_http: true}\n\
          clients:\n"
-    );
+        .to_owned();
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
     for connector in connectors {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));

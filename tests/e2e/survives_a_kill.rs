@@ -49,12 +49,10 @@ async fn told_to_stop_it_ends_what_is_under_way_and_then_itself() {
     let call = stage.request(Method::GET, "/crm/v1/files/held/a", "user_1");
     let (answer, status) = tokio::join!(call.send(), async {
         api.until_requests(1).await;
-        let stopping = tokio::task::spawn_blocking({
-            drop(hold);
-            let status = stage.stop();
-            move || status
-        });
-        stopping.await.unwrap()
+        stage.terminate();
+        stage.until_unready().await;
+        drop(hold);
+        stage.ended()
     });
     assert_eq!((answer.unwrap().status().as_u16(), status.code()), (200, Some(0)), "{}", stage.log());
 }

@@ -1,7 +1,7 @@
 //! Compare-and-set, atomic batches, and what is read back.
 
 use super::cast::{Home, account, authorization, conflict, done, everything, grant, handle, new_grant, promoted};
-use scopegate::store::{Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, GrantRecord, Intent, ProofDigest, Sealed, Store};
+use scopegate::store::{Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, GrantRecord, Intent, ProofDigest, Sealed};
 use scopegate::tasks::Tasks;
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleTarget};
 use scopegate_core::id::GrantId;

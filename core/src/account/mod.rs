@@ -3,6 +3,7 @@
 mod credential;
 mod grant;
 mod handle;
+mod injection;
 mod standing;
 
 use crate::connector::variables::Variables;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use credential::{Credential, TokenSet, fits_a_header};
 pub use grant::{Ended, GrantFacts, GrantState, Granted};
 pub use handle::{HandleDigest, HandleRecord, HandleTarget};
+pub use injection::Uninjectable;
 pub use standing::{GrantStanding, Standing};
 
 /// What is stored of a connected account. Holds no secret.

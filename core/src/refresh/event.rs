@@ -53,6 +53,8 @@ pub enum Event {
     },
     /// The result of the last [`Deed`].
     Done(Step),
+    /// Whoever flew is gone without a result.
+    Aborted,
 }
 
 /// Who needs a token.

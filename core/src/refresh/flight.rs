@@ -120,6 +120,15 @@ impl Life {
         }
     }
 
+    /// As after a crash: what the provider may have said is lost.
+    pub(super) fn abort(&mut self, habits: &Habits, at: Moment) -> Effects {
+        match self.flight.map(|flight| (flight.phase, flight.hand)) {
+            None => Effects::default(),
+            Some((Phase::Spending { since }, _) | (_, Some(Hand { since, .. }))) => self.lost(since, habits, at),
+            Some((_, None)) => self.land(Landing::Refused(Why::Store), at),
+        }
+    }
+
     fn go(&mut self, flight: Flight, phase: Phase, deed: Deed) -> Effects {
         self.go_after(flight, phase, deed, Duration::ZERO)
     }
@@ -219,13 +228,15 @@ impl Life {
             }
             Spent::NotHonoured => self.go(flight, Phase::Checking, Deed::Read),
             Spent::Declined { retry_after } => self.failed(retry_after, at),
-            Spent::Lost => {
-                if self.held_from.is_none() {
-                    self.held_from = habits.held_after(Duration::ZERO).map(|after| since.plus(after));
-                }
-                self.failed(None, at)
-            }
+            Spent::Lost => self.lost(since, habits, at),
         }
+    }
+
+    fn lost(&mut self, since: Instant, habits: &Habits, at: Moment) -> Effects {
+        if self.held_from.is_none() {
+            self.held_from = habits.held_after(Duration::ZERO).map(|after| since.plus(after));
+        }
+        self.failed(None, at)
     }
 
     fn failed(&mut self, retry_after: Option<Duration>, at: Moment) -> Effects {

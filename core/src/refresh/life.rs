@@ -71,6 +71,7 @@ impl Life {
             }
             Event::Due { used_at } => self.due(used_at, at),
             Event::Done(step) => self.fly_on(step, habits, at),
+            Event::Aborted => self.abort(habits, at),
         }
     }
 

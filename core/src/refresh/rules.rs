@@ -357,6 +357,22 @@ fn while_another_node_refreshes_its_result_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn whoever_flew_and_is_gone_leaves_nobody_waiting_for_ever() {
+    let mut early = life(known(Some(8)), &HABITS);
+    assert_eq!(ask(&mut early, Ask::Request, 10_000), Verdict::Wait);
+    assert_eq!(early.step(Event::Aborted, &HABITS, at(10_000)).tell, Some(Landing::Refused(Why::Store)));
+    assert_eq!(ask(&mut early, Ask::Request, 10_001), Verdict::Wait);
+    let mut late = life(known(Some(100)), &HABITS);
+    assert!(late.step(Event::Due { used_at: at(0).wall }, &HABITS, at(75_000)).next.is_some());
+    to_the_provider(&mut late, known(Some(100)), 75_000);
+    let effects = late.step(Event::Aborted, &HABITS, at(76_000));
+    assert!(matches!(effects.tell, Some(Landing::Refused(Why::Unavailable { .. }))), "the answer is lost: {effects:?}");
+    assert_eq!(effects.wake, Wake::At(Instant::from_millis(95_000)));
+    assert_eq!(early.step(Event::Aborted, &HABITS, at(10_002)).tell, Some(Landing::Refused(Why::Store)));
+    assert_eq!(early.step(Event::Aborted, &HABITS, at(10_003)).tell, None, "nobody flies");
+}
+
+#[test]
 fn a_flight_that_failed_elsewhere_is_followed_by_one_of_our_own() {
     let mut life = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut life, Ask::Operator, 10_000), Verdict::Wait);

@@ -169,6 +169,20 @@ async fn a_form_counts_only_from_a_page_of_our_own_origin() {
 }
 
 #[tokio::test]
+async fn a_form_counts_from_each_origin_that_our_pages_are_on() {
+    let stage = Stage::new().await;
+    let path = stage.account("agent", "researcher").await;
+    let begun = begin(&stage, &path, json!({})).await;
+    let parts = AdminParts { own_origins: vec!["https://pages.example".into()], ..stage.parts.clone() };
+    let link = address(&begun).replace(&stage.origin, &stage.serve(public_router(parts)).await);
+    let page = stage.browse("GET", &link, &[]).await;
+    let cookie = page.header("set-cookie").split(';').next().unwrap();
+    for (origin, status) in [("https://pages.example.evil.example", 403), ("http://pages.example", 403), ("https://pages.example", 303)] {
+        assert_eq!(stage.browse("POST", &link, &[("cookie", cookie), ("origin", origin)]).await.status, status, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn an_invented_link_or_state_leads_nowhere_and_is_not_repeated_on_the_page() {
     let stage = Stage::new().await;
     for address in [

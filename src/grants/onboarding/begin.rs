@@ -5,6 +5,8 @@ use crate::chance;
 use crate::grants::Grants;
 use crate::store::{Applied, AuthorizationPhase, AuthorizationRecord, Change, Confirmation};
 use scopegate_core::account::ConnectedAccount;
+use scopegate_core::connector::Connector;
+use scopegate_core::connector::oauth::OAuth;
 use scopegate_core::connector::variables::{Variables, effective};
 use scopegate_core::id::AuthorizationId;
 use scopegate_core::oauth::{AuthorizationRequest, NoCall};
@@ -74,27 +76,14 @@ impl Grants {
         let policies = (self.0.policies)();
         let connector = policies.connector(record.connector.as_str()).ok_or(BeginError::UnknownConnector)?;
         let oauth = connector.oauth.as_ref().ok_or(BeginError::NoOAuth)?;
-        let page = oauth.authorization_url.as_ref().ok_or(BeginError::NoOAuth)?;
-        let client = self.0.provider.registration(connector).ok_or(BeginError::NoClient)?;
         let allowed = policies.role_scopes(&record.role, &connector.id);
         let beyond: Vec<Scope> = wish.scopes.iter().flatten().filter(|scope| !allowed.contains(scope)).cloned().collect();
         if !beyond.is_empty() {
             return Err(BeginError::BeyondRole(beyond));
         }
         let return_to = wish.return_to.map(|text| self.return_to(&text)).transpose()?;
-        let variables = effective(&connector.variables, &record.variables, &Variables::new(), self.0.provider.plain_http());
         let requested = policies.provider_scopes_for(&connector.id, wish.scopes.as_deref().unwrap_or(&allowed));
-        let rehearsal = AuthorizationRequest {
-            client_id: &client.client_id,
-            redirect_uri: &self.0.redirect_uri(&connector.id),
-            scopes: &requested,
-            state: &Proof::new(String::new()),
-            challenge: None,
-        };
-        rehearsal.url(page, oauth, &variables).map_err(|fault| match fault {
-            NoCall::Unfilled(unfilled) => BeginError::Variable(unfilled.0),
-            NoCall::NoUrl(_) => BeginError::NoOAuth,
-        })?;
+        self.rehearse(connector, oauth, &record.variables)?;
 
         let (link, digest) = self.0.vault.mint_proof();
         let now = self.0.clock.timestamp();
@@ -128,6 +117,25 @@ impl Grants {
                 Err(BeginError::Store)
             }
         }
+    }
+
+    /// Whether the customer could be sent to the provider, so that a link that leads nowhere is never given out.
+    fn rehearse(&self, connector: &Connector, oauth: &OAuth, account: &Variables) -> Result<(), BeginError> {
+        let page = oauth.authorization_url.as_ref().ok_or(BeginError::NoOAuth)?;
+        let client = self.0.provider.registration(connector).ok_or(BeginError::NoClient)?;
+        let variables = effective(&connector.variables, account, &Variables::new(), self.0.provider.plain_http());
+        let request = AuthorizationRequest {
+            client_id: &client.client_id,
+            redirect_uri: &self.0.redirect_uri(&connector.id),
+            scopes: &[],
+            state: &Proof::new(String::new()),
+            challenge: None,
+        };
+        let url = request.url(page, oauth, &variables);
+        url.map(drop).map_err(|fault| match fault {
+            NoCall::Unfilled(unfilled) => BeginError::Variable(unfilled.0),
+            NoCall::NoUrl(_) => BeginError::NoOAuth,
+        })
     }
 
     fn link_url(&self, link: &Proof) -> Result<Url, BeginError> {

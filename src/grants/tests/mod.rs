@@ -54,7 +54,7 @@ connectors:
       client_auth: client_secret_post
       refresh: on_use
     variables:
-      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.force.example", "ORIGIN"]}
+      instance_url: {from: token, pointer: /instance_url, origin_of: ["*.force.example", "*.my.salesforce.com"]}
     scopes:
       things:read: {provider_scopes: [api]}
     operations:
@@ -205,10 +205,9 @@ impl Stage {
         let target = if account.record.connector.as_str() == "crm" { "/v1/accounts/7" } else { "/v1/things/7" };
         let request = Request::read("GET", target, &[], None).unwrap();
         let policies = self.policies.load_full();
-        match decide(&policies, &account, &request) {
-            Decision::Permit(permit) => self.grants.open(&policies, permit).await,
-            other => panic!("no permit: {other:?}"),
-        }
+        let decision = decide(&policies, &account, &request);
+        let Decision::Permit(permit) = decision else { panic!("no permit: {decision:?}") };
+        self.grants.open(&policies, permit).await
     }
 
     /// The token that a request of the account is sent with.
@@ -260,8 +259,7 @@ fn policies(practice: &Practice, revoke: &str) -> PolicySet {
     let text = POLICY
         .replace("PROVIDER/revoke", &format!("{}{revoke}", practice.provider_origin()))
         .replace("PROVIDER", &practice.provider_origin())
-        .replace("API", &practice.api_origin())
-        .replace("ORIGIN", practice.api_origin().trim_start_matches("http://"));
+        .replace("API", &practice.api_origin());
     let compiled = compile(&[Source { name: "crm.yaml".into(), text, origin: Origin::Own }], &BTreeMap::new());
     compiled.policies.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))
 }

@@ -1,12 +1,11 @@
 //! Addresses with variables in them: checked with every value that their variables can have.
 
 use super::variables::Variables;
-use crate::connector::variables::Rule;
+use crate::connector::variables::{Rule, Variables as Values};
 use crate::connector::{Source, Template, Upstream};
 use crate::policy::code;
 use crate::policy::diagnostic::{Finding, Findings};
 use crate::policy::document::{Located, Node, Span, values};
-use std::collections::BTreeMap;
 use url::Url;
 
 /// What an address is for: that says what it may look like, and which variables have a value by then.
@@ -147,10 +146,10 @@ fn free_host<'t>(text: &'t str, variables: &Variables) -> Option<&'t str> {
 }
 
 /// Values for all variables of a template: each value of a list once, and one example of every other kind.
-fn samples(template: &Template, variables: &Variables) -> Vec<BTreeMap<String, String>> {
+fn samples(template: &Template, variables: &Variables) -> Vec<Values> {
     let choices: Vec<(&str, Vec<String>)> =
         template.variables().filter_map(|name| Some((name, examples(&variables.sound.get(name)?.rule)))).collect();
-    let first: BTreeMap<String, String> = choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
+    let first: Values = choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
     let others = choices.iter().flat_map(|(name, values)| {
         let first = &first;
         values.iter().skip(1).map(move |value| {
