@@ -142,7 +142,7 @@ impl Files {
 }
 
 /// Whether another process writes the file.
-pub(super) fn is_locked(file: &File) -> io::Result<bool> {
+fn is_locked(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => file.unlock().map(|()| false),
         Err(TryLockError::WouldBlock) => Ok(true),

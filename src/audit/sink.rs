@@ -178,7 +178,7 @@ impl Writer {
     /// Tries once to bring all lines to the disk, and tells those who wait for it.
     pub(super) fn write_out(&mut self) {
         if let Err(fault) = self.segment.rotate(self.rotation, self.clock.timestamp()) {
-            tracing::warn!(error = &fault as &(dyn Error + 'static), "no new audit file could be begun: the one before goes on");
+            tracing::warn!(error = &fault as &(dyn Error + 'static), "the audit's files could not be tended: the current one goes on");
         }
         if self.events > 0 {
             match self.segment.append(&self.lines) {

@@ -259,7 +259,14 @@ async fn whatever_was_changed_afterwards_is_found() {
     }
     fs::write(room.path(), &whole).unwrap();
     room.sound();
-    fs::remove_file(room.folder.path().join("data/audit.jsonl.1")).unwrap();
+    let older = room.folder.path().join("data/audit.jsonl.1");
+    let first = fs::read_to_string(&older).unwrap();
+    for cut in [first.lines().next().unwrap().len() + 1, first.len() - 10] {
+        fs::write(&older, &first.as_bytes()[..cut]).unwrap();
+        assert_ne!(verify(&room.path()).unwrap().findings, [], "cut after {cut} bytes");
+    }
+    fs::write(&older, &first).unwrap();
+    fs::remove_file(&older).unwrap();
     assert_eq!(room.sound().first_seq, Some(3));
 }
 

@@ -3,7 +3,6 @@
 use super::backwards::Backwards;
 use super::chain::{Head, read_line};
 use super::files::{Files, failed};
-use super::segment::is_locked;
 use super::{AuditError, Recorded};
 use memchr::memmem::Finder;
 use std::fs::File;
@@ -24,7 +23,7 @@ pub struct Verified {
     pub first_seq: Option<u64>,
     /// The hash of the last event.
     pub head: Option<String>,
-    /// The file whose last line is not whole: it is being written, or a kill tore it and the next start moves it aside.
+    /// A file whose last line is not whole: it is being written, or a kill tore it.
     pub torn: Option<PathBuf>,
     /// What does not hold, the first 100; none: nobody changed anything.
     pub findings: Vec<Finding>,
@@ -60,7 +59,7 @@ pub fn verify(path: &Path) -> Result<Verified, AuditError> {
     }
     let mut walk = Walk { verified: Verified { files: paths.len(), ..Verified::default() }, last: Last::None };
     for (number, path) in paths.iter().enumerate() {
-        walk.file(path, paths.get(..number).unwrap_or_default(), *path == files.current())?;
+        walk.file(path, paths.get(..number).unwrap_or_default())?;
     }
     if let Last::Event(head) = walk.last {
         walk.verified.head = Some(head.hash);
@@ -84,11 +83,9 @@ enum Last {
 }
 
 impl Walk {
-    fn file(&mut self, path: &Path, older: &[PathBuf], is_current: bool) -> Result<(), AuditError> {
+    fn file(&mut self, path: &Path, older: &[PathBuf]) -> Result<(), AuditError> {
         let failed = failed("read", path);
-        let file = File::open(path).map_err(&failed)?;
-        let may_be_torn = is_current || is_locked(&file).map_err(&failed)?;
-        let mut lines = BufReader::new(file);
+        let mut lines = BufReader::new(File::open(path).map_err(&failed)?);
         let (mut line, mut number, mut before) = (Vec::new(), 0, Some(older));
         while lines.read_until(b'\n', &mut line).map_err(&failed)? > 0 {
             number += 1;
@@ -102,7 +99,8 @@ impl Walk {
                     self.verified.first_seq.get_or_insert(event.seq);
                     self.last = Last::Event(event.head());
                 }
-                Err(_) if !whole && may_be_torn => self.verified.torn = Some(path.into()),
+                // Should somebody have cut it off, the next file goes on from an event that is gone.
+                Err(_) if !whole => self.verified.torn = Some(path.into()),
                 Err(fault) => {
                     self.find(path, number, format!("the line {fault}"));
                     before = None;

@@ -139,7 +139,9 @@ impl Shared {
             };
             // The provider's address may need them when the account is gone.
             for (name, value) in account.into_iter().flat_map(|account| &account.variables) {
-                record.facts.variables.entry(name.clone()).or_insert_with(|| value.clone());
+                if !record.facts.variables.contains_key(name) {
+                    record.facts.variables.insert(name.clone(), value.clone());
+                }
             }
             let credential = self.unseal(&record).await?;
             let ended = self.ended(record, credential.as_ref()).await?;

@@ -4,6 +4,7 @@ pub mod inject;
 pub mod oauth;
 pub mod template;
 pub mod upstream;
+mod values;
 pub mod variables;
 
 use crate::id::ConnectorId;

@@ -1,6 +1,6 @@
 //! A text with `{variables}` in it.
 
-use std::collections::BTreeMap;
+use super::variables::Variables;
 
 /// A text whose `{name}` parts are filled from an account's variables.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -61,7 +61,7 @@ impl Template {
     /// The text with all variables filled.
     /// # Errors
     /// The first variable without a value.
-    pub fn fill(&self, values: &BTreeMap<String, String>) -> Result<String, Unfilled> {
+    pub fn fill(&self, values: &Variables) -> Result<String, Unfilled> {
         let mut text = String::new();
         for part in &self.0 {
             match part {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn variables_are_filled_and_everything_else_stays() {
-        let values = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b_2".to_owned(), "x".to_owned())]);
+        let values = Variables::from([("a".to_owned(), "1".to_owned()), ("b_2".to_owned(), "x".to_owned())]);
         for (text, filled) in
             [("https://{a}.example/{b_2}", Ok("https://1.example/x")), ("plain", Ok("plain")), ("{a}{a}", Ok("11")), ("{c}", Err("c"))]
         {

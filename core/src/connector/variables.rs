@@ -3,10 +3,8 @@
 pub use super::upstream::PlainHttp;
 use super::upstream::{Origin, Scheme};
 use indexmap::IndexMap;
-use std::collections::BTreeMap;
 
-/// Values of variables by name.
-pub type Variables = BTreeMap<String, String>;
+pub use super::values::Variables;
 
 /// One variable of a connector, and what its values may be.
 #[derive(Clone, Debug)]

@@ -54,6 +54,7 @@ pub(super) struct Account {
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
     /// Values of the connector's variables: those of the account, and those that came with its grant.
+    #[schema(value_type = HashMap<String, String>)]
     variables: Variables,
 }
 
@@ -109,6 +110,7 @@ pub(super) struct Wanted {
     grant: Option<SharedGrant>,
     /// Values of variables that are `from: account`.
     #[serde(default)]
+    #[schema(value_type = HashMap<String, String>)]
     variables: Variables,
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Credential {
     basic: Option<Basic>,
     /// Values of variables that otherwise come with the token answer.
     #[serde(default)]
+    #[schema(value_type = HashMap<String, String>)]
     variables: Variables,
 }
 

@@ -231,7 +231,7 @@ async fn variables_come_with_the_token_answer_and_a_second_client_secret_is_trie
     let account = stage.account("force", "instance", "researcher").await;
     assert_eq!(stage.walk(&account, "acme/instance", "allow", &["api"]).await, connected());
     let grant = stage.now(&account.record).grant.unwrap();
-    assert_eq!((grant.expires_at, grant.variables["instance_url"].clone()), (None, "https://acme.my.salesforce.com".to_owned()));
+    assert_eq!((grant.expires_at, grant.variables.get("instance_url").unwrap().clone()), (None, "https://acme.my.salesforce.com".to_owned()));
     stage.grants.refresh_now(&stage.now(&account.record)).await.unwrap();
     let grant = stage.now(&account.record).grant.unwrap();
     assert_eq!((grant.expires_at, grant.refreshable, grant.version), (None, true, 2), "an answer without a refresh token keeps the old one");

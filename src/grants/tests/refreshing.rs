@@ -199,7 +199,7 @@ async fn what_a_token_answer_leaves_out_stays_as_it_was() {
         stage.grants.refresh_now(&account).await.unwrap();
     }
     let grant = stage.now(&account.record).grant.unwrap();
-    assert_eq!((grant.variables["instance_url"].as_str(), grant.refreshable), ("https://one.force.example", true));
+    assert_eq!((grant.variables.get("instance_url").unwrap().as_str(), grant.refreshable), ("https://one.force.example", true));
     assert_eq!(stage.practice.provider().refreshes(&label("dialect")).granted, 2);
 }
 

@@ -38,7 +38,7 @@ pub(super) fn read(fields: &mut Fields<'_>, id: Option<&ConnectorId>, variables:
     let upstream = fields.require("upstream", findings).and_then(|node| urls::read(node, Purpose::Upstream, variables, findings));
     let oauth = fields.entry("oauth").and_then(|Entry { key, value }| oauth::read(value, key.span, variables, findings));
     let inject = fields.take("inject").and_then(|node| headers::inject(node, findings)).unwrap_or_default();
-    let added = fields.take("headers").map(|node| headers::added(node, variables, findings)).unwrap_or_default();
+    let added = fields.take("headers").map(|node| headers::added(node, &inject, variables, findings)).unwrap_or_default();
     let request_headers = fields.take("request_headers").map(|node| headers::passing(node, findings)).unwrap_or_default();
     let refuse_headers = fields.take("refuse_headers").map(|node| headers::refused(node, findings)).unwrap_or_default();
     let allow_query = fields.take("allow_query").map(|node| names(node, findings)).unwrap_or_default();

@@ -50,11 +50,15 @@ fn header_name(found: Located<&str>, findings: &mut Findings<'_>) -> Option<Stri
     None
 }
 
-/// Reads `headers:`.
-pub(super) fn added(node: &Node, variables: &Variables, findings: &mut Findings<'_>) -> Vec<(String, Template)> {
+/// Reads `headers:`. None of them is where the credential goes.
+pub(super) fn added(node: &Node, inject: &Inject, variables: &Variables, findings: &mut Findings<'_>) -> Vec<(String, Template)> {
+    let mut never = NEVER_ADDED.to_vec();
+    if let Inject::Header { name, .. } = inject {
+        never.push(name);
+    }
     let mut made: Vec<(String, Template)> = Vec::new();
     for entry in values::entries(node, findings).unwrap_or_default() {
-        let name = settable(Located { value: entry.key.value.as_str(), span: entry.key.span }, &NEVER_ADDED, findings);
+        let name = settable(Located { value: entry.key.value.as_str(), span: entry.key.span }, &never, findings);
         let value = values::filled(&entry.value, findings).and_then(|text| header_value(text, findings));
         let value = value.and_then(|text| urls::template(text, variables, findings));
         if let (Some(name), Some(value)) = (name, value) {

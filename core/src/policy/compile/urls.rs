@@ -1,12 +1,11 @@
 //! Addresses with variables in them: checked with every value that their variables can have.
 
 use super::variables::Variables;
-use crate::connector::variables::Rule;
-use crate::connector::{Source, Template};
+use crate::connector::variables::{Rule, Variables as Values};
+use crate::connector::{Source, Template, Upstream};
 use crate::policy::code;
 use crate::policy::diagnostic::{Finding, Findings};
 use crate::policy::document::{Located, Node, Span, values};
-use std::collections::BTreeMap;
 use url::Url;
 
 /// What an address is for: that says what it may look like, and which variables have a value by then.
@@ -128,6 +127,9 @@ fn address_fault(text: &str, purpose: Purpose) -> Option<&'static str> {
         if !path.is_empty() && path.split('/').any(|segment| matches!(segment, "" | "." | "..") || segment.contains(['%', ';'])) {
             return Some("has a path with more than one reading");
         }
+        if text.parse::<Upstream>().is_err() {
+            return Some("is no origin, or no origin with a path");
+        }
     }
     None
 }
@@ -144,10 +146,10 @@ fn free_host<'t>(text: &'t str, variables: &Variables) -> Option<&'t str> {
 }
 
 /// Values for all variables of a template: each value of a list once, and one example of every other kind.
-fn samples(template: &Template, variables: &Variables) -> Vec<BTreeMap<String, String>> {
+fn samples(template: &Template, variables: &Variables) -> Vec<Values> {
     let choices: Vec<(&str, Vec<String>)> =
         template.variables().filter_map(|name| Some((name, examples(&variables.sound.get(name)?.rule)))).collect();
-    let first: BTreeMap<String, String> = choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
+    let first: Values = choices.iter().filter_map(|(name, values)| Some(((*name).to_owned(), values.first()?.clone()))).collect();
     let others = choices.iter().flat_map(|(name, values)| {
         let first = &first;
         values.iter().skip(1).map(move |value| {

@@ -177,6 +177,7 @@ fn oauth_refuses_what_it_does_not_know() {
 fn no_connector_names_headers_that_frame_authenticate_or_forward() {
     for (facts, expected) in [
         ("headers: {«Authorization»: x}", &[("SG0210", "no connector sets `authorization`")][..]),
+        ("inject: {header: X-Token}\nheaders: {«x-token»: x}", &[("SG0210", "no connector sets `x-token`")]),
         ("headers: {«Host»: x}", &[("SG0210", "no connector sets `host`")]),
         ("headers: {«Scopegate-Account»: x}", &[("SG0210", "no connector sets")]),
         ("headers: {«\"X Y\"»: x}", &[("SG0107", "no name of a header")]),
