@@ -169,7 +169,7 @@ fn given(connector: &Connector, values: &Variables, plain_http: PlainHttp) -> Re
 /// The first variable that comes with a credential, is needed, and has neither value nor default.
 pub(super) fn missing<'a>(connector: &'a Connector, values: &Variables) -> Option<&'a String> {
     let lacks = |(name, variable): &(&String, &scopegate_core::connector::Variable)| {
-        variable.from != Source::Account && variable.default.is_none() && !values.contains_key(*name) && connector.uses(name)
+        variable.from != Source::Account && variable.default.is_none() && !values.contains_key(name) && connector.uses(name)
     };
     connector.variables.iter().find(lacks).map(|(name, _)| name)
 }

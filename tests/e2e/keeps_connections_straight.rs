@@ -147,8 +147,7 @@ async fn a_client_that_half_closes_gets_its_answer_and_one_that_is_gone_is_told_
     upstream.until("waits").await;
     upstream.until("leaves").await;
     // Its end must be a reset that is there before the answer comes; a FIN alone is a half-close.
-    socket2::SockRef::from(&leaves).set_linger(Some(std::time::Duration::ZERO)).unwrap();
-    drop(leaves);
+    raw::reset(leaves);
     upstream.release();
     let answers = raw::answers(waits).await;
     assert_eq!(answers.iter().map(|answer| &answer.body[..]).collect::<Vec<_>>(), [b"held"]);

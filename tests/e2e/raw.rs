@@ -1,6 +1,8 @@
 //! A client that writes bytes as it pleases.
 
+use socket2::SockRef;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -26,6 +28,12 @@ pub(crate) async fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).await.unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// Leaves for good: the other side sees a reset, where a mere end could be a half-close.
+pub(crate) fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
 }
 
 /// Writes the bytes and reads all answers until the other side closes; the request should ask for that.

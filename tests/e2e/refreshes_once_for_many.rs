@@ -90,7 +90,7 @@ async fn a_refresh_goes_on_when_those_who_waited_for_it_hang_up() {
         waiting.push(stream);
     }
     provider.until_refreshes(&label, 1).await;
-    drop(waiting);
+    waiting.into_iter().for_each(raw::reset);
     drop(hold);
     let reply = stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await;
     assert_eq!((reply.status, reply.text("owner")), (200, "acme/user_1"));

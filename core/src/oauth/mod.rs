@@ -43,7 +43,7 @@ pub struct Told {
 impl Told {
     fn take(&mut self, name: &str, rule: &Rule, value: &str, plain_http: PlainHttp) {
         match rule.admit(value, plain_http) {
-            Ok(value) => drop(self.values.insert(name.to_owned(), value)),
+            Ok(value) => self.values.insert(name.to_owned(), value),
             Err(fault) => self.refused.push((name.to_owned(), fault)),
         }
     }
