@@ -16,6 +16,8 @@ use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead};
 use std::sync::Arc;
 
+const TWIN: Ambiguity =
+    Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
 const SESSION: Ambiguity = Ambiguity { code: "session", sentence: "Scopegate-Session is not exactly one legal session id" };
 
 impl Exchange {
@@ -70,6 +72,9 @@ impl Exchange {
         }
         let connector = self.known.connector.as_ref().map(|connector| &connector.id);
         policy::read(&self.policies, connector, &request).map_err(Refusal::Ambiguous)?;
+        if parts.sources.headers.iter().any(|name| head.headers.has_twin(name)) {
+            return Err(Refusal::Ambiguous(TWIN));
+        }
         let session = session_of(head)?;
         self.record.event.session.clone_from(&session);
         if matches!(head.framing, Framing::Length(length) if length > parts.bounds.body) {
