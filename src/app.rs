@@ -12,7 +12,7 @@ use crate::egress::Egress;
 use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
-use crate::limits::AccountRates;
+use crate::limits::{self, AccountRates};
 use crate::metrics::Metrics;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
 use crate::settings::Settings;
@@ -176,6 +176,9 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+        if let Err(error) = limits::files::raise() {
+            tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
+        }
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();

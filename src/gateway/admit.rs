@@ -16,8 +16,7 @@ use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead};
 use std::sync::Arc;
 
-const TWIN: Ambiguity =
-    Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
+const TWIN: Ambiguity = Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
 const SESSION: Ambiguity = Ambiguity { code: "session", sentence: "Scopegate-Session is not exactly one legal session id" };
 
 impl Exchange {

@@ -1,5 +1,7 @@
 //! Limits on what an account may ask for and how large a request may be.
 
+pub mod files;
+
 use governor::clock::{Clock, QuantaClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
