@@ -3,7 +3,8 @@
 use super::Grants;
 use super::install::{Fresh, InstallError};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Granted, TokenSet, fits_a_header};
-use scopegate_core::connector::variables::{NotAllowed, PlainHttp, Source, Variables};
+use scopegate_core::connector::PlainHttp;
+use scopegate_core::connector::variables::{NotAllowed, Source, Variables};
 use scopegate_core::connector::{Connector, Inject};
 use scopegate_core::oauth::read_scopes;
 use scopegate_core::secret::{AccessToken, ApiKey, RefreshToken};

@@ -7,8 +7,9 @@ use crate::http_client::{CallError, HttpAnswer, HttpClient};
 use crate::metrics::{Metrics, OutcomeLabels};
 use http::header;
 use scopegate_core::account::{Credential, TokenSet};
+use scopegate_core::connector::PlainHttp;
 use scopegate_core::connector::oauth::{ClientAuth, OAuth};
-use scopegate_core::connector::variables::{PlainHttp, Variables};
+use scopegate_core::connector::variables::Variables;
 use scopegate_core::connector::{Connector, Inject};
 use scopegate_core::oauth::{
     Call, Client, ClientRegistration, Evidence, NoCall, Reply, Revocation, TokenFault, Tokens, Told, exchange_call, read_lookup, read_revocation,

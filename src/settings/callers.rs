@@ -33,15 +33,17 @@ fn rules(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<Rule> {
     if let Some(node) = fields.take("handle") {
         made.extend(handle(node, scalars));
     }
+    let mut unserved = false;
     for key in ["jwt", "mtls"] {
         if let Some(node) = fields.take(key) {
+            unserved = true;
             scalars.unserved(node, format!("this version knows callers by `network`, `api_key` and `handle`, not by `{key}`"));
         }
     }
     customers = fields.take("customers").map(|node| names(node, scalars)).or(customers);
     connectors = fields.take("connectors").map(|node| names(node, scalars)).or(connectors);
     fields.close(scalars.findings);
-    if made.is_empty() {
+    if made.is_empty() && !unserved {
         scalars.wrong(node, "an entry has one of `network`, `api_key`, `handle`");
     }
     made.into_iter().map(|by| Rule { by, customers: customers.clone(), connectors: connectors.clone() }).collect()

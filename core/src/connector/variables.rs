@@ -1,6 +1,6 @@
 //! Values that differ by account: an instance, a tenant, a login host.
 
-pub use super::upstream::PlainHttp;
+use super::upstream::PlainHttp;
 use super::upstream::{Origin, Scheme};
 use indexmap::IndexMap;
 
