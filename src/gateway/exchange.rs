@@ -65,8 +65,11 @@ impl Exchange {
 
     /// Something is wrong with a body that is under way.
     pub fn body_failed(&mut self, fault: BodyFault) -> Answer {
+        // before the grant is opened only a policy reads a body, and it reads less than what may pass
+        let bounds = &self.gateway.parts.bounds;
+        let limit = if self.known.admission.is_none() { bounds.inspected_body as u64 } else { bounds.body };
         self.refuse(match fault {
-            BodyFault::TooLarge => Refusal::BodyTooLarge { limit: self.gateway.parts.bounds.body },
+            BodyFault::TooLarge => Refusal::BodyTooLarge { limit },
             BodyFault::Ambiguous(ambiguity) => Refusal::Ambiguous(ambiguity),
             BodyFault::Incomplete | BodyFault::TooSlow => Refusal::TooSlow,
         })

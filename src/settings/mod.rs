@@ -275,3 +275,42 @@ fn finished<T>(made: Option<T>, diagnostics: Vec<Diagnostic>, sources: &[Source;
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str) -> Option<String> {
+        (name == "SCOPEGATE_ADMIN_TOKEN").then(|| "token".to_owned())
+    }
+
+    fn read(text: &str) -> Result<Settings, Vec<String>> {
+        let source = Source { name: "s.yaml".into(), text: text.into(), origin: Origin::Own };
+        Settings::of(source, Path::new("/here"), known).map_err(|error| match error {
+            SettingsError::Faulty { diagnostics, .. } => {
+                diagnostics.iter().map(|one| format!("{}:{} {} {}", one.line, one.column, one.code, one.message)).collect()
+            }
+            SettingsError::Unreadable { .. } => Vec::new(),
+        })
+    }
+
+    #[test]
+    fn an_empty_file_is_all_defaults_and_paths_start_from_its_folder() {
+        let settings = read("# nothing\n").unwrap();
+        assert_eq!(settings.gateway.listen, ["127.0.0.1:4100".parse().unwrap()]);
+        assert_eq!(settings.admin.token.reveal(), "token");
+        assert_eq!((settings.store.as_path(), settings.key_file.as_path()), (Path::new("/here/data"), Path::new("/here/keys/kek-1")));
+        assert_eq!(settings.egress.plain_http, PlainHttp::Refused);
+        assert_eq!(settings.callers.len(), 1);
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_its_place() {
+        let text = "gateway:\n  lisen: [\"127.0.0.1:1\"]\nlimits: {body: 10MB}\nclients:\n  crm: {client_id: a, client_secret: \"${NOT_SET}\"}\nstore: {redis: \"rediss://x\"}\ncallers: []\n";
+        let found = read(text).unwrap_err();
+        for (at, words) in [("2:3", "`lisen`"), ("3:16", "`10MB`"), ("5:38", "`NOT_SET`"), ("6:16", "one node"), ("7:10", "nobody may connect")] {
+            assert!(found.iter().any(|one| one.starts_with(&format!("{at} ")) && one.contains(words)), "{at} {words}: {found:#?}");
+        }
+        assert_eq!(found.len(), 5, "{found:#?}");
+    }
+}
