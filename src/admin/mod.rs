@@ -26,7 +26,7 @@ use crate::grants::Grants;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::vault::Vault;
+use crate::vault::{KeyRoom, Vault};
 use auth::AdminToken;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -64,6 +64,8 @@ pub struct AdminParts {
     pub store: Arc<dyn Store>,
     /// Mints handles.
     pub vault: Vault,
+    /// The wrapping keys.
+    pub keys: KeyRoom,
     /// What happened.
     pub audit: AuditLog,
     /// What is counted.

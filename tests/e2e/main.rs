@@ -15,6 +15,7 @@ mod recorder;
 mod scripted;
 mod stage;
 
+mod changes_its_wrapping_key;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;

@@ -8,6 +8,7 @@ mod credentials;
 mod decisions;
 mod handles;
 mod health;
+mod keys;
 mod lifecycle;
 mod policies;
 mod sessions;
@@ -61,6 +62,8 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
         .routes(routes!(sessions::show))
         .routes(routes!(policies::show))
         .routes(routes!(policies::reload))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::rotate))
         .routes(routes!(document))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
