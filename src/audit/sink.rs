@@ -151,7 +151,7 @@ impl Writer {
             match messages.recv_timeout(if left_over { RETRY } else { GLANCE }) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.write_out(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
             if self.waiting.is_empty() {
                 gather();
@@ -162,6 +162,13 @@ impl Writer {
                 self.take(message);
             }
             self.write_out();
+        }
+    }
+
+    fn end(&mut self) {
+        self.write_out();
+        if self.events > 0 {
+            tracing::error!(events = self.events, "the disk has taken none of the last audit events, and the process ends: they are lost");
         }
     }
 

@@ -186,6 +186,11 @@ impl Stage {
         self.served.signal("TERM");
     }
 
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.served.child.id()
+    }
+
     /// Tells the gateway to read again what it may read again.
     pub(crate) fn hang_up(&self) {
         self.served.signal("HUP");
