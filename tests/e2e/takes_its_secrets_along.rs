@@ -41,7 +41,8 @@ fn assert_leaves_no_core(folder: &Path, arguments: &[&str], sign: &str) {
     let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
     let core: Vec<&str> = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap().split_whitespace().skip(4).collect();
     assert_eq!(core, ["0", "0", "bytes"]);
-    let mut other = plain("sh").args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut other = plain("sh").args(["-c", "echo here; read line"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    BufReader::new(other.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
     assert!(can_be_read(other.id()), "a process that may be dumped can be read");
     assert!(!can_be_read(child.id()), "one that may not be dumped cannot be read either");
     drop(other.stdin.take());
