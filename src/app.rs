@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
 use crate::settings::{self, EncryptionSettings, Settings};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
@@ -25,6 +25,7 @@ use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -177,10 +178,11 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl App {
-    /// Starts a gateway; `watcher` is told of every event. Must be called on a multi-threaded runtime.
+    /// Starts a gateway; `watcher` is told of every event, and a store that was rolled back is taken or not. Must be called on a
+    /// multi-threaded runtime.
     /// # Errors
     /// Why nothing was started: nothing listens then.
-    pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+    pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
         process::outlive_quotas().map_err(StartError::Signals)?;
         if let Err(error) = limits::files::raise() {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
@@ -194,7 +196,7 @@ impl App {
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open_marked(&settings.store, clock.clone(), &mark_file(&settings), rollback)?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
@@ -268,6 +270,12 @@ impl App {
 
 fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// Where it is noted how far the store is: beside the audit, and not one of its files.
+fn mark_file(settings: &Settings) -> PathBuf {
+    let audit = &settings.audit.file;
+    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// The keys in force; the next ones come from the settings as they are then.

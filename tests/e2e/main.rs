@@ -11,6 +11,7 @@ mod scripted;
 mod stage;
 
 mod changes_its_wrapping_key;
+mod comes_back_from_a_backup;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;

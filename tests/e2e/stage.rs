@@ -101,7 +101,7 @@ impl Stage {
         let practice = Practice::start(&clock, &tasks, registration).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &practice, &script);
-        let served = Served::start(folder.path(), script.log).await;
+        let served = Served::start(folder.path(), script.log, &[]).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { practice, clock, gateway: served.gateway, admin: served.admin, folder, http, script, served, tasks }
     }
@@ -219,9 +219,19 @@ impl Stage {
 
     /// Ends the gateway without a word, and starts it again on the same folder.
     pub(crate) async fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start(&[]).await;
+    }
+
+    /// Ends the gateway without a word.
+    pub(crate) fn kill(&mut self) {
         self.served.child.kill().unwrap();
         self.served.child.wait().unwrap();
-        self.served = Served::start(self.folder.path(), self.script.log).await;
+    }
+
+    /// Starts the gateway again on the same folder, with these arguments besides the usual ones.
+    pub(crate) async fn start(&mut self, arguments: &[&str]) {
+        self.served = Served::start(self.folder.path(), self.script.log, arguments).await;
         (self.gateway, self.admin) = (self.served.gateway, self.served.admin);
     }
 }
@@ -253,6 +263,13 @@ pub(crate) fn label(customer: &str, identifier: &str) -> Label {
 
 pub(crate) fn account_path(connector: &str, identifier: &str) -> String {
     format!("/v1/connectors/{connector}/accounts/{identifier}")
+}
+
+/// Runs `serve` where it has to refuse to start; should it serve instead, it is ended after a minute with another status.
+pub(crate) fn refused(folder: &Path) -> Output {
+    let mut command = Command::new("timeout");
+    command.args(["60", BINARY, "serve"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN);
+    tokio::task::block_in_place(|| command.output().unwrap())
 }
 
 /// Runs the binary in this folder to its end.
@@ -302,9 +319,14 @@ struct Served {
 
 impl Served {
     /// Waits until the gateway has said where it listens.
-    async fn start(folder: &Path, log: &str) -> Self {
+    async fn start(folder: &Path, log: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
-        command.args(["serve", "-c", "scopegate.yaml"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
+        command
+            .args(["serve", "-c", "scopegate.yaml"])
+            .args(arguments)
+            .current_dir(folder)
+            .env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN)
+            .env("SCOPEGATE_LOG", log);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
