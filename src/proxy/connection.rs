@@ -9,7 +9,9 @@ use super::door::{Client, Door};
 use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
+use super::side::Side;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::tasks::Tasks;
 use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) relay: Arc<HttpProxy<Relay>>,
     pub(super) heads: HeadLimits,
     pub(super) patience: Patience,
+    pub(super) tasks: Tasks,
     /// Becomes true when no request may follow the one at hand.
     pub(super) closing: ShutdownWatch,
     /// Cancelled at the same time, for those who wait.
@@ -99,7 +102,7 @@ async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, Head
 /// Brings a request through pingora.
 async fn visit(door: &Door, shared: &Shared, head: Head, exchange: Exchange) -> Next {
     door.begin(&head);
-    let (visit, mut departure) = Visit::new(Arc::new(head), door.clone(), exchange);
+    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http1(door.clone()), exchange);
     let mut session = ServerSession::new_http1(Box::new(door.clone()));
     session.set_connection_user_context(Some(Box::new(visit)));
     // Whether pingora would reuse its stream does not matter: it has only read what belongs to this request.
