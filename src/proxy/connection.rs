@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// How much of a body that nobody wants is read past in order to keep the connection.
 pub(super) const SKIP: u64 = 64 * 1024;
 /// How long that may take, and how long a client may take to close after us.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// When to look for the reset that a client which is gone sends back for an answer.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(150)];
 

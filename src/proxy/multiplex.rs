@@ -3,12 +3,12 @@
 //! Every request that HTTP/2 lets through gets what one over HTTP/1 gets: one strict reading, a decision, an answer that says
 //! why, an event. What HTTP/2 itself calls malformed (RFC 9113, section 8.1.1) ends below, and is counted.
 
-use super::connection::Shared;
+use super::connection::{LINGER, Shared};
 use super::request::{Departure, Visit};
 use super::response;
 use super::side::Side;
 use super::stream::Stream;
-use super::tap::{Counts, Tap};
+use super::tap::{Left, Tap};
 use crate::gateway::{Arrival, Ending, Exchange, Step};
 use bytes::Bytes;
 use h2::RecvStream;
@@ -25,6 +25,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+/// In metrics.
+const HTTP2: &str = "h2";
 /// Streams at once on one connection.
 const STREAMS: u32 = 100;
 /// Bytes of bodies that a client may send ahead, on one stream and on all of a connection.
@@ -37,9 +39,12 @@ const TOLD: u32 = 2;
 
 /// Serves `wire` until either side ends it.
 pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Arrival, shared: Arc<Shared>) {
-    let tap = Tap::new(wire);
-    let counts = tap.counts();
-    let answered = Arc::new(AtomicU64::new(0));
+    let (heads, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (gateway, left) = (Arc::clone(&shared.gateway), Arc::clone(&heads));
+    let tap = Tap::new(wire, move |what| match what {
+        Left::Head => drop(left.fetch_add(1, Ordering::Relaxed)),
+        Left::Error => gateway.ended_below(HTTP2, 1),
+    });
     let streams = TaskTracker::new();
     let largest = u32::try_from(shared.heads.bytes).unwrap_or(u32::MAX).saturating_mul(TOLD);
     let mut builder = Builder::new();
@@ -48,11 +53,12 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
     if let Ok(Ok(mut connection)) = timeout(shared.patience.head, builder.handshake::<_, Bytes>(tap)).await {
         let mut leaving = false;
         loop {
+            let silence = if leaving { LINGER } else { shared.patience.idle };
             let accepted = tokio::select! {
                 biased;
                 () = shared.idle_ends.cancelled(), if !leaving => None,
                 accepted = connection.accept() => Some(accepted),
-                () = sleep(shared.patience.idle) => if streams.is_empty() { None } else { continue },
+                () = sleep(silence) => if streams.is_empty() { None } else { continue },
             };
             match accepted {
                 // a client that was told to leave and does not is left
@@ -72,12 +78,8 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
     // with the connection gone, every stream that is left ends at its next step
     streams.close();
     streams.wait().await;
-    shared.gateway.ended_below("h2", malformed(&counts, answered.load(Ordering::Relaxed)));
-}
-
-/// Ends of the client's making that nobody above heard of: errors, and heads that are none of ours.
-fn malformed(counts: &Counts, answered: u64) -> u64 {
-    counts.errors() + counts.heads().saturating_sub(answered)
+    // heads that are none of ours
+    shared.gateway.ended_below(HTTP2, heads.load(Ordering::Relaxed).saturating_sub(answered.load(Ordering::Relaxed)));
 }
 
 async fn serve_stream(request: Request<RecvStream>, answer: SendResponse<Bytes>, arrival: Arrival, shared: Arc<Shared>, answered: Arc<AtomicU64>) {

@@ -6,8 +6,6 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -18,43 +16,25 @@ const GOAWAY: u8 = 7;
 /// Length, type, flags, stream.
 const HEAD: usize = 9;
 
-/// What left so far. Clones count together.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Counts(Arc<Left>);
-
-#[derive(Debug, Default)]
-struct Left {
-    heads: AtomicU64,
-    errors: AtomicU64,
+/// What left.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Left {
+    /// A head, or trailers.
+    Head,
+    /// The end of a stream or of the connection, with a word for a client's mistake.
+    Error,
 }
 
-impl Counts {
-    /// Heads and trailers.
-    pub(super) fn heads(&self) -> u64 {
-        self.0.heads.load(Ordering::Relaxed)
-    }
-
-    /// Streams and connections that ended with a word for a client's mistake.
-    pub(super) fn errors(&self) -> u64 {
-        self.0.errors.load(Ordering::Relaxed)
-    }
-}
-
-/// A wire whose frames are counted as they leave.
-#[derive(Debug)]
-pub(super) struct Tap<W> {
+/// A wire whose frames are told of as they leave.
+pub(super) struct Tap<W, T> {
     wire: W,
     frames: Frames,
-    counts: Counts,
+    tell: T,
 }
 
-impl<W> Tap<W> {
-    pub(super) fn new(wire: W) -> Self {
-        Self { wire, frames: Frames::default(), counts: Counts::default() }
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        self.counts.clone()
+impl<W, T: FnMut(Left)> Tap<W, T> {
+    pub(super) fn new(wire: W, tell: T) -> Self {
+        Self { wire, frames: Frames::default(), tell }
     }
 }
 
@@ -68,7 +48,7 @@ struct Frames {
 }
 
 impl Frames {
-    fn pass(&mut self, mut bytes: &[u8], counts: &Counts) {
+    fn pass(&mut self, mut bytes: &[u8], tell: &mut impl FnMut(Left)) {
         while !bytes.is_empty() {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -79,7 +59,7 @@ impl Frames {
             self.seen.extend_from_slice(now);
             bytes = later;
             if self.seen.len() == self.wanted() && !self.seen.is_empty() {
-                self.frame(counts);
+                self.frame(tell);
             }
         }
     }
@@ -93,33 +73,33 @@ impl Frames {
         }
     }
 
-    fn frame(&mut self, counts: &Counts) {
+    fn frame(&mut self, tell: &mut impl FnMut(Left)) {
         let [high, middle, low, kind, ..] = self.seen[..] else { return };
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         if kind == HEADERS {
-            counts.0.heads.fetch_add(1, Ordering::Relaxed);
+            tell(Left::Head);
         }
         let code = self.seen.last_chunk::<4>().filter(|_| self.seen.len() > HEAD).map(|code| u32::from_be_bytes(*code));
         // 1 protocol error, 3 flow control, 4 settings time-out, 5 stream closed, 6 frame size, 9 compression, 11 calm
         if matches!(code, Some(1 | 3..=6 | 9 | 11)) {
-            counts.0.errors.fetch_add(1, Ordering::Relaxed);
+            tell(Left::Error);
         }
         self.skip = (HEAD + length).saturating_sub(self.seen.len());
         self.seen.clear();
     }
 }
 
-impl<W: AsyncRead + Unpin> AsyncRead for Tap<W> {
+impl<W: AsyncRead + Unpin, T: Unpin> AsyncRead for Tap<W, T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().wire).poll_read(cx, to)
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
+impl<W: AsyncWrite + Unpin, T: FnMut(Left) + Unpin> AsyncWrite for Tap<W, T> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let tap = self.get_mut();
         let written = ready!(Pin::new(&mut tap.wire).poll_write(cx, bytes))?;
-        tap.frames.pass(bytes.get(..written).unwrap_or_default(), &tap.counts);
+        tap.frames.pass(bytes.get(..written).unwrap_or_default(), &mut tap.tell);
         Poll::Ready(Ok(written))
     }
 
@@ -129,7 +109,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Tap<W> {
         let mut left = written;
         for piece in pieces {
             let gone = piece.get(..left.min(piece.len())).unwrap_or_default();
-            tap.frames.pass(gone, &tap.counts);
+            tap.frames.pass(gone, &mut tap.tell);
             left -= gone.len();
         }
         Poll::Ready(Ok(written))
@@ -158,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_and_errors_are_counted_however_the_bytes_are_cut() {
+    fn heads_and_errors_are_told_of_however_the_bytes_are_cut() {
         let calm = [[0; 4], 11_u32.to_be_bytes()].concat();
         let all = [
             frame(4, &[]),
@@ -172,11 +152,11 @@ mod tests {
         ]
         .concat();
         for cut in 0..=all.len() {
-            let (counts, mut frames) = (Counts::default(), Frames::default());
+            let (mut told, mut frames) = (Vec::new(), Frames::default());
             let (first, second) = all.split_at(cut);
-            frames.pass(first, &counts);
-            frames.pass(second, &counts);
-            assert_eq!((counts.heads(), counts.errors()), (2, 2), "cut at {cut}");
+            frames.pass(first, &mut |left| told.push(left));
+            frames.pass(second, &mut |left| told.push(left));
+            assert_eq!(told, [Left::Head, Left::Error, Left::Head, Left::Error], "cut at {cut}");
         }
     }
 }

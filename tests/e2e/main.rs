@@ -10,6 +10,8 @@
 )]
 
 mod audit;
+mod certified;
+mod http2;
 mod raw;
 mod recorder;
 mod scripted;
@@ -26,4 +28,5 @@ mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
 mod serves_real_clients;
+mod speaks_http2_and_tls;
 mod survives_a_kill;
