@@ -166,7 +166,8 @@ async fn a_stream_that_its_client_resets_leaves_its_event_and_its_siblings() {
     assert_eq!(sibling.status, 200);
     drop(hold);
     let events = audit::all(&mut doors.stage);
-    let told: Vec<_> = events.iter().map(|event| (event["path"].as_str().unwrap(), event["status"].as_u64(), event["upstream_called"].as_bool())).collect();
+    let told: Vec<_> =
+        events.iter().map(|event| (event["path"].as_str().unwrap(), event["status"].as_u64(), event["upstream_called"].as_bool())).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told.contains(&("/v1/files/held/a", None, Some(true))), "{told:?}");
     assert!(told.contains(&("/v1/accounts/A-1", Some(200), Some(true))), "{told:?}");
@@ -190,7 +191,8 @@ async fn a_body_that_breaks_its_promise_never_becomes_a_whole_request() {
     assert!(short.unwrap_err().is_reset());
     let whole = client.exchange("PUT", "/crm/v1/files/whole", &[account, ("content-length", "3")], b"abc").await.unwrap();
     assert_eq!(whole.status, 200);
-    let bodies: Vec<_> = doors.stage.practice.api().seen().into_iter().filter(|seen| seen.method == "PUT").map(|seen| (seen.target, seen.body)).collect();
+    let bodies: Vec<_> =
+        doors.stage.practice.api().seen().into_iter().filter(|seen| seen.method == "PUT").map(|seen| (seen.target, seen.body)).collect();
     assert_eq!(bodies, [("/v1/files/whole".to_owned(), Bytes::from_static(b"abc"))]);
 }
 
@@ -248,7 +250,14 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 }
 
 fn request_fields() -> Vec<u8> {
-    [field(":method", "GET"), field(":scheme", "http"), field(":authority", "localhost"), field(":path", "/crm/v1/ping"), field("scopegate-account", "user_1")].concat()
+    [
+        field(":method", "GET"),
+        field(":scheme", "http"),
+        field(":authority", "localhost"),
+        field(":path", "/crm/v1/ping"),
+        field("scopegate-account", "user_1"),
+    ]
+    .concat()
 }
 
 /// Sends all of it, in pieces, for as long as the other side takes it, and waits for the other side's end, as long as that takes.
@@ -282,7 +291,8 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
     // one head without end, continued
     let continued = std::iter::once(frame(1, 0, 1, &request_fields())).chain((0..20_000).map(|_| frame(9, 0, 1, &field("x-a", &"a".repeat(100)))));
     // a large value is put into the table once and referred to again and again
-    let table = [request_fields(), vec![0x40], [&[3], b"x-b".as_slice()].concat(), [&[0x7f, 0xf1, 0x1e], "b".repeat(4080).as_bytes()].concat()].concat();
+    let table =
+        [request_fields(), vec![0x40], [&[3], b"x-b".as_slice()].concat(), [&[0x7f, 0xf1, 0x1e], "b".repeat(4080).as_bytes()].concat()].concat();
     let bomb = ids().take(50).map(move |id| {
         let head = if id == 1 { table.clone() } else { request_fields() };
         let referred = vec![0xbe; 8_000];
@@ -292,7 +302,8 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
     let settings = (0..50_000).map(|_| frame(4, 0, 0, &[0, 3, 0, 0, 0, 100]));
     let empty = std::iter::once(frame(1, 4, 1, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()))
         .chain((0..50_000).map(|_| frame(0, 0, 1, &[])));
-    let half_open = ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
+    let half_open =
+        ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
     let floods: [(&str, Box<dyn Iterator<Item = Vec<u8>> + Send>); 7] = [
         ("rapid reset", Box::new(rapid_reset)),
         ("endless head", Box::new(continued)),

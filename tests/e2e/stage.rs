@@ -63,6 +63,8 @@ pub(crate) struct Script {
     pub(crate) settings: String,
     /// What the gateway listens at, as a YAML list.
     pub(crate) listen: String,
+    /// Keys of `egress` besides the usual ones, each after a comma.
+    pub(crate) egress: String,
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
     pub(crate) upstream: Option<String>,
     /// The policy document.
@@ -74,7 +76,14 @@ pub(crate) struct Script {
 impl Default for Script {
     fn default() -> Self {
         let listen = "[\"127.0.0.1:0\"]".into();
-        Self { settings: "limits: {requests_per_account: none}\n".into(), listen, upstream: None, policy: POLICY.into(), log: "info" }
+        Self {
+            settings: "limits: {requests_per_account: none}\n".into(),
+            listen,
+            egress: String::new(),
+            upstream: None,
+            policy: POLICY.into(),
+            log: "info",
+        }
     }
 }
 
@@ -109,7 +118,18 @@ impl Stage {
         write(folder.path(), &practice, &script);
         let served = Served::start(folder.path(), script.log).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { practice, clock, gateway: served.gateways[0], gateways: served.gateways.clone(), admin: served.admin, folder, http, script, served, tasks }
+        Self {
+            practice,
+            clock,
+            gateway: served.gateways[0],
+            gateways: served.gateways.clone(),
+            admin: served.admin,
+            folder,
+            http,
+            script,
+            served,
+            tasks,
+        }
     }
 
     /// Everything that the gateway has said on stderr.
@@ -282,9 +302,9 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
          store: {embedded: ./data}\n\
          encryption: {key_file: ./kek-1}\n\
          audit: {file: ./data/audit.jsonl}\n\
-         egress: {allow_networks: [\"127.0.0.0/8\"], allow_http: true}\n\
-         clients:\n",
+",
     );
+    settings.push_str(&format!("egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true{}}}\nclients:\n", script.egress));
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
     for connector in connectors {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
