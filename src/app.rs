@@ -98,7 +98,7 @@ pub enum StartError {
         address: SocketAddr,
         /// What is wrong with them.
         #[source]
-        source: CertificateError,
+        source: Box<CertificateError>,
     },
     /// An address is taken.
     #[error("{key} cannot have its address")]
@@ -366,7 +366,7 @@ fn gateway_listener(wanted: &ListenSettings) -> Result<(Listener, Speaks), Start
         Protocol::Plain => Speaks::Plain,
         Protocol::PriorKnowledge => Speaks::PriorKnowledge,
         Protocol::Tls(files) => {
-            let certificates = Certificates::read(files.clone()).map_err(|source| StartError::Certificates { address, source })?;
+            let certificates = Certificates::read(files.clone()).map_err(|source| StartError::Certificates { address, source: Box::new(source) })?;
             Speaks::Tls(Arc::new(certificates))
         }
     };

@@ -56,7 +56,7 @@ pub enum CertificateError {
         key_file: PathBuf,
         /// What is wrong.
         #[source]
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// An authority that no client's certificate can be checked against.
     #[error("{} holds no authority that client certificates can be checked against", path.display())]
@@ -99,7 +99,11 @@ fn config(files: &CertificateFiles) -> Result<ServerConfig, CertificateError> {
         holds: "private key",
         source,
     })?;
-    let mismatch = |source| CertificateError::Mismatch { cert_file: files.cert_file.clone(), key_file: files.key_file.clone(), source };
+    let mismatch = |source: rustls::Error| CertificateError::Mismatch {
+        cert_file: files.cert_file.clone(),
+        key_file: files.key_file.clone(),
+        source: Box::new(source),
+    };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(mismatch)?;
     let builder = match &files.client_ca_file {
         None => builder.with_no_client_auth(),

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// What it pours, over and over.
-pub(crate) const DROP: [u8; 64 * 1024] = [b'd'; 64 * 1024];
+pub(crate) static DROP: [u8; 64 * 1024] = [b'd'; 64 * 1024];
 
 /// Answers `/v1/files/WORD...` by the word.
 pub(crate) struct Fountain {

@@ -65,6 +65,15 @@ impl Doors {
     }
 }
 
+/// More than the limit of this stage.
+const LARGE: &str = match std::str::from_utf8(&[b'x'; 100 * 1024 + 1]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+
+/// Method, target, headers and body.
+type Case = (&'static str, String, &'static [(&'static str, &'static str)], &'static str);
+
 /// What an answer says, without what is different each time.
 fn told(answer: &Answer) -> (u16, String, String, Value) {
     let header = |name| answer.header(name).unwrap_or_default().to_owned();
@@ -79,9 +88,8 @@ fn told(answer: &Answer) -> (u16, String, String, Value) {
 async fn each_request_is_answered_alike_over_http1_http2_and_tls() {
     let mut doors = Doors::usual().await;
     let (tls, prior) = (doors.http2().await, doors.http2_by_prior_knowledge().await);
-    let large = "x".repeat(100 * 1024 + 1);
     let many: String = (0..501).map(|number| format!("&a{number}=1")).collect();
-    let cases: [(&str, String, &[(&str, &str)], &str); 19] = [
+    let cases: [Case; 19] = [
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_3")], ""),
         ("DELETE", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
@@ -100,7 +108,7 @@ async fn each_request_is_answered_alike_over_http1_http2_and_tls() {
         ("GET", "/nowhere/v1".into(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1"), ("scopegate-session", "no good")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], "body"),
-        ("PUT", "/crm/v1/files/a".into(), &[("scopegate-account", "user_2")], &large),
+        ("PUT", "/crm/v1/files/a".into(), &[("scopegate-account", "user_2")], LARGE),
     ];
     for (method, target, headers, body) in &cases {
         let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -260,6 +268,9 @@ fn request_fields() -> Vec<u8> {
     .concat()
 }
 
+/// What is sent piece by piece.
+type Pieces = dyn Iterator<Item = Vec<u8>> + Send;
+
 /// Sends all of it, in pieces, for as long as the other side takes it, and waits for the other side's end, as long as that takes.
 async fn flood(to: SocketAddr, pieces: impl Iterator<Item = Vec<u8>>) {
     let mut stream = raw::connect(to).await;
@@ -304,7 +315,7 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         .chain((0..50_000).map(|_| frame(0, 0, 1, &[])));
     let half_open =
         ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
-    let floods: [(&str, Box<dyn Iterator<Item = Vec<u8>> + Send>); 7] = [
+    let floods: [(&str, Box<Pieces>); 7] = [
         ("rapid reset", Box::new(rapid_reset)),
         ("endless head", Box::new(continued)),
         ("header bomb", Box::new(bomb)),
