@@ -296,9 +296,9 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
     let doors = Doors::usual().await;
     let bystander = doors.http2_by_prior_knowledge().await;
     let before = doors.stage.resident();
-    let ends = 0x5;
+    const ENDS: u8 = 0x5;
     let ids = || (0..20_000_u32).map(|number| 2 * number + 1);
-    let rapid_reset = ids().map(|id| [frame(1, ends, id, &request_fields()), frame(3, 0, id, &8_u32.to_be_bytes())].concat());
+    let rapid_reset = ids().map(|id| [frame(1, ENDS, id, &request_fields()), frame(3, 0, id, &8_u32.to_be_bytes())].concat());
     // one head without end, continued
     let continued = std::iter::once(frame(1, 0, 1, &request_fields())).chain((0..20_000).map(|_| frame(9, 0, 1, &field("x-a", &"a".repeat(100)))));
     // a large value is put into the table once and referred to again and again
