@@ -10,11 +10,14 @@
 )]
 
 mod audit;
+mod chromium;
+mod oauth_server;
 mod raw;
 mod recorder;
 mod scripted;
 mod stage;
 
+mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;
@@ -26,4 +29,5 @@ mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
 mod serves_real_clients;
+mod speaks_with_a_real_oauth_server;
 mod survives_a_kill;

@@ -61,6 +61,10 @@ roles:
 pub(crate) struct Script {
     /// Lines of `scopegate.yaml` besides the usual ones.
     pub(crate) settings: String,
+    /// Lines of its `admin` besides the usual ones, each `, key: value`.
+    pub(crate) admin: &'static str,
+    /// Connectors that have a registration besides the usual ones.
+    pub(crate) clients: &'static [&'static str],
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
     pub(crate) upstream: Option<String>,
     /// The policy document.
@@ -71,7 +75,14 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { settings: "limits: {requests_per_account: none}\n".into(), upstream: None, policy: POLICY.into(), log: "info" }
+        Self {
+            settings: "limits: {requests_per_account: none}\n".into(),
+            admin: "",
+            clients: &[],
+            upstream: None,
+            policy: POLICY.into(),
+            log: "info",
+        }
     }
 }
 
@@ -249,17 +260,18 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n\
-         admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
-         policies: [./policies]\n\
+    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n".to_owned();
+    settings.push_str(&format!("admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"{}}}\n", script.admin));
+    settings.push_str(
+        "policies: [./policies]\n\
          store: {embedded: ./data}\n\
          encryption: {key_file: ./kek-1}\n\
          audit: {file: ./data/audit.jsonl}\n\
          egress: {allow_networks: [\"127.0.0.0/8\"], allow_http: true}\n\
-         clients:\n"
-        .to_owned();
+         clients:\n",
+    );
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
-    for connector in connectors {
+    for connector in connectors.iter().chain(script.clients) {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
     }
     settings.push_str("connectors:\n");
