@@ -15,7 +15,7 @@ use url::form_urlencoded;
     ext = "html",
     source = r#"<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Practice provider</title>
-<style>:root{color-scheme:light dark}main{font:16px/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}fieldset{border:1px solid #ccc;border-radius:8px}button{font:inherit;padding:.4rem 1.2rem}</style>
+<style>:root{color-scheme:light dark}body{background:Canvas;color:CanvasText}main{font:16px/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}fieldset{border:1px solid #ccc;border-radius:8px}button{font:inherit;padding:.4rem 1.2rem}</style>
 <main>
 <h1>Practice provider</h1>
 <p><b>{{ client }}</b> asks for access to your data.</p>
