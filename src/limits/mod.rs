@@ -1,6 +1,9 @@
 //! Limits on what an account may ask for and how large a request may be.
 
 pub mod files;
+mod places;
+
+pub use places::{AccountPlace, AccountPlaces, Crowded};
 
 use governor::clock::{Clock, QuantaClock};
 use governor::state::keyed::DefaultKeyedStateStore;

@@ -2,6 +2,7 @@
 
 use super::connection::{self, Shared};
 use super::door::Door;
+use super::guests::{Guests, Seat};
 use super::relay::Relay;
 use super::request::ATTEMPTS;
 use super::wire::Wire;
@@ -19,13 +20,11 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once, over all listeners. More wait in the system's queue.
-const CONNECTIONS: usize = 10_000;
-/// Connections that may wait there.
+/// Connections that may wait in the system's queue until they are accepted.
 const BACKLOG: u32 = 1024;
 /// How long to wait when the system has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -78,7 +77,7 @@ impl Listener {
 pub struct Proxy {
     shared: Arc<Shared>,
     tasks: Tasks,
-    places: Arc<Semaphore>,
+    guests: Arc<Guests>,
     connections: TaskTracker,
     closing: watch::Sender<bool>,
     /// Cancelled when nobody new is let in.
@@ -97,10 +96,10 @@ pub enum Drained {
 }
 
 impl Proxy {
-    /// Makes a proxy that upstreams must show certificates of `trust` to.
+    /// Makes a proxy for so many `connections` at once, over all listeners; upstreams must show it certificates of `trust`.
     /// # Errors
     /// [`ProxyError`]: the certificates cannot be used.
-    pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, tasks: Tasks) -> Result<Self, ProxyError> {
+    pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, connections: usize, tasks: Tasks) -> Result<Self, ProxyError> {
         let bundle = trust::bundle(trust)?;
         let conf = ServerConf {
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -117,7 +116,7 @@ impl Proxy {
         Ok(Self {
             shared: Arc::new(shared),
             tasks,
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            guests: Guests::new(connections),
             connections: TaskTracker::new(),
             closing,
             door_shuts,
@@ -152,20 +151,24 @@ impl Proxy {
     }
 
     async fn accept(&self, socket: &TcpListener) {
-        while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+        loop {
             match socket.accept().await {
-                Ok((stream, peer)) => self.greet(stream, peer, place),
-                // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment
+                Ok((stream, peer)) => {
+                    let Some(seat) = self.guests.seat().await else { return };
+                    self.greet(stream, peer, seat);
+                }
+                // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment, and fewer guests
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
+                    self.guests.make_room();
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    /// Begins with one client, who holds `place` until its end.
-    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    /// Begins with one client, who holds its seat until its end.
+    fn greet(&self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
         let Ok(local) = stream.local_addr() else { return };
         // an answer's head and body go out one after the other: neither must wait for the other's acknowledgement
         if stream.set_nodelay(true).is_err() {
@@ -175,10 +178,9 @@ impl Proxy {
         let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
         let served = self.connections.track_future(async move {
             tokio::select! {
-                () = connection::serve(door, Arrival { peer, local }, shared) => {}
+                () = connection::serve(door, Arrival { peer, local }, seat, shared) => {}
                 () = cut.cancelled() => {}
             }
-            drop(place);
         });
         self.tasks.spawn("gateway connection", served);
     }

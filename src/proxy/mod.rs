@@ -9,6 +9,7 @@
 
 mod connection;
 mod door;
+mod guests;
 mod listen;
 mod relay;
 mod request;
