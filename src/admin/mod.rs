@@ -13,6 +13,7 @@ mod connect;
 mod extract;
 mod page;
 mod problem;
+mod reception;
 mod strict;
 
 pub use auth::MetricsAccess;
@@ -34,6 +35,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use connect::PageHeaders;
 use problem::Problem;
+use reception::Reception;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
@@ -129,7 +131,7 @@ pub fn public_router(parts: AdminParts) -> Router {
 /// # Errors
 /// The listener failed.
 pub async fn serve(listener: TcpListener, plane: Router, end: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, plane).with_graceful_shutdown(end.cancelled_owned()).await
+    axum::serve(Reception::new(listener), plane).with_graceful_shutdown(end.cancelled_owned()).await
 }
 
 /// The routes, and an answer for everything else.

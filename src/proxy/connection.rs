@@ -6,11 +6,11 @@
 
 use super::Patience;
 use super::door::{Client, Door};
-use super::guests::Seat;
 use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::limits::Seat;
 use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -63,8 +63,12 @@ pub(super) async fn serve(door: Door, arrival: Arrival, seat: Seat, shared: Arc<
             Ok(head) => visit(&door, &shared, head, exchange).await,
             Err(fault) => refuse(&door, fault, exchange).await,
         };
-        if next == Next::Ends || !skip_rest(&door).await || !seat.may_stay() {
-            linger(&door).await;
+        let may_stay = seat.may_stay();
+        if next == Next::Ends || !may_stay || !skip_rest(&door).await {
+            tokio::select! {
+                () = linger(&door) => {}
+                () = seat.asked_to_leave() => {}
+            }
             return;
         }
     }
@@ -90,7 +94,7 @@ async fn next_head(
     tokio::select! {
         biased;
         head = timeout(patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
-        () = seat.asked_to_leave() => Some(Err(late)),
+        () = seat.asked_to_leave() => None,
     }
 }
 
@@ -205,9 +209,9 @@ async fn send(door: &Door, mut bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guests::Guests;
     use super::super::wire::Wire;
     use super::*;
+    use crate::limits::Guests;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn door() -> (Door, DuplexStream) {

@@ -2,13 +2,13 @@
 
 use super::connection::{self, Shared};
 use super::door::Door;
-use super::guests::{Guests, Seat};
 use super::relay::Relay;
 use super::request::ATTEMPTS;
 use super::wire::Wire;
 use super::{Patience, ProxyError, trust};
 use crate::gateway::{Arrival, Gateway};
 use crate::http_client::Trust;
+use crate::limits::{Guests, Seat};
 use crate::tasks::Tasks;
 use pingora::apps::HttpServerApp;
 use pingora::proxy::http_proxy;

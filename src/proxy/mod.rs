@@ -9,7 +9,6 @@
 
 mod connection;
 mod door;
-mod guests;
 mod listen;
 mod relay;
 mod request;

@@ -23,6 +23,7 @@ mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
+mod leaves_others_undisturbed;
 mod never_tells_secrets;
 mod one_event_per_request;
 mod reads_every_split_alike;

@@ -61,7 +61,9 @@ roles:
 pub(crate) struct Script {
     /// Lines of `scopegate.yaml` besides the usual ones.
     pub(crate) settings: String,
-    /// Lines of its `admin` besides the usual ones, each `, key: value`.
+    /// What its `gateway` says besides the usual, each `, key: value`.
+    pub(crate) gateway: &'static str,
+    /// What its `admin` says besides the usual, each `, key: value`.
     pub(crate) admin: &'static str,
     /// Connectors that have a registration besides the usual ones.
     pub(crate) clients: &'static [&'static str],
@@ -77,6 +79,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             settings: "limits: {requests_per_account: none}\n".into(),
+            gateway: "",
             admin: "",
             clients: &[],
             upstream: None,
@@ -186,6 +189,13 @@ impl Stage {
         Reply { status, decision, request_id, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
+    /// How much memory the gateway takes, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+        kib.trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
@@ -260,7 +270,7 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n".to_owned();
+    let mut settings = format!("gateway: {{listen: [\"127.0.0.1:0\"]{}}}\n", script.gateway);
     settings.push_str(&format!("admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"{}}}\n", script.admin));
     settings.push_str(
         "policies: [./policies]\n\

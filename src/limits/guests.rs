@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture, WaitForCancellationFutureOwned};
 
 /// How many make room at once: looking for them takes longer the more there are.
 const SHARE: usize = 128;
@@ -20,7 +20,7 @@ const BUSY: u64 = 0;
 
 /// All connections.
 #[derive(Debug)]
-pub(super) struct Guests {
+pub struct Guests {
     places: Arc<Semaphore>,
     most: usize,
     /// Clients that are accepted and have no place yet.
@@ -38,7 +38,7 @@ struct Guest {
 
 /// The place of one connection; dropped, it is free.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub struct Seat {
     guests: Arc<Guests>,
     number: u64,
     guest: Arc<Guest>,
@@ -46,7 +46,9 @@ pub(super) struct Seat {
 }
 
 impl Guests {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    /// At most so many.
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             places: Arc::new(Semaphore::new(most)),
@@ -58,7 +60,7 @@ impl Guests {
     }
 
     /// A place for one more; waits where all are taken by requests that are under way. None: the end has come.
-    pub(super) async fn seat(self: &Arc<Self>) -> Option<Seat> {
+    pub async fn seat(self: &Arc<Self>) -> Option<Seat> {
         let place = match Arc::clone(&self.places).try_acquire_owned() {
             Ok(place) => place,
             Err(_) => self.queue().await?,
@@ -80,7 +82,7 @@ impl Guests {
     }
 
     /// Asks those to leave who have waited longest.
-    pub(super) fn make_room(&self) {
+    pub fn make_room(&self) {
         let mut waiting: Vec<(u64, Arc<Guest>)> = self.present().values().filter_map(|guest| Some((guest.waits()?, Arc::clone(guest)))).collect();
         let share = (self.most / SHARE).max(1);
         if waiting.len() > share {
@@ -109,19 +111,25 @@ impl Guest {
 
 impl Seat {
     /// A request ended. Whether the client may keep its connection: not where another waits for the place.
-    pub(super) fn may_stay(&self) -> bool {
+    #[must_use]
+    pub fn may_stay(&self) -> bool {
         self.guest.waits_since.store(self.guests.next_turn(), Ordering::Relaxed);
         self.guests.queueing.load(Ordering::Relaxed) == 0
     }
 
     /// A request begins.
-    pub(super) fn has_a_request(&self) {
+    pub fn has_a_request(&self) {
         self.guest.waits_since.store(BUSY, Ordering::Relaxed);
     }
 
     /// Ends when it was asked to leave.
-    pub(super) fn asked_to_leave(&self) -> WaitForCancellationFuture<'_> {
+    pub fn asked_to_leave(&self) -> WaitForCancellationFuture<'_> {
         self.guest.leaves.cancelled()
+    }
+
+    /// The same, for whoever keeps it beside the seat.
+    pub(crate) fn leaves(&self) -> WaitForCancellationFutureOwned {
+        self.guest.leaves.clone().cancelled_owned()
     }
 }
 
