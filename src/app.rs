@@ -12,7 +12,7 @@ use crate::egress::Egress;
 use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
-use crate::limits::{self, AccountRates};
+use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
 use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{ListenSettings, Protocol, Settings};
@@ -199,9 +199,10 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
-        if let Err(error) = limits::files::raise() {
+        let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
-        }
+            None
+        });
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
@@ -246,6 +247,7 @@ impl App {
             audit: audit.clone(),
             callers: callers(&settings),
             rates: AccountRates::new(settings.limits.requests_per_account),
+            places: AccountPlaces::new(settings.limits.concurrent_per_account),
             bounds: settings.limits.bounds,
             egress,
             metrics: metrics.clone(),
@@ -255,7 +257,8 @@ impl App {
             external_url: settings.gateway.external_url.clone(),
             watcher,
         });
-        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, tasks.clone())?);
+        let connections = limits::files::connections(settings.gateway.connections, files);
+        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, connections, tasks.clone())?);
         grants.start();
         let parts = AdminParts {
             token: settings.admin.token.clone(),

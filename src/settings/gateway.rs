@@ -20,6 +20,7 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
         hosts: HashMap::new(),
         external_url: None,
         threads: None,
+        connections: 10_000,
         drain: Duration::ZERO,
         grace: Duration::from_secs(30),
     };
@@ -39,6 +40,9 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
     }
     settings.external_url = fields.take("external_url").and_then(|node| scalars.origin(node));
     settings.threads = fields.take("threads").and_then(|node| scalars.count(node));
+    if let Some(most) = fields.take("connections").and_then(|node| scalars.count(node)) {
+        settings.connections = most;
+    }
     if let Some(drain) = fields.take("drain").and_then(|node| scalars.duration(node)) {
         settings.drain = drain;
     }

@@ -24,6 +24,7 @@ use scopegate_core::secret::BearerSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub struct GatewaySettings {
     pub external_url: Option<String>,
     /// Threads that serve requests; none: as many as the process may use.
     pub threads: Option<usize>,
+    /// Connections of clients at once, over all listeners.
+    pub connections: usize,
     /// How long the listener stays open after `/readyz` says no.
     pub drain: Duration,
     /// How long requests in flight may take to end.
@@ -152,6 +155,8 @@ pub struct LimitSettings {
     pub bounds: Bounds,
     /// How often one account may ask; none: as often as it likes.
     pub requests_per_account: Option<Rate>,
+    /// How many requests of one account may be under way; none: as many as it likes.
+    pub concurrent_per_account: Option<NonZeroUsize>,
     /// How many opened token sets are kept.
     pub open_grants: usize,
 }
