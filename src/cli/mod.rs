@@ -11,6 +11,7 @@ mod keys;
 mod manual;
 mod output;
 mod policy;
+mod progress;
 mod serve;
 mod version;
 

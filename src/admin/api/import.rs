@@ -149,7 +149,7 @@ impl<'a> Reading<'a> {
             Some(facts) => {
                 for (name, value) in &variables {
                     match admitted(facts, name, value, self.plane) {
-                        Ok(value) => drop(admitted_variables.insert(name.clone(), value)),
+                        Ok(value) => admitted_variables.insert(name.clone(), value),
                         Err(fault) => faults.push(fault),
                     }
                 }
