@@ -6,7 +6,10 @@
 mod callers;
 mod gateway;
 mod scalar;
+mod schema;
 mod sections;
+
+pub use schema::schema;
 
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;

@@ -25,6 +25,8 @@ mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;
+mod imports_many_accounts;
+mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
 mod leaves_others_undisturbed;

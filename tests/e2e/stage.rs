@@ -331,16 +331,16 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
 }
 
 /// `scopegate serve` as a child.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    gateways: Vec<SocketAddr>,
-    admin: SocketAddr,
+    pub(crate) gateways: Vec<SocketAddr>,
+    pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Served {
     /// Waits until the gateway has said where it listens.
-    async fn start(folder: &Path, log: &str) -> Self {
+    pub(crate) async fn start(folder: &Path, log: &str) -> Self {
         let mut command = Command::new(BINARY);
         command.args(["serve", "-c", "scopegate.yaml"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
