@@ -15,11 +15,11 @@ use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
 use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
-use crate::settings::{ListenSettings, Protocol, Settings};
+use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
-use crate::vault::{Keyring, Vault, VaultError};
+use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -50,6 +50,7 @@ pub struct Running {
     pub policies: Arc<PolicyRoom>,
     /// What each of the gateway's addresses shows over TLS.
     certificates: Vec<Option<Arc<Certificates>>>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -74,7 +75,7 @@ pub enum StartError {
     #[error("the policies cannot be read")]
     Unreadable(#[from] Unreadable),
     /// The wrapping key.
-    #[error("there is no usable wrapping key; `scopegate keys generate` makes one")]
+    #[error("there is no usable wrapping key")]
     Key(#[from] KeyFileError),
     /// The store.
     #[error("the store cannot be used")]
@@ -163,9 +164,9 @@ pub fn check(settings: &Settings) -> Checked {
     diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
-    if let Err(error) = Keyring::read(&settings.key_file, &[]) {
+    if let Err(error) = keyring(&settings.encryption) {
         ok = false;
-        problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
+        problems.push(format!("error: encryption: {error}"));
     }
     for (address, files) in settings.gateway.listen.iter().filter_map(ListenSettings::certificates) {
         if let Err(error) = Certificates::read(files.clone()) {
@@ -207,13 +208,14 @@ impl App {
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock)?);
-        let keyring = Keyring::read(&settings.key_file, &[])?;
+        let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
+        let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
         directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
@@ -260,6 +262,7 @@ impl App {
         let connections = limits::files::connections(settings.gateway.connections, files);
         let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, connections, tasks.clone())?);
         grants.start();
+        keys.keep_turning(&clock);
         let parts = AdminParts {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
@@ -270,6 +273,7 @@ impl App {
             sessions,
             store,
             vault,
+            keys: keys.clone(),
             audit: audit.clone(),
             metrics,
             grants,
@@ -279,8 +283,19 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
     }
+}
+
+fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
+    Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// The keys in force; the next ones come from the settings as they are then.
+fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
+    let file = settings.file.clone();
+    let files = move || Ok(keyring(&settings::encryption(&file)?)?);
+    KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
 fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
@@ -323,6 +338,7 @@ struct Listeners {
 /// What a running gateway keeps for its end.
 struct Ended {
     policies: Arc<PolicyRoom>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -346,7 +362,7 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
         let certificates =
             self.gateway.iter().map(|(_, speaks)| if let Speaks::Tls(shown) = speaks { Some(Arc::clone(shown)) } else { None }).collect();
@@ -358,7 +374,7 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
     }
 }
 
@@ -425,7 +441,7 @@ impl Running {
         }
     }
 
-    /// Reads policies and certificates again and goes on with the audit in a new file, as SIGHUP asks.
+    /// Reads policies, certificates and key files again and goes on with the audit in a new file, as SIGHUP asks.
     pub async fn reload(&self) {
         self.audit.reopen();
         for (address, certificates) in self.gateway.iter().zip(&self.certificates) {
@@ -442,7 +458,12 @@ impl Running {
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
-            Err(error) => tracing::error!(error = %error, "the reload broke off"),
+            // What a panic said is for nobody's eyes.
+            Err(_) => tracing::error!("the reload broke off; the old policies stay in force"),
+        }
+        match self.keys.rotate().await {
+            Ok(()) => tracing::info!("key files read again"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the keys in force stay"),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Api {
 
     /// Waits before asking again.
     pub(super) fn pause(&self, pause: Duration) {
-        self.runtime.block_on(tokio::time::sleep(pause));
+        self.runtime.block_on(async { tokio::time::sleep(pause).await });
     }
 
     async fn answer(&self, call: Call) -> anyhow::Result<Answer> {

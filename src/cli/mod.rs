@@ -45,7 +45,7 @@ enum Verb {
     Policy(policy::Policy),
     /// Works on connected accounts through the admin API.
     Account(account::Account),
-    /// Makes wrapping keys.
+    /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Says what happened, and whether anybody changed the record of it.

@@ -21,6 +21,7 @@ mod scripted;
 mod secure_upstream;
 mod stage;
 
+mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;

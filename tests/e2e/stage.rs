@@ -163,6 +163,12 @@ impl Stage {
         label
     }
 
+    /// A verb that asks the running gateway.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Output {
+        let url = format!("http://{}", self.admin);
+        tokio::task::block_in_place(|| run(self.folder.path(), &[arguments, &["--admin-url", &url]].concat()))
+    }
+
     /// A call of the admin API: status and JSON.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let mut request = self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(ADMIN_TOKEN);
@@ -231,6 +237,11 @@ impl Stage {
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
+    }
+
+    /// Tells the gateway to read again what it may read again.
+    pub(crate) fn hang_up(&self) {
+        self.served.signal("HUP");
     }
 
     /// Ends the gateway, by SIGTERM.
