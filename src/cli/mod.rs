@@ -70,7 +70,7 @@ enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 struct SettingsFile {
     /// The settings file.
-    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE", global = true)]
     config: PathBuf,
 }
 

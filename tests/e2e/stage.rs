@@ -68,7 +68,7 @@ pub(crate) struct Script {
     /// What its `gateway` says besides the usual, each `, key: value`.
     pub(crate) gateway: &'static str,
     /// What its `admin` says besides the usual, each `, key: value`.
-    pub(crate) admin: &'static str,
+    pub(crate) admin: String,
     /// Connectors that have a registration besides the usual ones.
     pub(crate) clients: &'static [&'static str],
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
@@ -86,7 +86,7 @@ impl Default for Script {
             listen: "[\"127.0.0.1:0\"]".into(),
             egress: String::new(),
             gateway: "",
-            admin: "",
+            admin: String::new(),
             clients: &[],
             upstream: None,
             policy: POLICY.into(),
@@ -385,8 +385,9 @@ fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(Ve
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
         if let Some((_, places)) = text.split_once("gateway at ")
-            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at http://")
+            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at ")
         {
+            let admin = admin.split_once("://").unwrap().1;
             let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
             // The test may have given up waiting.
             let _ = listening.send((gateways, admin.parse().unwrap()));
