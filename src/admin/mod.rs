@@ -27,7 +27,7 @@ use crate::grants::Grants;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::vault::Vault;
+use crate::vault::{KeyRoom, Vault};
 use auth::AdminToken;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
@@ -66,6 +66,8 @@ pub struct AdminParts {
     pub store: Arc<dyn Store>,
     /// Mints handles.
     pub vault: Vault,
+    /// The wrapping keys.
+    pub keys: KeyRoom,
     /// What happened.
     pub audit: AuditLog,
     /// What is counted.

@@ -35,6 +35,8 @@ pub(super) enum Problem {
     TooSlow,
     /// New policies have errors; the old ones stay in force.
     PoliciesRejected(Arc<Rejected>),
+    /// Lines of a body are not as they must be; nothing was done.
+    LinesRejected(Vec<LineFault>),
     /// The table of reasons says it.
     Refused {
         /// Which reason.
@@ -44,6 +46,37 @@ pub(super) enum Problem {
         /// How long to wait, where waiting helps.
         retry_after: Option<Duration>,
     },
+}
+
+/// What is wrong with a line of a body.
+#[derive(Debug, Serialize)]
+pub(super) struct LineFault {
+    /// From 1.
+    line: usize,
+    /// Which field, where it is about one.
+    field: Option<String>,
+    /// A sentence that names it.
+    message: String,
+}
+
+impl LineFault {
+    pub(super) fn new(line: usize, fault: &Fault) -> Self {
+        let field = match fault {
+            Fault::NoJson | Fault::Field { name: None, .. } => None,
+            Fault::Field { name: Some(name), .. } => Some(name.clone()),
+        };
+        let message = match fault {
+            Fault::NoJson => "the line is not a JSON object, or a name stands twice in it".into(),
+            Fault::Field { name: None, sentence } => format!("the line {sentence}"),
+            Fault::Field { name: Some(_), .. } => fault.to_string(),
+        };
+        Self { line, field, message }
+    }
+
+    /// From 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
 }
 
 /// What the client brought to prove that it may use the admin plane.
@@ -110,7 +143,7 @@ impl Problem {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unprocessable(Fault::NoJson) => StatusCode::BAD_REQUEST,
-            Self::Unprocessable(Fault::Field { .. }) | Self::PoliciesRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unprocessable(Fault::Field { .. }) | Self::PoliciesRejected(_) | Self::LinesRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Refused { reason, .. } => StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -130,6 +163,7 @@ impl Problem {
             Self::TooLarge => "body_too_large",
             Self::TooSlow => "body_too_slow",
             Self::PoliciesRejected(_) => "policies_rejected",
+            Self::LinesRejected(_) => "lines_rejected",
             Self::Refused { reason, .. } => reason.as_str(),
         }
     }
@@ -149,6 +183,7 @@ impl Problem {
                 let errors = if errors == 1 { "1 error".into() } else { format!("{errors} errors") };
                 format!("the new policies have {errors}; the old ones stay in force")
             }
+            Self::LinesRejected(_) => "lines of the body have errors, so nothing was imported".into(),
             Self::Conflict(sentence) | Self::Refused { sentence, .. } => sentence.clone(),
         }
     }
@@ -158,6 +193,7 @@ impl Problem {
         let more = match self {
             Self::Unprocessable(Fault::Field { name: Some(name), .. }) => json!({ "field": name }),
             Self::PoliciesRejected(rejected) => json!({ "hash": rejected.hash, "diagnostics": rejected.diagnostics }),
+            Self::LinesRejected(findings) => json!({ "findings": findings }),
             Self::Refused { reason, .. } => json!({
                 "error": reason.error(),
                 "reason": reason.as_str(),
@@ -189,7 +225,8 @@ impl Problem {
             | Self::Unprocessable(_)
             | Self::TooLarge
             | Self::TooSlow
-            | Self::PoliciesRejected(_) => None,
+            | Self::PoliciesRejected(_)
+            | Self::LinesRejected(_) => None,
         }
     }
 

@@ -97,7 +97,7 @@ async fn serve(mut stream: TcpStream, mut shared: Shared) -> std::io::Result<()>
 }
 
 /// The line of the next request, and where it ends; none where the connection ends first.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Option<(String, usize)>> {
+pub(crate) async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Option<(String, usize)>> {
     loop {
         if let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
