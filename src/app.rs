@@ -15,6 +15,7 @@ use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
+use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -111,6 +112,9 @@ pub enum StartError {
         #[source]
         source: BindError,
     },
+    /// The system lets us watch no signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
     /// `admin.public_url` is none.
     #[error("`{0}` is no URL for customers' browsers")]
     PublicUrl(String),
@@ -203,6 +207,7 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+        process::outlive_quotas().map_err(StartError::Signals)?;
         let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
             None

@@ -239,6 +239,11 @@ impl Stage {
         self.served.signal("TERM");
     }
 
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.served.child.id()
+    }
+
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.terminate();
