@@ -14,8 +14,8 @@ use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountRates};
 use crate::metrics::Metrics;
-use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
-use crate::settings::Settings;
+use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
+use crate::settings::{ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
@@ -48,6 +48,8 @@ pub struct Running {
     pub public: Option<SocketAddr>,
     /// The policies in force.
     pub policies: Arc<PolicyRoom>,
+    /// What each of the gateway's addresses shows over TLS.
+    certificates: Vec<Option<Arc<Certificates>>>,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -89,6 +91,15 @@ pub enum StartError {
     /// The proxy.
     #[error("the proxy cannot be made")]
     Proxy(#[from] ProxyError),
+    /// The certificates of an address.
+    #[error("the certificates of {address} cannot be used")]
+    Certificates {
+        /// Which address.
+        address: SocketAddr,
+        /// What is wrong with them.
+        #[source]
+        source: Box<CertificateError>,
+    },
     /// An address is taken.
     #[error("{key} cannot have its address")]
     Address {
@@ -156,6 +167,12 @@ pub fn check(settings: &Settings) -> Checked {
         ok = false;
         problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
     }
+    for (address, files) in settings.gateway.listen.iter().filter_map(ListenSettings::certificates) {
+        if let Err(error) = Certificates::read(files.clone()) {
+            ok = false;
+            problems.push(format!("error: gateway.listen: {address}: {}", whole(&error)));
+        }
+    }
     if let Some(url) = &settings.admin.public_url
         && let Ok(url) = Url::parse(url)
         && url.scheme() == "http"
@@ -164,6 +181,12 @@ pub fn check(settings: &Settings) -> Checked {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
     Checked { ok, diagnostics, problems, sources }
+}
+
+/// An error with its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -289,7 +312,7 @@ fn forget_quiet_accounts(gateway: Arc<Gateway>, tasks: &Tasks, clock: &Clock) {
 
 /// Addresses that are bound, and not served yet.
 struct Listeners {
-    gateway: Vec<Listener>,
+    gateway: Vec<(Listener, Speaks)>,
     admin: (TcpListener, SocketAddr),
     public: Option<(TcpListener, SocketAddr)>,
 }
@@ -306,10 +329,9 @@ struct Ended {
 
 impl Listeners {
     fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let of = |key, address| Listener::bind(address).map_err(|source| StartError::Address { key, source });
         let web = |key, address| web_listener(address).map_err(|source| StartError::Address { key, source: BindError { address, source } });
         Ok(Self {
-            gateway: settings.gateway.listen.iter().map(|address| of("gateway.listen", *address)).collect::<Result<_, _>>()?,
+            gateway: settings.gateway.listen.iter().map(gateway_listener).collect::<Result<_, _>>()?,
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
         })
@@ -322,8 +344,10 @@ impl Listeners {
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
         let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
-        let gateway = self.gateway.iter().map(Listener::address).collect();
-        self.gateway.into_iter().for_each(|listener| proxy.open(listener));
+        let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
+        let certificates =
+            self.gateway.iter().map(|(_, speaks)| if let Speaks::Tls(shown) = speaks { Some(Arc::clone(shown)) } else { None }).collect();
+        self.gateway.into_iter().for_each(|(listener, speaks)| proxy.open(listener, speaks));
         let public = self.public.map(|(listener, address)| {
             serve_web(&tasks, "customers' pages", listener, admin::public_router(parts.clone()));
             address
@@ -331,8 +355,23 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
     }
+}
+
+/// An address that is bound, with the certificates that it shows.
+fn gateway_listener(wanted: &ListenSettings) -> Result<(Listener, Speaks), StartError> {
+    let address = wanted.address;
+    let speaks = match &wanted.protocol {
+        Protocol::Plain => Speaks::Plain,
+        Protocol::PriorKnowledge => Speaks::PriorKnowledge,
+        Protocol::Tls(files) => {
+            let certificates = Certificates::read(files.clone()).map_err(|source| StartError::Certificates { address, source: Box::new(source) })?;
+            Speaks::Tls(Arc::new(certificates))
+        }
+    };
+    let listener = Listener::bind(address).map_err(|source| StartError::Address { key: "gateway.listen", source })?;
+    Ok((listener, speaks))
 }
 
 fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -364,7 +403,8 @@ impl Running {
     /// The gateway's addresses as URLs.
     #[must_use]
     pub fn gateway_addresses(&self) -> String {
-        self.gateway.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
+        let url = |(address, tls): (&SocketAddr, &Option<_>)| format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        self.gateway.iter().zip(&self.certificates).map(url).collect::<Vec<_>>().join(", ")
     }
 
     /// Readiness first, then drain, then requests in flight end whole.
@@ -382,9 +422,18 @@ impl Running {
         }
     }
 
-    /// Reads policies again and goes on with the audit in a new file, as SIGHUP asks.
+    /// Reads policies and certificates again and goes on with the audit in a new file, as SIGHUP asks.
     pub async fn reload(&self) {
         self.audit.reopen();
+        for (address, certificates) in self.gateway.iter().zip(&self.certificates) {
+            match certificates.as_ref().map(|shown| shown.reload()) {
+                Some(Ok(())) => tracing::info!(%address, "certificates reloaded"),
+                Some(Err(error)) => {
+                    tracing::error!(%address, error = %whole(&error), "the new certificates cannot be used; the old ones stay in use")
+                }
+                None => {}
+            }
+        }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
         match reloaded {

@@ -9,7 +9,9 @@ use super::door::{Client, Door};
 use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
+use super::side::Side;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::tasks::Tasks;
 use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -28,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// How much of a body that nobody wants is read past in order to keep the connection.
 pub(super) const SKIP: u64 = 64 * 1024;
 /// How long that may take, and how long a client may take to close after us.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// When to look for the reset that a client which is gone sends back for an answer.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(150)];
 
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) relay: Arc<HttpProxy<Relay>>,
     pub(super) heads: HeadLimits,
     pub(super) patience: Patience,
+    pub(super) tasks: Tasks,
     /// Becomes true when no request may follow the one at hand.
     pub(super) closing: ShutdownWatch,
     /// Cancelled at the same time, for those who wait.
@@ -99,7 +102,7 @@ async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, Head
 /// Brings a request through pingora.
 async fn visit(door: &Door, shared: &Shared, head: Head, exchange: Exchange) -> Next {
     door.begin(&head);
-    let (visit, mut departure) = Visit::new(Arc::new(head), door.clone(), exchange);
+    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http1(door.clone()), exchange);
     let mut session = ServerSession::new_http1(Box::new(door.clone()));
     session.set_connection_user_context(Some(Box::new(visit)));
     // Whether pingora would reuse its stream does not matter: it has only read what belongs to this request.

@@ -4,11 +4,12 @@ use super::connection::{self, Shared};
 use super::door::Door;
 use super::relay::Relay;
 use super::request::ATTEMPTS;
-use super::wire::Wire;
-use super::{Patience, ProxyError, trust};
+use super::wire::{Rewound, Wire};
+use super::{Certificates, Patience, ProxyError, multiplex, trust};
 use crate::gateway::{Arrival, Gateway};
 use crate::http_client::Trust;
 use crate::tasks::Tasks;
+use bytes::{Bytes, BytesMut};
 use pingora::apps::HttpServerApp;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
@@ -18,8 +19,11 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +31,8 @@ use tokio_util::task::TaskTracker;
 const CONNECTIONS: usize = 10_000;
 /// Connections that may wait there.
 const BACKLOG: u32 = 1024;
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait when the system has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Idle connections to upstreams that are kept, by thread.
@@ -37,6 +43,17 @@ const POOL: usize = 512;
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+}
+
+/// What clients of an address speak.
+#[derive(Clone, Debug)]
+pub enum Speaks {
+    /// HTTP/1.
+    Plain,
+    /// HTTP/1, or HTTP/2 with prior knowledge (RFC 9113, section 3.3).
+    PriorKnowledge,
+    /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
+    Tls(Arc<Certificates>),
 }
 
 /// An address cannot be had.
@@ -113,7 +130,7 @@ impl Proxy {
         let (closing, watched) = watch::channel(false);
         let door_shuts = CancellationToken::new();
         let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
-        let shared = Shared { gateway, relay, heads, patience, closing: watched, idle_ends: door_shuts.clone() };
+        let shared = Shared { gateway, relay, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
         Ok(Self {
             shared: Arc::new(shared),
             tasks,
@@ -125,13 +142,13 @@ impl Proxy {
         })
     }
 
-    /// Serves clients of `listener` until [`drain`](Self::drain).
-    pub fn open(self: &Arc<Self>, listener: Listener) {
+    /// Serves clients of `listener`, who speak what `speaks` says, until [`drain`](Self::drain).
+    pub fn open(self: &Arc<Self>, listener: Listener, speaks: Speaks) {
         let proxy = Arc::clone(self);
         self.tasks.spawn("gateway listener", async move {
             tokio::select! {
                 () = proxy.door_shuts.cancelled() => {}
-                () = proxy.accept(&listener.socket) => {}
+                () = proxy.accept(&listener.socket, &speaks) => {}
             }
         });
     }
@@ -151,10 +168,10 @@ impl Proxy {
         Drained::Cut(left)
     }
 
-    async fn accept(&self, socket: &TcpListener) {
+    async fn accept(&self, socket: &TcpListener, speaks: &Speaks) {
         while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
             match socket.accept().await {
-                Ok((stream, peer)) => self.greet(stream, peer, place),
+                Ok((stream, peer)) => self.greet(stream, peer, place, speaks.clone()),
                 // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
@@ -165,21 +182,78 @@ impl Proxy {
     }
 
     /// Begins with one client, who holds `place` until its end.
-    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, speaks: Speaks) {
         let Ok(local) = stream.local_addr() else { return };
         // an answer's head and body go out one after the other: neither must wait for the other's acknowledgement
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let door = Door::new(Wire::Plain(stream), self.shared.patience.body);
         let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
         let served = self.connections.track_future(async move {
             tokio::select! {
-                () = connection::serve(door, Arrival { peer, local }, shared) => {}
+                () = serve(stream, speaks, Arrival { peer, local }, shared) => {}
                 () = cut.cancelled() => {}
             }
             drop(place);
         });
         self.tasks.spawn("gateway connection", served);
+    }
+}
+
+/// Serves one client in the protocol that it chooses.
+async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, shared: Arc<Shared>) {
+    let body = shared.patience.body;
+    match speaks {
+        Speaks::Plain => connection::serve(Door::new(Wire::Plain(stream), body), arrival, shared).await,
+        Speaks::PriorKnowledge => {
+            let mut wire = Wire::Plain(stream);
+            let Some((chosen, first)) = chosen(&mut wire, &shared).await else { return };
+            match chosen {
+                Chosen::Http1 => {
+                    let door = Door::new(wire, body);
+                    door.lock().came().extend_from_slice(&first);
+                    connection::serve(door, arrival, shared).await;
+                }
+                Chosen::Http2 => multiplex::serve(Rewound { first, wire }, arrival, shared).await,
+            }
+        }
+        Speaks::Tls(certificates) => {
+            let accepting = TlsAcceptor::from(certificates.current()).accept(stream);
+            // who fails at this has said nothing that could be answered
+            let Ok(Ok(stream)) = timeout(shared.patience.head, accepting).await else { return };
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let wire = Wire::Tls(Box::new(stream));
+            if http2 {
+                multiplex::serve(wire, arrival, shared).await;
+            } else {
+                connection::serve(Door::new(wire, body), arrival, shared).await;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Chosen {
+    Http1,
+    Http2,
+}
+
+/// Which protocol a client with a choice speaks, and what was read to find out; none where it says nothing.
+async fn chosen(wire: &mut Wire, shared: &Shared) -> Option<(Chosen, Bytes)> {
+    let mut first = BytesMut::new();
+    let mut patience = shared.patience.idle;
+    loop {
+        let read = tokio::select! {
+            read = timeout(patience, wire.read_buf(&mut first)) => read,
+            () = shared.idle_ends.cancelled(), if first.is_empty() => return None,
+        };
+        if !matches!(read, Ok(Ok(1..))) {
+            return None;
+        }
+        match first.get(..PREFACE.len()) {
+            Some(PREFACE) => return Some((Chosen::Http2, first.freeze())),
+            None if PREFACE.starts_with(&first) => patience = shared.patience.head,
+            Some(_) | None => return Some((Chosen::Http1, first.freeze())),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::caller::Rule;
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
+use crate::proxy::CertificateFiles;
 use ipnet::IpNet;
 use scalar::Scalars;
 use scopegate_core::connector::PlainHttp;
@@ -60,7 +61,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// Where agents connect.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenSettings>,
     /// Lower-case names of headers that name the account.
     pub identifier_headers: Vec<String>,
     /// Whether a handle is also taken where a tool puts its token.
@@ -75,6 +76,37 @@ pub struct GatewaySettings {
     pub drain: Duration,
     /// How long requests in flight may take to end.
     pub grace: Duration,
+}
+
+/// An address for agents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenSettings {
+    /// Where.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+impl ListenSettings {
+    /// The address and its certificates, where it shows some.
+    #[must_use]
+    pub fn certificates(&self) -> Option<(SocketAddr, &CertificateFiles)> {
+        match &self.protocol {
+            Protocol::Tls(files) => Some((self.address, files)),
+            Protocol::Plain | Protocol::PriorKnowledge => None,
+        }
+    }
+}
+
+/// What clients of an address speak.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1.
+    Plain,
+    /// HTTP/1, or HTTP/2 with prior knowledge (`h2c: true`).
+    PriorKnowledge,
+    /// HTTP/1.1 or HTTP/2 over TLS.
+    Tls(CertificateFiles),
 }
 
 /// `admin`.
@@ -300,7 +332,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_all_defaults_and_paths_start_from_its_folder() {
         let settings = read("# nothing\n").unwrap();
-        assert_eq!(settings.gateway.listen, ["127.0.0.1:4100".parse().unwrap()]);
+        assert_eq!(settings.gateway.listen, [ListenSettings { address: "127.0.0.1:4100".parse().unwrap(), protocol: Protocol::Plain }]);
         assert_eq!(settings.admin.token.reveal(), "token");
         assert_eq!((settings.store.as_path(), settings.key_file.as_path()), (Path::new("/here/data"), Path::new("/here/keys/kek-1")));
         assert_eq!(settings.egress.plain_http, PlainHttp::Refused);

@@ -56,7 +56,7 @@ async fn everything_in_the_folder_works_from_the_start() {
     let key = json!({"access_token": "brought"});
     let brought = http.put(format!("{account}/credentials")).bearer_auth(token.trim()).json(&key).send().await.unwrap();
     assert_eq!(brought.status(), 200);
-    let request = http.patch(format!("http://{}/tickets/tickets/7", served.gateway)).header("Scopegate-Account", "user_1");
+    let request = http.patch(format!("http://{}/tickets/tickets/7", served.gateways[0])).header("Scopegate-Account", "user_1");
     let refused = request.send().await.unwrap();
     assert_eq!(refused.status(), 403);
     let refusal: Value = refused.json().await.unwrap();

@@ -10,9 +10,13 @@
 )]
 
 mod audit;
+mod certified;
+mod fountain;
+mod http2;
 mod raw;
 mod recorder;
 mod scripted;
+mod secure_upstream;
 mod stage;
 
 mod customers_connect_over_http;
@@ -28,4 +32,7 @@ mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
 mod serves_real_clients;
+mod speaks_http2_and_tls;
+mod speaks_to_upstreams_over_tls;
+mod streams_without_holding;
 mod survives_a_kill;

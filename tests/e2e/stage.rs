@@ -61,6 +61,10 @@ roles:
 pub(crate) struct Script {
     /// Lines of `scopegate.yaml` besides the usual ones.
     pub(crate) settings: String,
+    /// What the gateway listens at, as a YAML list.
+    pub(crate) listen: String,
+    /// Keys of `egress` besides the usual ones, each after a comma.
+    pub(crate) egress: String,
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
     pub(crate) upstream: Option<String>,
     /// The policy document.
@@ -71,7 +75,15 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { settings: "limits: {requests_per_account: none}\n".into(), upstream: None, policy: POLICY.into(), log: "info" }
+        let listen = "[\"127.0.0.1:0\"]".into();
+        Self {
+            settings: "limits: {requests_per_account: none}\n".into(),
+            listen,
+            egress: String::new(),
+            upstream: None,
+            policy: POLICY.into(),
+            log: "info",
+        }
     }
 }
 
@@ -79,7 +91,10 @@ impl Default for Script {
 pub(crate) struct Stage {
     pub(crate) practice: Practice,
     pub(crate) clock: Clock,
+    /// Where the gateway listens first.
     pub(crate) gateway: SocketAddr,
+    /// Where it listens, in the order of the settings.
+    pub(crate) gateways: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
@@ -103,7 +118,18 @@ impl Stage {
         write(folder.path(), &practice, &script);
         let served = Served::start(folder.path(), script.log).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { practice, clock, gateway: served.gateway, admin: served.admin, folder, http, script, served, tasks }
+        Self {
+            practice,
+            clock,
+            gateway: served.gateways[0],
+            gateways: served.gateways.clone(),
+            admin: served.admin,
+            folder,
+            http,
+            script,
+            served,
+            tasks,
+        }
     }
 
     /// Everything that the gateway has said on stderr.
@@ -175,6 +201,25 @@ impl Stage {
         Reply { status, decision, request_id, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
+    /// Tells the gateway to read again what SIGHUP makes it read.
+    pub(crate) fn hang_up(&self) {
+        self.served.signal("HUP");
+    }
+
+    /// Bytes of memory that the gateway holds.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// Waits until the gateway has said `words` more often than `before`.
+    pub(crate) async fn until_said(&self, words: &str, before: usize) {
+        while self.log().matches(words).count() <= before {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
@@ -206,7 +251,8 @@ impl Stage {
         self.served.child.kill().unwrap();
         self.served.child.wait().unwrap();
         self.served = Served::start(self.folder.path(), self.script.log).await;
-        (self.gateway, self.admin) = (self.served.gateway, self.served.admin);
+        self.gateways.clone_from(&self.served.gateways);
+        (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
     }
 }
 
@@ -249,15 +295,16 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n\
-         admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
+    let mut settings = format!("gateway: {{listen: {}}}\n", script.listen);
+    settings.push_str(
+        "admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
          policies: [./policies]\n\
          store: {embedded: ./data}\n\
          encryption: {key_file: ./kek-1}\n\
          audit: {file: ./data/audit.jsonl}\n\
-         egress: {allow_networks: [\"127.0.0.0/8\"], allow_http: true}\n\
-         clients:\n"
-        .to_owned();
+",
+    );
+    settings.push_str(&format!("egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true{}}}\nclients:\n", script.egress));
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
     for connector in connectors {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
@@ -279,7 +326,7 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
 /// `scopegate serve` as a child.
 pub(crate) struct Served {
     child: Child,
-    pub(crate) gateway: SocketAddr,
+    pub(crate) gateways: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
 }
@@ -296,12 +343,12 @@ impl Served {
         let kept = Arc::clone(&log);
         scopegate::tasks::thread("stderr", move || listen(stderr, &kept, &listening)).unwrap();
         let heard = tokio::task::block_in_place(|| heard.recv_timeout(PATIENCE));
-        let Ok((gateway, admin)) = heard else {
+        let Ok((gateways, admin)) = heard else {
             // It may have ended already, which is as good.
             let _ = child.kill();
             panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
-        Self { child, gateway, admin, log }
+        Self { child, gateways, admin, log }
     }
 
     fn signal(&self, name: &str) {
@@ -319,16 +366,17 @@ impl Drop for Served {
 }
 
 /// Keeps what is said, and passes on the addresses.
-fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(SocketAddr, SocketAddr)>) {
+fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(Vec<SocketAddr>, SocketAddr)>) {
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
-        if let Some((_, places)) = text.split_once("gateway at http://")
-            && let Some((gateway, admin)) = places.trim_end().split_once(", admin at http://")
+        if let Some((_, places)) = text.split_once("gateway at ")
+            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at http://")
         {
+            let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
             // The test may have given up waiting.
-            let _ = listening.send((gateway.parse().unwrap(), admin.parse().unwrap()));
+            let _ = listening.send((gateways, admin.parse().unwrap()));
         }
         kept.lock().unwrap().append(&mut line);
     }
