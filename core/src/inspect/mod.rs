@@ -3,4 +3,4 @@
 
 mod json;
 
-pub use json::{InvalidPointer, JsonBody, Pointer};
+pub use json::{InvalidPointer, Json, Pointer};

@@ -16,7 +16,7 @@ use super::role::Ceiling;
 use super::rules::{Meant, Rule, Rules};
 use super::scopes::Coverage;
 use crate::account::{GrantStanding, Standing};
-use crate::inspect::JsonBody;
+use crate::inspect::Json;
 use crate::request::{Ambiguity, Body, CanonicalPath, Encoded, Headers, Request, Suspect};
 use crate::scope::ScopeSet;
 use std::sync::Arc;
@@ -281,7 +281,7 @@ impl<'a> Asker<'a> {
 impl<'a> Candidates<'a> {
     /// Those that match, as the body says.
     fn matching(&self, headers: &Headers, body: &[u8]) -> Result<Vec<&'a Rule>, Ambiguity> {
-        let body = JsonBody::read(headers, body)?;
+        let body = Json::of_body(headers, body)?;
         let mut matching = self.sure.clone();
         for rule in &self.open {
             if narrow::by_body(&rule.operation.narrow, &body)? {
