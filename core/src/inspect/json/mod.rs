@@ -41,7 +41,14 @@ impl Json {
     /// levels or 100,000 values.
     pub fn of_body(headers: &Headers, body: &[u8]) -> Result<Self, Ambiguity> {
         declared(headers)?;
-        read::read(body)
+        Self::read(body)
+    }
+
+    /// Reads a text, wherever it stands.
+    /// # Errors
+    /// A syntax error, a key twice, more than 64 levels or 100,000 values.
+    pub fn read(text: &[u8]) -> Result<Self, Ambiguity> {
+        read::read(text)
     }
 
     /// Whether `value` stands at `pointer`. Numbers compare by what they are worth: `1`, `1.0` and `1e0` are equal.
