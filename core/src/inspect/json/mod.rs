@@ -77,6 +77,11 @@ impl Json {
         }
     }
 
+    /// What stands at `pointer`, to be replaced.
+    pub(super) fn at_mut(&mut self, pointer: &Pointer) -> Option<&mut Self> {
+        pointer.find_mut(self)
+    }
+
     /// The member `key`.
     /// # Errors
     /// A member whose key only differs in the case of its letters.

@@ -44,6 +44,15 @@ impl Pointer {
         }
         Ok((Some(at), exact))
     }
+
+    /// What stands there.
+    pub(super) fn find_mut<'j>(&self, json: &'j mut Json) -> Option<&'j mut Json> {
+        self.tokens.iter().try_fold(json, |at, token| match at {
+            Json::Object(members) => members.iter_mut().find(|(key, _)| **key == **token).map(|(_, value)| value),
+            Json::List(items) => items.get_mut(index(token)?),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => None,
+        })
+    }
 }
 
 /// The member `key`, and whether its key is spelled so; an error where another key differs in the case of its letters alone.
