@@ -98,6 +98,15 @@ impl Request {
         if request.body == Body::Unread || request.websocket { Err(PART) } else { Ok(request) }
     }
 
+    /// How long its body is, as far as that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match Framing::of(self) {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked => None,
+        }
+    }
+
     fn new(method: Method, target: Target, headers: &[(String, String)], body: Option<Bytes>) -> Result<Self, Ambiguity> {
         let Target { path, query } = target;
         let mut read = Headers::default();
