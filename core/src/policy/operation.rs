@@ -7,6 +7,7 @@ use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::inspect::Pointer;
 use crate::request::Method;
+use std::sync::Arc;
 
 /// One operation of a connector, with one match; a list of matches makes several of the same id.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct Operation {
     /// What it needs.
     pub need: Need,
     /// What it reads of the content, which has needs of its own.
-    pub content: Option<Content>,
+    pub content: Option<Arc<Content>>,
     /// How much harm it can do.
     pub risk: Risk,
     /// Another origin of the connector.

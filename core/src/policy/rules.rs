@@ -140,7 +140,7 @@ fn needed(operation: &Operation) -> impl Iterator<Item = &Scope> {
         Need::Scopes(alternatives) => alternatives.as_slice(),
         Need::Unknown | Need::Denied(_) => &[],
     };
-    let within = operation.content.iter().flat_map(Content::needs).flatten();
+    let within = operation.content.as_deref().into_iter().flat_map(Content::needs).flatten();
     own.iter().chain(within).flatten()
 }
 
@@ -159,7 +159,7 @@ impl Shared {
         };
         let (requirement, listed) = self.needed(&alternatives, scopes);
         let mut each = |all: &mut dyn Iterator<Item = &Alternatives>| all.map(|alternatives| self.needed(alternatives, scopes).0).collect();
-        let contents = match &operation.content {
+        let contents = match operation.content.as_deref() {
             Some(Content::Soql(soql)) => [each(&mut soql.objects.values()), Vec::new(), Vec::new()],
             Some(Content::Graphql(graphql)) => KINDS.map(|kind| each(&mut graphql.of(kind).values())),
             Some(Content::Batch(_)) | None => Default::default(),

@@ -340,7 +340,7 @@ fn declared(operations: &Operations, what: Undeclared) -> String {
             (Content::Soql(_) | Content::Graphql(_) | Content::Batch(_), _) => Vec::new(),
         }
     };
-    let names: Vec<String> = operations.all().iter().filter_map(|operation| operation.content.as_ref()).flat_map(of_one).collect();
+    let names: Vec<String> = operations.all().iter().filter_map(|operation| operation.content.as_deref()).flat_map(of_one).collect();
     match (names.get(..MOST_NAMES), names.as_slice()) {
         (_, []) => "none".to_owned(),
         (Some(first), all) if all.len() > MOST_NAMES => format!("{} and {} more", first.join(", "), all.len() - MOST_NAMES),

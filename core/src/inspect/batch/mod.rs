@@ -32,7 +32,7 @@ pub struct BatchShape {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BatchFormat {
     /// In lists of a JSON document.
-    Json(JsonShape),
+    Json(Box<JsonShape>),
     /// `multipart/mixed`, each part `application/http`.
     Multipart,
 }

@@ -142,9 +142,12 @@ fn is_request(media_type: &str) -> bool {
     parts.next().is_some_and(|first| first.eq_ignore_ascii_case("application/http")) && parts.all(|one| one.eq_ignore_ascii_case("msgtype=request"))
 }
 
+/// Names in lower case, and values.
+type HeaderLines = Vec<(String, String)>;
+
 /// Lines up to an empty one or the end, names in lower case, and what stands behind them.
-fn headers(mut text: &[u8], line_end: LineEnd) -> Result<(Vec<(String, String)>, &[u8]), Ambiguity> {
-    let mut made: Vec<(String, String)> = Vec::new();
+fn headers(mut text: &[u8], line_end: LineEnd) -> Result<(HeaderLines, &[u8]), Ambiguity> {
+    let mut made = HeaderLines::new();
     loop {
         let (line, rest) = line_end.split(text)?;
         text = rest;

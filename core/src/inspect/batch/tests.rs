@@ -16,7 +16,7 @@ fn named(requests: &str) -> BatchShape {
         nested: None,
         members: None,
     };
-    BatchShape { prefix: Line::default(), max_parts: 4, format: BatchFormat::Json(layout) }
+    BatchShape { prefix: Line::default(), max_parts: 4, format: BatchFormat::Json(layout.into()) }
 }
 
 /// A shape with some of its keys said differently.

@@ -28,7 +28,7 @@ pub(super) fn read(node: &Node, matches: &[Match], findings: &mut Findings<'_>) 
     let max_parts = fields.take("max_parts").and_then(|node| number(node, MOST_PARTS, findings)).unwrap_or(USUAL_PARTS);
     let prefix = fields.take("prefix").map_or(Some(Line::default()), |node| prefix(node, matches, findings));
     let format = match format {
-        Format::Json => json(&mut fields, matches, findings).map(BatchFormat::Json),
+        Format::Json => json(&mut fields, matches, findings).map(|shape| BatchFormat::Json(shape.into())),
         Format::Multipart => {
             for key in JSON_KEYS {
                 if let Some(entry) = fields.entry(key) {

@@ -18,6 +18,7 @@ use crate::policy::limits::Limits;
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// One match of an operation that has been read.
 #[derive(Debug)]
@@ -81,9 +82,10 @@ fn operation(node: &Node, known: &Known<'_>, findings: &mut Findings<'_>) -> Opt
     fields.close(findings);
     narrow::check_reachable(&narrow, contents.reads_body, &matches, extras.body, findings);
     let id = id?.value;
+    let content = contents.content.map(Arc::new);
     let draft = |(found, need): (Match, Need)| {
         let span = found.span;
-        let operation = extras.operation(id.clone(), found, &narrow, need, contents.content.clone());
+        let operation = extras.operation(id.clone(), found, &narrow, need, content.clone());
         OperationDraft { operation, span }
     };
     Some(needs?.into_iter().map(draft).collect())
@@ -206,7 +208,7 @@ struct Extras {
 }
 
 impl Extras {
-    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need, content: Option<Content>) -> Operation {
+    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need, content: Option<Arc<Content>>) -> Operation {
         Operation {
             id,
             method: found.method,

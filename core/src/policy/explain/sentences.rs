@@ -58,7 +58,7 @@ impl<'a> Scribe<'a> {
     }
 
     pub(super) fn body_lacks(&mut self, operations: &Operations) {
-        let reads = operations.all().iter().find_map(|operation| operation.content.as_ref());
+        let reads = operations.all().iter().find_map(|operation| operation.content.as_deref());
         self.say(match reads {
             None => format!("the body decides whether this is `{operations}`, and there is none to read"),
             Some(content) => format!("this is `{operations}`, which reads the body by `{}`, and there is none to read", content.key()),

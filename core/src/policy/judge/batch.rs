@@ -6,7 +6,7 @@ use super::{Asker, Rules, as_operation};
 use crate::inspect::{Batch, BatchFault, BatchShape, Part};
 use crate::policy::content::Content;
 use crate::policy::decision::{Allowance, Denial};
-use crate::policy::rules::Meant;
+use crate::policy::rules::{Meant, Rule};
 use crate::request::{Ambiguity, Body, Request, dropped_headers};
 
 const NESTED: Ambiguity = Ambiguity::new("batch-in-batch", "a part of the batch is a batch itself");
@@ -48,7 +48,7 @@ impl<'a> Asker<'a> {
         }
         let meant = meant_by(self.rules, part)?;
         as_operation(&meant, request)?;
-        if meant.rules().iter().any(|rule| matches!(rule.operation.content, Some(Content::Batch(_)))) {
+        if meant.rules().iter().any(|rule| is_batch(rule)) {
             return Err(Denial::Ambiguous(NESTED));
         }
         let host = |meant: &Meant<'_>| meant.rules().first().map(|rule| rule.operation.host.clone());
@@ -59,10 +59,9 @@ impl<'a> Asker<'a> {
         Ok(Group { meant, reads, part: None })
     }
 
-    /// Whether some part could be allowed; else the mildest denial.
+    /// Whether some part could be allowed; else what comes nearest to it.
     pub(super) fn could_be_allowed_a_part(&self, batch: &Meant<'a>) -> Result<(), Denial> {
-        let is_batch = |content: &Option<Content>| matches!(content, Some(Content::Batch(_)));
-        let parts = self.rules.rules.iter().filter(|rule| !is_batch(&rule.operation.content));
+        let parts = self.rules.rules.iter().filter(|rule| !is_batch(rule));
         let groups = parts.filter_map(|rule| Meant::of(vec![rule], 0)).map(|part| [Group::of(batch.clone()), Group::of(part)]);
         first_ok(groups.map(|groups| self.verdict(&groups, || Ok(None)).map(drop).map_err(Denial::without_contained)))
     }
@@ -72,9 +71,13 @@ impl<'a> Asker<'a> {
     }
 }
 
+pub(super) fn is_batch(rule: &Rule) -> bool {
+    matches!(rule.operation.content.as_deref(), Some(Content::Batch(_)))
+}
+
 /// The one way in which all operations that are meant read the batch.
 fn shape<'a>(meant: &Meant<'a>) -> Option<&'a BatchShape> {
-    let mut shapes = meant.rules().iter().filter_map(|rule| match &rule.operation.content {
+    let mut shapes = meant.rules().iter().filter_map(|rule| match rule.operation.content.as_deref() {
         Some(Content::Batch(shape)) => Some(shape),
         Some(Content::Soql(_) | Content::Graphql(_)) | None => None,
     });

@@ -1,13 +1,14 @@
 //! What the content of a request asks for: objects of a query, root fields, parts of a batch.
 
 use super::verdict::{Group, Read};
-use super::{Asker, mildest, objects};
+use super::{Asker, batch, objects};
 use crate::inspect::{Call, GraphqlKind, Json, Select};
 use crate::policy::content::{Content, Graphql, QueryPlace, Soql};
 use crate::policy::decision::{Contained, Denial, Ruling, Undeclared};
 use crate::policy::rules::{Meant, Rule, of_field};
 use crate::request::{Ambiguity, Body, Request};
 use crate::scope::Requirement;
+use std::cmp::Reverse;
 
 const NO_BODY: Ambiguity = Ambiguity::new("body-missing", "policy reads the body, and there is none");
 const NO_QUERY: Ambiguity = Ambiguity::new("query-missing", "the query that the policy reads does not stand exactly once where it reads it");
@@ -34,7 +35,7 @@ impl<'a> Asker<'a> {
         if request.body == Body::Unread && reading.iter().any(|rule| needs_body(rule, request)) {
             return reading.iter().try_for_each(|rule| self.could_be_allowed(meant, rule)).map(|()| Ruling::ReadBody(head.operations));
         }
-        if reading.iter().any(|rule| matches!(rule.operation.content, Some(Content::Batch(_)))) {
+        if reading.iter().any(|rule| batch::is_batch(rule)) {
             return self.batch(request, meant).map(Ruling::Allow);
         }
         let reads = self.reads(meant, Source { request, has_references: false })?;
@@ -46,7 +47,7 @@ impl<'a> Asker<'a> {
         let mut reads = Vec::new();
         for rule in meant.rules() {
             let undeclared = |what| Denial::Undeclared { operations: meant.operations(&self.rules.scopes), what };
-            match &rule.operation.content {
+            match rule.operation.content.as_deref() {
                 Some(Content::Soql(soql)) => {
                     let text = query(soql, source).map_err(Denial::Ambiguous)?;
                     let select = Select::read(&text).map_err(Denial::Ambiguous)?;
@@ -60,9 +61,9 @@ impl<'a> Asker<'a> {
         Ok(reads)
     }
 
-    /// Whether something that the body could ask for would be allowed; else the mildest of its denials.
+    /// Whether something that the body could ask for would be allowed; else what comes nearest to it.
     fn could_be_allowed(&self, meant: &Meant<'a>, rule: &'a Rule) -> Result<(), Denial> {
-        if matches!(rule.operation.content, Some(Content::Batch(_))) {
+        if batch::is_batch(rule) {
             return self.could_be_allowed_a_part(meant);
         }
         let requirements = rule.contents.iter().flatten();
@@ -81,7 +82,7 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Fine where one of them is; else the mildest denial.
+/// Fine where one of them is. Else what comes nearest to it: the denial whose reason is asked for last, then the one that lacks fewest.
 pub(super) fn first_ok(verdicts: impl Iterator<Item = Result<(), Denial>>) -> Result<(), Denial> {
     let mut denials = Vec::new();
     for verdict in verdicts {
@@ -90,12 +91,13 @@ pub(super) fn first_ok(verdicts: impl Iterator<Item = Result<(), Denial>>) -> Re
             Err(denial) => denials.push(denial),
         }
     }
-    mildest(denials.into_iter()).map_or(Ok(()), Err)
+    let nearness = |denial: &Denial| (Reverse(denial.reason()), denial.lack().map_or(0, |lack| lack.missing_scopes.len()));
+    denials.into_iter().min_by_key(nearness).map_or(Ok(()), Err)
 }
 
 /// Whether what this operation reads stands in the body.
 fn needs_body(rule: &Rule, request: &Request) -> bool {
-    match &rule.operation.content {
+    match rule.operation.content.as_deref() {
         Some(Content::Soql(soql)) => matches!(soql.place, QueryPlace::Json(_)),
         Some(Content::Graphql(_)) => !is_by_get(request),
         Some(Content::Batch(_)) => true,

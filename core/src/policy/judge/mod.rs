@@ -8,6 +8,8 @@
 mod batch;
 mod content;
 #[cfg(test)]
+mod contents;
+#[cfg(test)]
 mod deciding;
 #[cfg(test)]
 mod language;
@@ -181,7 +183,7 @@ impl<'a> Asker<'a> {
             Ruling::Deny(denial) => Some(denial),
             Ruling::Allow(_) | Ruling::ReadBody(_) => None,
         });
-        mildest(denials).unwrap_or(otherwise)
+        denials.min_by_key(|denial| (denial.reason(), denial.lack().map_or(0, |lack| lack.missing_scopes.len()))).unwrap_or(otherwise)
     }
 
     fn with_body(&self, request: &Request, candidates: &Candidates<'a>, body: &[u8]) -> Ruling {
@@ -193,11 +195,6 @@ impl<'a> Asker<'a> {
             },
         }
     }
-}
-
-/// The denial whose reason is asked for first; of several the one that lacks fewest.
-fn mildest(denials: impl Iterator<Item = Denial>) -> Option<Denial> {
-    denials.min_by_key(|denial| (denial.reason(), denial.lack().map_or(0, |lack| lack.missing_scopes.len())))
 }
 
 /// Whether the request is of the operations' kind.
