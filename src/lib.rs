@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! the world's basics   clock chance process tasks egress metrics
-//! doors                http_client store audit catalog
+//! doors                http_client certificates store audit catalog
 //! what holds secrets   vault directory caller limits
 //! what acts            grants gateway
 //! edges                proxy (the only one that names pingora) admin practice
@@ -35,6 +35,7 @@ pub mod app;
 pub mod audit;
 pub mod caller;
 pub mod catalog;
+pub mod certificates;
 pub mod chance;
 pub mod cli;
 pub mod clock;

@@ -31,7 +31,7 @@ const ROOT: &[&[&str]] = &[
     &["clock", "chance", "process"],
     &["tasks"],
     &["egress", "metrics"],
-    &["http_client"],
+    &["http_client", "certificates"],
     &["store"],
     &["audit", "catalog"],
     &["vault"],

@@ -6,10 +6,12 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod init;
 mod keys;
 mod manual;
 mod output;
 mod policy;
+mod progress;
 mod serve;
 mod store;
 mod version;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Verb {
     /// Everything on loopback from nothing: practice provider and API, gateway, admin, two customers.
     Dev(dev::Dev),
+    /// Makes a new project folder: settings, a first policy with tests, keys, schemas for editors.
+    Init(init::Init),
     /// Runs the gateway.
     Serve(serve::Serve),
     /// Checks, tests and explains policies.
@@ -73,7 +77,7 @@ enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 struct SettingsFile {
     /// The settings file.
-    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE", global = true)]
     config: PathBuf,
 }
 
@@ -113,6 +117,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let format = arguments.output;
     let ended = match arguments.verb {
         Verb::Dev(verb) => verb.run(format),
+        Verb::Init(verb) => verb.run(format),
         Verb::Serve(verb) => verb.run(format),
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),

@@ -6,23 +6,29 @@
 mod callers;
 mod gateway;
 mod scalar;
+mod schema;
 mod sections;
+
+pub use schema::schema;
 
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;
+use crate::certificates::CertificateFiles;
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
-use crate::limits::{Bounds, Rate};
+use crate::limits::Bounds;
 use ipnet::IpNet;
 use scalar::Scalars;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
+use scopegate_core::policy::Rate;
 use scopegate_core::policy::document::{self, Fields, Node};
 use scopegate_core::policy::{Diagnostic, Findings, Origin, Override, Source};
 use scopegate_core::secret::BearerSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,7 +65,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// Where agents connect.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenSettings>,
     /// Lower-case names of headers that name the account.
     pub identifier_headers: Vec<String>,
     /// Whether a handle is also taken where a tool puts its token.
@@ -70,10 +76,43 @@ pub struct GatewaySettings {
     pub external_url: Option<String>,
     /// Threads that serve requests; none: as many as the process may use.
     pub threads: Option<usize>,
+    /// Connections of clients at once, over all listeners.
+    pub connections: usize,
     /// How long the listener stays open after `/readyz` says no.
     pub drain: Duration,
     /// How long requests in flight may take to end.
     pub grace: Duration,
+}
+
+/// An address for agents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenSettings {
+    /// Where.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+impl ListenSettings {
+    /// The address and its certificates, where it shows some.
+    #[must_use]
+    pub fn certificates(&self) -> Option<(SocketAddr, &CertificateFiles)> {
+        match &self.protocol {
+            Protocol::Tls(files) => Some((self.address, files)),
+            Protocol::Plain | Protocol::PriorKnowledge => None,
+        }
+    }
+}
+
+/// What clients of an address speak.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1.
+    Plain,
+    /// HTTP/1, or HTTP/2 with prior knowledge (`h2c: true`).
+    PriorKnowledge,
+    /// HTTP/1.1 or HTTP/2 over TLS.
+    Tls(CertificateFiles),
 }
 
 /// `admin`.
@@ -85,12 +124,22 @@ pub struct AdminSettings {
     pub token: BearerSecret,
     /// Where customers' browsers connect, apart from operators.
     pub public_listen: Option<SocketAddr>,
+    /// What both addresses show over TLS; none where they speak plain HTTP.
+    pub tls: Option<CertificateFiles>,
     /// The origin that customers' browsers know; none: that of `public_listen`, else of `listen`.
     pub public_url: Option<String>,
     /// Origins where `return_to` may lead.
     pub return_to: Vec<String>,
     /// Whether `/metrics` asks for the token.
     pub metrics: MetricsAccess,
+}
+
+impl AdminSettings {
+    /// How both addresses are spoken to.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// `encryption`.
@@ -131,6 +180,8 @@ pub struct LimitSettings {
     pub bounds: Bounds,
     /// How often one account may ask; none: as often as it likes.
     pub requests_per_account: Option<Rate>,
+    /// How many requests of one account may be under way; none: as many as it likes.
+    pub concurrent_per_account: Option<NonZeroUsize>,
     /// How many opened token sets are kept.
     pub open_grants: usize,
 }
@@ -140,6 +191,8 @@ pub struct LimitSettings {
 pub struct AdminDoor {
     /// Its origin.
     pub url: String,
+    /// The certificate that it shows, where it speaks TLS.
+    pub cert_file: Option<PathBuf>,
     /// What it wants to see.
     pub token: BearerSecret,
 }
@@ -211,7 +264,7 @@ impl Settings {
     /// The origin that customers' browsers know, where the settings say one or the listeners have one.
     #[must_use]
     pub fn public_url(&self, admin: SocketAddr, public: Option<SocketAddr>) -> String {
-        self.admin.public_url.clone().unwrap_or_else(|| format!("http://{}", public.unwrap_or(admin)))
+        self.admin.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.admin.scheme(), public.unwrap_or(admin)))
     }
 }
 
@@ -225,7 +278,7 @@ pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let admin = gateway::admin(fields.take("admin"), &mut Scalars { folder, environment, findings })?;
         let host = if admin.listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), admin.listen.port()) } else { admin.listen };
-        Some(AdminDoor { url: format!("http://{host}"), token: admin.token })
+        Some(AdminDoor { url: format!("{}://{host}", admin.scheme()), cert_file: admin.tls.map(|files| files.cert_file), token: admin.token })
     });
     finished(made, findings.into_diagnostics(), &sources)
 }
@@ -326,7 +379,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_all_defaults_and_paths_start_from_its_folder() {
         let settings = read("# nothing\n").unwrap();
-        assert_eq!(settings.gateway.listen, ["127.0.0.1:4100".parse().unwrap()]);
+        assert_eq!(settings.gateway.listen, [ListenSettings { address: "127.0.0.1:4100".parse().unwrap(), protocol: Protocol::Plain }]);
         assert_eq!(settings.admin.token.reveal(), "token");
         assert_eq!((settings.file.as_path(), settings.store.as_path()), (Path::new("/here/s.yaml"), Path::new("/here/data")));
         assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/keys/kek-1".into(), older_key_files: Vec::new() });

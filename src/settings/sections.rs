@@ -3,15 +3,15 @@
 use super::scalar::Scalars;
 use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, callers, gateway};
 use crate::grants::Clients;
-use crate::limits::{Bounds, Rate};
+use crate::limits::Bounds;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::{ClientKey, ClientRegistration};
-use scopegate_core::policy::Override;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
+use scopegate_core::policy::{Override, Rate};
 use scopegate_core::secret::ClientSecret;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -188,7 +188,7 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
         idle: Duration::from_secs(300),
     };
     let rate = NonZeroU32::new(100).map(|count| Rate { count, per: Duration::from_secs(1) });
-    let mut settings = LimitSettings { bounds, requests_per_account: rate, open_grants: 100_000 };
+    let mut settings = LimitSettings { bounds, requests_per_account: rate, concurrent_per_account: NonZeroUsize::new(500), open_grants: 100_000 };
     let Some(node) = node else { return Some(settings) };
     let mut fields = Fields::open(node, "`limits`", scalars.findings)?;
     if let Some(size) = fields.take("body").and_then(|node| scalars.size(node)) {
@@ -199,6 +199,9 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     }
     if let Some(rate) = fields.take("requests_per_account").and_then(|node| scalars.rate(node)) {
         settings.requests_per_account = rate;
+    }
+    if let Some(most) = fields.take("concurrent_per_account").and_then(|node| scalars.count_or_none(node)) {
+        settings.concurrent_per_account = most;
     }
     if let Some(count) = fields.take("open_grants").and_then(|node| scalars.count(node)) {
         settings.open_grants = count;

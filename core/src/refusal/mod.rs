@@ -54,6 +54,11 @@ pub enum Refusal {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// The account has as many requests under way as it may have.
+    Crowded {
+        /// So many.
+        limit: usize,
+    },
     /// The grant ended while the request was under way.
     GrantEnded(Operations),
     /// The account lost its connection while the request was under way.
@@ -95,6 +100,8 @@ impl From<Denial> for Refusal {
         match denial {
             Denial::Ambiguous(ambiguity) => Self::Ambiguous(ambiguity),
             Denial::UnknownOperation
+            | Denial::Undeclared { .. }
+            | Denial::InBatch { .. }
             | Denial::OperationDenied { .. }
             | Denial::RoleLacksScope { .. }
             | Denial::ConsentRequired { .. }
@@ -119,7 +126,7 @@ impl Refusal {
             Self::Denied(denial) => of_denial(denial),
             Self::BodyTooLarge { .. } => Reason::BodyTooLarge,
             Self::HeaderTooLarge { .. } => Reason::HeaderTooLarge,
-            Self::RateLimited { .. } => Reason::RateLimited,
+            Self::RateLimited { .. } | Self::Crowded { .. } => Reason::RateLimited,
             Self::GrantEnded(_) => Reason::ReauthorizationRequired,
             Self::NotConnected(_) => Reason::ConsentRequired,
             Self::TokenUnavailable { .. } => Reason::TokenUnavailable,
@@ -141,13 +148,7 @@ impl Refusal {
     #[must_use]
     pub fn operations(&self) -> Option<&Operations> {
         match self {
-            Self::Denied(denial) => match denial {
-                Denial::Ambiguous(_) | Denial::UnknownOperation => None,
-                Denial::OperationDenied { operations, .. }
-                | Denial::RoleLacksScope { operations, .. }
-                | Denial::ConsentRequired { operations, .. }
-                | Denial::ReauthorizationRequired { operations } => Some(operations),
-            },
+            Self::Denied(denial) => denial.operations(),
             Self::GrantEnded(operations)
             | Self::NotConnected(operations)
             | Self::TokenUnavailable { operations, .. }
@@ -166,6 +167,7 @@ impl Refusal {
             | Self::HeaderTooLarge { .. }
             | Self::TooSlow
             | Self::RateLimited { .. }
+            | Self::Crowded { .. }
             | Self::PolicyUnavailable
             | Self::StoreUnavailable => None,
         }
@@ -174,8 +176,7 @@ impl Refusal {
     /// What lacks, for denials of scope.
     #[must_use]
     pub fn lack(&self) -> Option<&Lack> {
-        let Self::Denied(Denial::RoleLacksScope { lack, .. } | Denial::ConsentRequired { lack, .. }) = self else { return None };
-        Some(lack)
+        if let Self::Denied(denial) = self { denial.lack() } else { None }
     }
 
     /// In how many whole seconds to try again, where waiting helps.
@@ -183,7 +184,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         let wait = if let Self::RateLimited { retry_after } | Self::TokenUnavailable { retry_after, .. } = self {
             *retry_after
-        } else if matches!(self, Self::PolicyUnavailable | Self::StoreUnavailable) {
+        } else if matches!(self, Self::Crowded { .. } | Self::PolicyUnavailable | Self::StoreUnavailable) {
             Duration::from_secs(1)
         } else {
             return None;
@@ -195,7 +196,8 @@ impl Refusal {
 fn of_denial(denial: &Denial) -> Reason {
     match denial {
         Denial::Ambiguous(_) => Reason::AmbiguousRequest,
-        Denial::UnknownOperation => Reason::UnknownOperation,
+        Denial::UnknownOperation | Denial::Undeclared { .. } => Reason::UnknownOperation,
+        Denial::InBatch { denial, .. } => of_denial(denial),
         Denial::OperationDenied { by: DeniedBy::Role | DeniedBy::Author(_) | DeniedBy::UnknownNeed, .. } => Reason::OperationDenied,
         Denial::RoleLacksScope { .. } => Reason::RoleLacksScope,
         Denial::ConsentRequired { .. } => Reason::ConsentRequired,

@@ -8,6 +8,7 @@ mod credentials;
 mod decisions;
 mod handles;
 mod health;
+mod import;
 mod keys;
 mod lifecycle;
 mod policies;
@@ -48,6 +49,7 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(accounts::ensure, accounts::show, accounts::change, accounts::delete))
         .routes(routes!(accounts::list))
+        .routes(routes!(import::import))
         .routes(routes!(authorizations::begin))
         .routes(routes!(authorizations::confirm))
         .routes(routes!(credentials::bring))

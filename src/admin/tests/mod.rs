@@ -1,6 +1,7 @@
 //! The plane over real HTTP, with a real store, vault and audit in a folder of its own, and the practice provider.
 
 mod accounts;
+mod imports;
 mod pages;
 mod plane;
 mod tokens;

@@ -30,6 +30,9 @@ fn addresses_are_whole_and_have_one_reading() {
         ("upstream: https://api.example\nhosts: {up: «nowhere»}", &[("SG0208", "is no URL")]),
         ("oauth: {token_url: «/token»}", &[("SG0208", "is no URL")]),
         ("«oauth»: {}", &[("SG0102", "`oauth` has no `token_url`")]),
+        // A key that is there in its own right means no other.
+        ("«oauth»: {token_type: bot}", &[("SG0102", "`oauth` has no `token_url`")]),
+        ("oauth: {«tokn_url»: https://l.example/t}", &[("SG0101", "did you mean `token_url`?")]),
         ("upstream: «\"https://{\"»", &[("SG0203", "braces")]),
         ("upstream: «\"https://{a b}.example.com\"»", &[("SG0203", "braces")]),
     ] {
@@ -287,7 +290,6 @@ fn other_facts_are_taken_over_and_their_kinds_checked() {
         ("scan_answers: «no»", &[("SG0103", "`true` or `false`")][..]),
         ("replay_after_401: «true»", &[("SG0104", "`all`")]),
         ("«upstreams»: x", &[("SG0101", "did you mean `upstream`?")]),
-        ("mode: «shadow»", &[("SG0412", "it enforces")]),
         ("mode: «shadwo»", &[("SG0104", "did you mean `shadow`?")]),
         ("source: «{title: x}»", &[("SG0102", "`source` has no `kind`")]),
         ("«title»:", &[("SG0103", "nothing")]),
