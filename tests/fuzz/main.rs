@@ -28,7 +28,7 @@ fn settings_read_or_say_why(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let source = Source { name: "scopegate.yaml".into(), text: text.into(), origin: Origin::Own };
     let Err(SettingsError::Faulty { diagnostics, .. }) = Settings::parse(source, Path::new("scopegate.yaml"), |_| None) else { return };
-    let lines = text.split('\n').count();
+    let lines = text.split(['\n', '\r']).count();
     assert!(!diagnostics.is_empty());
     for finding in diagnostics {
         assert!((1..=lines + 1).contains(&finding.line) && finding.column >= 1 && !finding.message.is_empty(), "{finding:?}");
