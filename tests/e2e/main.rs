@@ -25,6 +25,7 @@ mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
+mod ends_at_once;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
