@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unre
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ResultLabels};
 use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -53,6 +53,7 @@ pub struct Running {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -275,7 +276,7 @@ impl App {
             vault,
             keys: keys.clone(),
             audit: audit.clone(),
-            metrics,
+            metrics: metrics.clone(),
             grants,
             policies: Arc::clone(&policies),
             clock: clock.clone(),
@@ -283,7 +284,7 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining }))
     }
 }
 
@@ -341,6 +342,7 @@ struct Ended {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -362,7 +364,7 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
         let certificates =
             self.gateway.iter().map(|(_, speaks)| if let Speaks::Tls(shown) = speaks { Some(Arc::clone(shown)) } else { None }).collect();
@@ -374,7 +376,7 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, metrics, clock, tasks, draining, drain, grace }
     }
 }
 
@@ -455,6 +457,8 @@ impl Running {
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
+        let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
+        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),

@@ -21,6 +21,7 @@ mod scripted;
 mod secure_upstream;
 mod stage;
 
+mod changes_its_policies_whole;
 mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
@@ -31,6 +32,7 @@ mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
+mod keeps_sessions_to_their_customer;
 mod leaves_others_undisturbed;
 mod never_tells_secrets;
 mod one_event_per_request;

@@ -239,6 +239,10 @@ impl Stage {
         self.served.signal("TERM");
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        self.served.signal(name);
+    }
+
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.terminate();
