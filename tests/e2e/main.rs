@@ -16,15 +16,18 @@ mod scripted;
 mod secure_upstream;
 mod stage;
 
+mod changes_its_policies_whole;
 mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
+mod ends_at_once;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
+mod keeps_sessions_to_their_customer;
 mod leaves_others_undisturbed;
 mod never_tells_secrets;
 mod one_event_per_request;
