@@ -21,6 +21,7 @@ mod stage;
 
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
+mod doctor_looks_and_changes_nothing;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
