@@ -49,6 +49,7 @@ gateway:
   hosts: {crm.gate.example: crm}
   external_url: https://gate.example
   threads: 2
+  connections: 1000
   drain: 5s
   grace: 30
 admin:
@@ -58,9 +59,10 @@ admin:
   public_url: https://connect.example
   return_to: [https://app.example]
   metrics: token
+  tls: {cert_file: a, key_file: b, client_ca_file: c}
 policies: [./policies, more.yaml]
 store: {embedded: ./data}
-encryption: {key_file: ./keys/kek-1}
+encryption: {key_file: ./keys/kek-2, older_key_files: [./keys/kek-1]}
 callers:
   - {network: loopback, customers: [acme], connectors: [crm]}
   - {network: [10.0.0.0/8, loopback]}
@@ -84,7 +86,7 @@ limits:
 ];
 
 /// Keys that the readers of settings know in order to say that this version does not serve them, and where.
-const UNSERVED: &[(&str, &str)] = &[("/admin", "tls"), ("/store", "redis"), ("/callers", "jwt"), ("/callers", "mtls")];
+const UNSERVED: &[(&str, &str)] = &[("/store", "redis"), ("/callers", "jwt"), ("/callers", "mtls")];
 
 /// Reads a document, and says what is wrong with it.
 type Reader = Box<dyn Fn(&Value) -> Vec<Diagnostic>>;
@@ -312,12 +314,9 @@ fn readers_and_schemas_know_the_same_keys() {
 fn keys_that_are_not_served_are_refused_by_the_readers() {
     let folder = tempfile::tempdir().unwrap();
     let settings = &kinds(folder.path())[2];
-    for (key, text) in [
-        ("tls", r#"{"admin": {"token": "x", "tls": {}}}"#),
-        ("redis", r#"{"store": {"redis": "rediss://x"}}"#),
-        ("jwt", r#"{"callers": [{"jwt": {}}]}"#),
-        ("mtls", r#"{"callers": [{"mtls": {}}]}"#),
-    ] {
+    for (key, text) in
+        [("redis", r#"{"store": {"redis": "rediss://x"}}"#), ("jwt", r#"{"callers": [{"jwt": {}}]}"#), ("mtls", r#"{"callers": [{"mtls": {}}]}"#)]
+    {
         assert!(UNSERVED.iter().any(|(_, unserved)| *unserved == key));
         let found = settings.errors(&serde_json::from_str(text).unwrap());
         assert!(found.iter().any(|one| one.code == "SG0904"), "{text}: {found:?}");

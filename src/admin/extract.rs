@@ -12,10 +12,14 @@ use scopegate_core::id::{ConnectorId, Identifier};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::IntoParams;
 
 /// The largest body that is read: a dry run carries the body of the request that it judges.
 const LARGEST_BODY: usize = 16 << 20;
+
+/// How long a body may take.
+const BODY: Duration = Duration::from_secs(30);
 
 /// A JSON body; none at all counts as an empty object, and the media type is not looked at.
 pub(super) struct Body<T>(pub T);
@@ -24,7 +28,8 @@ impl<T: DeserializeOwned> FromRequest<Plane> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Plane) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| Problem::TooLarge)?;
+        let whole = tokio::time::timeout(BODY, axum::body::to_bytes(request.into_body(), LARGEST_BODY)).await;
+        let bytes = whole.map_err(|_| Problem::TooSlow)?.map_err(|_| Problem::TooLarge)?;
         Ok(Self(strict::json(&bytes)?))
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum Problem {
     Unprocessable(Fault),
     /// The body is larger than anything that this API takes.
     TooLarge,
+    /// The body did not come in its time.
+    TooSlow,
     /// New policies have errors; the old ones stay in force.
     PoliciesRejected(Arc<Rejected>),
     /// Lines of a body are not as they must be; nothing was done.
@@ -143,6 +145,7 @@ impl Problem {
             Self::Unprocessable(Fault::NoJson) => StatusCode::BAD_REQUEST,
             Self::Unprocessable(Fault::Field { .. }) | Self::PoliciesRejected(_) | Self::LinesRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Refused { reason, .. } => StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -158,6 +161,7 @@ impl Problem {
             Self::Unprocessable(Fault::NoJson) => "malformed_body",
             Self::Unprocessable(Fault::Field { .. }) => "invalid_field",
             Self::TooLarge => "body_too_large",
+            Self::TooSlow => "body_too_slow",
             Self::PoliciesRejected(_) => "policies_rejected",
             Self::LinesRejected(_) => "lines_rejected",
             Self::Refused { reason, .. } => reason.as_str(),
@@ -173,6 +177,7 @@ impl Problem {
             Self::Unknown(thing) => thing.sentence().into(),
             Self::Unprocessable(fault) => fault.to_string(),
             Self::TooLarge => "the body is larger than this API takes".into(),
+            Self::TooSlow => "the body did not come within 30 seconds".into(),
             Self::PoliciesRejected(rejected) => {
                 let errors = rejected.errors();
                 let errors = if errors == 1 { "1 error".into() } else { format!("{errors} errors") };
@@ -201,7 +206,8 @@ impl Problem {
             | Self::Unknown(_)
             | Self::Conflict(_)
             | Self::Unprocessable(Fault::NoJson | Fault::Field { name: None, .. })
-            | Self::TooLarge => Value::Null,
+            | Self::TooLarge
+            | Self::TooSlow => Value::Null,
         };
         if let Value::Object(members) = more { members } else { Map::new() }
     }
@@ -218,6 +224,7 @@ impl Problem {
             | Self::Conflict(_)
             | Self::Unprocessable(_)
             | Self::TooLarge
+            | Self::TooSlow
             | Self::PoliciesRejected(_)
             | Self::LinesRejected(_) => None,
         }

@@ -1,7 +1,10 @@
-//! The addresses to listen at: free, or served by us already.
+//! The addresses to listen at: their certificates, and whether they are free, or served by us already.
 
-use super::Check;
-use crate::settings::Settings;
+use super::{Check, told};
+use crate::certificates::{self, CertificateFiles, Certificates};
+use crate::settings::{ListenSettings, Protocol, Settings};
+use std::error::Error;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -16,25 +19,39 @@ enum Purpose {
 }
 
 pub(super) async fn listeners(settings: &Settings) -> Vec<Check> {
-    let gateway = settings.gateway.listen.iter().map(|listener| (Purpose::Gateway, "gateway.listen", listener.address));
-    let pages = settings.admin.public_listen.map(|address| (Purpose::Pages, "admin.public_listen", address));
-    let all = gateway.chain([(Purpose::Admin, "admin.listen", settings.admin.listen)]).chain(pages);
+    let web = settings.admin.tls.as_ref();
+    let gateway = settings.gateway.listen.iter().map(|listener| (Purpose::Gateway, "gateway.listen", listener.address, shown(listener)));
+    let pages = settings.admin.public_listen.map(|address| (Purpose::Pages, "admin.public_listen", address, web));
+    let all = gateway.chain([(Purpose::Admin, "admin.listen", settings.admin.listen, web)]).chain(pages);
     let mut checks = Vec::new();
-    for (purpose, key, address) in all {
-        checks.push(listener(purpose, key, address).await);
+    for (purpose, key, address, files) in all {
+        if let Some(Err(error)) = files.map(|files| Certificates::read(files.clone())) {
+            checks.push(Check::fail(LISTEN, format!("{key}: {address}: {}", told(&error)), "correct the files of `tls`"));
+        }
+        checks.push(listener(purpose, key, address, files).await);
     }
     checks
 }
 
-async fn listener(purpose: Purpose, key: &str, address: SocketAddr) -> Check {
+fn shown(listener: &ListenSettings) -> Option<&CertificateFiles> {
+    match &listener.protocol {
+        Protocol::Tls(files) => Some(files),
+        Protocol::Plain | Protocol::PriorKnowledge => None,
+    }
+}
+
+async fn listener(purpose: Purpose, key: &str, address: SocketAddr, files: Option<&CertificateFiles>) -> Check {
     match TcpListener::bind(address) {
         Ok(_) if address.port() == 0 => Check::ok(LISTEN, format!("{key}: any free port of {}", address.ip())),
         Ok(_) => Check::ok(LISTEN, format!("{key}: {address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => match purpose.ours(address).await {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && files.is_some_and(|files| files.client_ca_file.is_some()) => {
+            Check::ok(LISTEN, format!("{key}: {address} is taken, by scopegate or not: whoever has it asks for certificates that nobody here has"))
+        }
+        Err(error) if error.kind() == ErrorKind::AddrInUse => match purpose.ours(address, files).await {
             Ok(true) => Check::ok(LISTEN, format!("{key}: {address} is served by scopegate")),
             Ok(false) => Check::fail(LISTEN, format!("{key}: {address} is taken by another program"), "end that program, or choose another port"),
             Err(error) => {
-                let message = format!("{key}: {address} is taken, and whoever has it does not say that it is scopegate ({error})");
+                let message = format!("{key}: {address} is taken, and whoever has it does not say that it is scopegate ({})", told(&*error));
                 Check::warn(LISTEN, message, "find out who listens there: `ss -ltnp`")
             }
         },
@@ -46,14 +63,18 @@ async fn listener(purpose: Purpose, key: &str, address: SocketAddr) -> Check {
 
 impl Purpose {
     /// Whether scopegate answers there.
-    async fn ours(self, address: SocketAddr) -> Result<bool, reqwest::Error> {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(5)).build()?;
+    async fn ours(self, address: SocketAddr, files: Option<&CertificateFiles>) -> Result<bool, Box<dyn Error + Send + Sync>> {
+        let mut client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(5));
+        if let Some(files) = files {
+            client = client.tls_backend_preconfigured(certificates::recognising(&files.cert_file)?);
+        }
+        let scheme = if files.is_some() { "https" } else { "http" };
         let path = match self {
             Self::Gateway => "/",
             Self::Admin => "/version",
             Self::Pages => "/connect/",
         };
-        let answer = client.get(format!("http://{}{path}", reachable(address))).send().await.map_err(reqwest::Error::without_url)?;
+        let answer = client.build()?.get(format!("{scheme}://{}{path}", reachable(address))).send().await.map_err(reqwest::Error::without_url)?;
         Ok(match self {
             Self::Gateway => answer.headers().contains_key("scopegate-request-id"),
             Self::Admin => answer.text().await?.contains("\"scopegate\""),

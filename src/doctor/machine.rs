@@ -53,7 +53,7 @@ fn existing(folder: &Path) -> PathBuf {
 pub(super) fn clock(settings: &Settings, clock: &Clock) -> Check {
     let audit = [settings.audit.file.clone()];
     let store = ["scopegate.db", "scopegate.db-wal"].map(|name| settings.store.join(name));
-    let newest = audit.iter().chain(&store).chain([&settings.key_file]).filter_map(|path| changed(path)).max();
+    let newest = audit.iter().chain(&store).chain([&settings.encryption.key_file]).filter_map(|path| changed(path)).max();
     plausible(clock.timestamp(), newest)
 }
 

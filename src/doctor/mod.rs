@@ -1,7 +1,8 @@
 //! What may be wrong with a deployment: one check after the other, each with what was found and what to do about it.
 //!
 //! Runs beside a server on the same folder, and without one. It looks, and changes nothing: the store is read, a file that
-//! shows whether a folder can be written is taken away again, and no call carries a credential.
+//! shows whether a folder can be written is taken away again, and no call carries a credential. A gateway that has one of the
+//! addresses is asked for what it refuses, and notes that.
 
 mod access;
 mod audit;

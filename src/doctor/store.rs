@@ -18,8 +18,8 @@ pub(super) fn look(settings: &Settings) -> Looked {
 
 /// Whether the key is there, for its owner alone, and the one that the store was sealed with.
 pub(super) fn key(settings: &Settings, looked: &Looked) -> Vec<Check> {
-    let file = settings.key_file.display();
-    let keyring = match Keyring::read(&settings.key_file, &[]) {
+    let file = settings.encryption.key_file.display();
+    let keyring = match Keyring::read(&settings.encryption.key_file, &settings.encryption.older_key_files) {
         Ok(keyring) => keyring,
         Err(error) => return vec![Check::fail(KEY, told(&error), format!("for a new store: `scopegate keys generate {file}`"))],
     };

@@ -133,6 +133,7 @@ async fn each_fault_is_found_and_no_other() {
             ("listen", Fail, "another program"),
         ),
         ("a taken address that says nothing", |it| it.settings("[\"127.0.0.1:0\"]", &taken(b"")), ("listen", Warn, "does not say")),
+        ("certificates that are not there", without_certificates, ("listen", Fail, "nowhere.pem")),
         ("no registration", |it| it.settings("{crm: {client_id: a, client_secret: b}}", "{}"), ("clients", Warn, "crm: no registration")),
         ("no secret", |it| it.settings(", client_secret: b", ""), ("clients", Fail, "`client_secret`")),
         ("no private key", |it| it.policy("{token_url", "{client_auth: private_key_jwt, token_url"), ("clients", Fail, "`private_key`")),
@@ -159,6 +160,10 @@ fn open(path: &std::path::Path) {
 fn another_key(project: &mut Project) {
     fs::remove_file(project.path("keys/kek-1")).unwrap();
     key_file::generate(&project.path("keys/kek-1")).unwrap();
+}
+
+fn without_certificates(project: &mut Project) {
+    project.settings("[\"127.0.0.1:0\"]", "{address: \"127.0.0.1:0\", tls: {cert_file: nowhere.pem, key_file: nowhere.key}}");
 }
 
 /// The second page of the file is overwritten.

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
 use crate::egress::Egress;
 use crate::grants::Grants;
-use crate::limits::{AccountRates, Bounds};
+use crate::limits::{AccountPlaces, AccountRates, Bounds};
 use crate::metrics::{Metrics, ProtocolLabels};
 use crate::vault::Vault;
 use destination::Addresses;
@@ -54,6 +54,8 @@ pub struct GatewayParts {
     pub callers: Callers,
     /// How often accounts may ask.
     pub rates: AccountRates,
+    /// How many requests of an account may be under way at once.
+    pub places: AccountPlaces,
     /// Sizes and times.
     pub bounds: Bounds,
     /// Which addresses may be dialled.

@@ -11,6 +11,7 @@ use super::request::{Departure, Visit};
 use super::response;
 use super::side::Side;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::limits::Seat;
 use crate::tasks::Tasks;
 use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
@@ -57,31 +58,51 @@ pub(super) enum Next {
 }
 
 /// Serves `door` until either side ends it.
-pub(super) async fn serve(door: Door, arrival: Arrival, shared: Arc<Shared>) {
-    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends).await {
+pub(super) async fn serve(door: Door, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
+    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends, &seat).await {
+        seat.has_a_request();
         let exchange = shared.gateway.begin(&arrival);
         let next = match head {
             Ok(head) => visit(&door, &shared, head, exchange).await,
             Err(fault) => refuse(&door, fault, exchange).await,
         };
-        if next == Next::Ends || !skip_rest(&door).await {
-            linger(&door).await;
+        let may_stay = seat.may_stay();
+        if next == Next::Ends || !may_stay || !skip_rest(&door).await {
+            tokio::select! {
+                () = linger(&door) => {}
+                () = seat.asked_to_leave() => {}
+            }
             return;
+        }
+        // A client that sends ahead never has to be waited for: others get their turn after each of its requests.
+        if !door.lock().came().is_empty() {
+            tokio::task::yield_now().await;
         }
     }
 }
 
-/// The next head; none where the client, its silence, or `idle_ends` ends the connection.
-async fn next_head(door: &Door, limits: HeadLimits, patience: &Patience, idle_ends: &CancellationToken) -> Option<Result<Head, HeadFault>> {
+/// The next head; none where the client, its silence, `idle_ends`, or another who needs the place ends the connection.
+async fn next_head(
+    door: &Door,
+    limits: HeadLimits,
+    patience: &Patience,
+    idle_ends: &CancellationToken,
+    seat: &Seat,
+) -> Option<Result<Head, HeadFault>> {
     if door.lock().came().is_empty() {
         tokio::select! {
             biased;
             came = timeout(patience.idle, fill(door)) => came.ok()?.then_some(())?,
             () = idle_ends.cancelled() => return None,
+            () = seat.asked_to_leave() => return None,
         }
     }
     let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
-    timeout(patience.head, whole_head(door, limits)).await.unwrap_or(Some(Err(late)))
+    tokio::select! {
+        biased;
+        head = timeout(patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
+        () = seat.asked_to_leave() => None,
+    }
 }
 
 async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
@@ -197,6 +218,7 @@ async fn send(door: &Door, mut bytes: &[u8]) -> bool {
 mod tests {
     use super::super::wire::Wire;
     use super::*;
+    use crate::limits::Guests;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn door() -> (Door, DuplexStream) {
@@ -205,7 +227,8 @@ mod tests {
     }
 
     async fn next(door: &Door) -> Option<Result<Head, HeadFaultReason>> {
-        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new()).await?;
+        let seat = Guests::new(1).seat().await?;
+        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new(), &seat).await?;
         Some(read.map_err(|fault| fault.reason))
     }
 
@@ -291,10 +314,11 @@ mod tests {
         let ends = CancellationToken::new();
         ends.cancel();
         let (idle, _client) = door();
-        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.is_none());
+        let seat = Guests::new(1).seat().await.unwrap();
+        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.is_none());
         let (busy, mut client) = door();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.unwrap().is_ok());
+        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,9 +5,11 @@ use super::door::Door;
 use super::relay::Relay;
 use super::request::ATTEMPTS;
 use super::wire::{Rewound, Wire};
-use super::{Certificates, Patience, ProxyError, multiplex, trust};
+use super::{Patience, ProxyError, multiplex, trust};
+use crate::certificates::Certificates;
 use crate::gateway::{Arrival, Gateway};
 use crate::http_client::Trust;
+use crate::limits::{Guests, Seat};
 use crate::tasks::Tasks;
 use bytes::{Bytes, BytesMut};
 use pingora::apps::HttpServerApp;
@@ -21,15 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Connections at once, over all listeners. More wait in the system's queue.
-const CONNECTIONS: usize = 10_000;
-/// Connections that may wait there.
+/// Connections that may wait in the system's queue until they are accepted.
 const BACKLOG: u32 = 1024;
 /// What a client of HTTP/2 says first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -54,6 +54,17 @@ pub enum Speaks {
     PriorKnowledge,
     /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
     Tls(Arc<Certificates>),
+}
+
+impl Speaks {
+    /// What is shown, where TLS is spoken.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        match self {
+            Self::Tls(certificates) => Some(Arc::clone(certificates)),
+            Self::Plain | Self::PriorKnowledge => None,
+        }
+    }
 }
 
 /// An address cannot be had.
@@ -95,7 +106,7 @@ impl Listener {
 pub struct Proxy {
     shared: Arc<Shared>,
     tasks: Tasks,
-    places: Arc<Semaphore>,
+    guests: Arc<Guests>,
     connections: TaskTracker,
     closing: watch::Sender<bool>,
     /// Cancelled when nobody new is let in.
@@ -114,10 +125,10 @@ pub enum Drained {
 }
 
 impl Proxy {
-    /// Makes a proxy that upstreams must show certificates of `trust` to.
+    /// Makes a proxy for so many `connections` at once, over all listeners; upstreams must show it certificates of `trust`.
     /// # Errors
     /// [`ProxyError`]: the certificates cannot be used.
-    pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, tasks: Tasks) -> Result<Self, ProxyError> {
+    pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, connections: usize, tasks: Tasks) -> Result<Self, ProxyError> {
         let bundle = trust::bundle(trust)?;
         let conf = ServerConf {
             threads: std::thread::available_parallelism().map_or(1, NonZero::get),
@@ -134,7 +145,7 @@ impl Proxy {
         Ok(Self {
             shared: Arc::new(shared),
             tasks,
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            guests: Guests::new(connections),
             connections: TaskTracker::new(),
             closing,
             door_shuts,
@@ -169,20 +180,24 @@ impl Proxy {
     }
 
     async fn accept(&self, socket: &TcpListener, speaks: &Speaks) {
-        while let Ok(place) = Arc::clone(&self.places).acquire_owned().await {
+        loop {
             match socket.accept().await {
-                Ok((stream, peer)) => self.greet(stream, peer, place, speaks.clone()),
-                // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment
+                Ok((stream, peer)) => {
+                    let Some(seat) = self.guests.seat().await else { return };
+                    self.greet(stream, peer, seat, speaks.clone());
+                }
+                // a client that left in the queue is nobody's trouble; a system out of descriptors needs a moment, and fewer guests
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
+                    self.guests.make_room();
                     tokio::time::sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    /// Begins with one client, who holds `place` until its end.
-    fn greet(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit, speaks: Speaks) {
+    /// Begins with one client, who holds its seat until its end.
+    fn greet(&self, stream: TcpStream, peer: SocketAddr, seat: Seat, speaks: Speaks) {
         let Ok(local) = stream.local_addr() else { return };
         // an answer's head and body go out one after the other: neither must wait for the other's acknowledgement
         if stream.set_nodelay(true).is_err() {
@@ -191,43 +206,49 @@ impl Proxy {
         let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
         let served = self.connections.track_future(async move {
             tokio::select! {
-                () = serve(stream, speaks, Arrival { peer, local }, shared) => {}
+                () = serve(stream, speaks, Arrival { peer, local }, seat, shared) => {}
                 () = cut.cancelled() => {}
             }
-            drop(place);
         });
         self.tasks.spawn("gateway connection", served);
     }
 }
 
 /// Serves one client in the protocol that it chooses.
-async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, shared: Arc<Shared>) {
-    let body = shared.patience.body;
+async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
+    let Some((chosen, wire)) = ({
+        tokio::select! {
+            met = meet(stream, speaks, &shared) => met,
+            () = seat.asked_to_leave() => None,
+        }
+    }) else {
+        return;
+    };
+    match chosen {
+        Chosen::Http1 => {
+            let door = Door::new(wire.wire, shared.patience.body);
+            door.lock().came().extend_from_slice(&wire.first);
+            connection::serve(door, arrival, seat, shared).await;
+        }
+        Chosen::Http2 => multiplex::serve(wire, arrival, seat, shared).await,
+    }
+}
+
+/// What is said before the first request, up to the choice of a protocol. None: the client is not worth waiting for.
+async fn meet(stream: TcpStream, speaks: Speaks, shared: &Shared) -> Option<(Chosen, Rewound)> {
     match speaks {
-        Speaks::Plain => connection::serve(Door::new(Wire::Plain(stream), body), arrival, shared).await,
+        Speaks::Plain => Some((Chosen::Http1, Rewound { first: Bytes::new(), wire: Wire::Plain(stream) })),
         Speaks::PriorKnowledge => {
             let mut wire = Wire::Plain(stream);
-            let Some((chosen, first)) = chosen(&mut wire, &shared).await else { return };
-            match chosen {
-                Chosen::Http1 => {
-                    let door = Door::new(wire, body);
-                    door.lock().came().extend_from_slice(&first);
-                    connection::serve(door, arrival, shared).await;
-                }
-                Chosen::Http2 => multiplex::serve(Rewound { first, wire }, arrival, shared).await,
-            }
+            let (chosen, first) = chosen(&mut wire, shared).await?;
+            Some((chosen, Rewound { first, wire }))
         }
         Speaks::Tls(certificates) => {
             let accepting = TlsAcceptor::from(certificates.current()).accept(stream);
             // who fails at this has said nothing that could be answered
-            let Ok(Ok(stream)) = timeout(shared.patience.head, accepting).await else { return };
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let wire = Wire::Tls(Box::new(stream));
-            if http2 {
-                multiplex::serve(wire, arrival, shared).await;
-            } else {
-                connection::serve(Door::new(wire, body), arrival, shared).await;
-            }
+            let stream = timeout(shared.patience.head, accepting).await.ok()?.ok()?;
+            let chosen = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Chosen::Http2 } else { Chosen::Http1 };
+            Some((chosen, Rewound { first: Bytes::new(), wire: Wire::Tls(Box::new(stream)) }))
         }
     }
 }

@@ -10,6 +10,7 @@ use super::side::Side;
 use super::stream::Stream;
 use super::tap::{Left, Tap};
 use crate::gateway::{Arrival, Ending, Exchange, Step};
+use crate::limits::Seat;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
@@ -38,7 +39,8 @@ const UNSENT: usize = 64 * 1024;
 const TOLD: u32 = 2;
 
 /// Serves `wire` until either side ends it.
-pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Arrival, shared: Arc<Shared>) {
+pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
+    let seat = Arc::new(seat);
     let (heads, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (gateway, left) = (Arc::clone(&shared.gateway), Arc::clone(&heads));
     let tap = Tap::new(wire, move |what| match what {
@@ -57,6 +59,7 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
             let accepted = tokio::select! {
                 biased;
                 () = shared.idle_ends.cancelled(), if !leaving => None,
+                () = seat.asked_to_leave(), if !leaving => None,
                 accepted = connection.accept() => Some(accepted),
                 () = sleep(silence) => if streams.is_empty() { None } else { continue },
             };
@@ -68,8 +71,19 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
                     connection.graceful_shutdown();
                 }
                 Some(Some(Ok((request, answer)))) => {
+                    seat.has_a_request();
                     let served = serve_stream(request, answer, arrival, Arc::clone(&shared), Arc::clone(&answered));
-                    shared.tasks.spawn("gateway stream", streams.track_future(served));
+                    let (seat, others) = (Arc::clone(&seat), streams.clone());
+                    shared.tasks.spawn(
+                        "gateway stream",
+                        streams.track_future(async move {
+                            served.await;
+                            // were it mistaken for idle in between, it would still end its streams before it leaves
+                            if others.len() == 1 {
+                                let _ = seat.may_stay();
+                            }
+                        }),
+                    );
                 }
                 Some(Some(Err(_)) | None) => break,
             }

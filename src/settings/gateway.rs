@@ -3,8 +3,8 @@
 use super::scalar::Scalars;
 use super::{AdminSettings, GatewaySettings, ListenSettings, Protocol};
 use crate::admin::MetricsAccess;
+use crate::certificates::CertificateFiles;
 use crate::gateway::TokenSlot;
-use crate::proxy::CertificateFiles;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::secret::BearerSecret;
@@ -20,6 +20,7 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
         hosts: HashMap::new(),
         external_url: None,
         threads: None,
+        connections: 10_000,
         drain: Duration::ZERO,
         grace: Duration::from_secs(30),
     };
@@ -39,6 +40,9 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
     }
     settings.external_url = fields.take("external_url").and_then(|node| scalars.origin(node));
     settings.threads = fields.take("threads").and_then(|node| scalars.count(node));
+    if let Some(most) = fields.take("connections").and_then(|node| scalars.count(node)) {
+        settings.connections = most;
+    }
     if let Some(drain) = fields.take("drain").and_then(|node| scalars.duration(node)) {
         settings.drain = drain;
     }
@@ -146,11 +150,11 @@ pub(super) fn admin(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> O
     let return_to = fields.take("return_to").map(|node| origins(node, scalars)).unwrap_or_default();
     let doors = [("open", MetricsAccess::Open), ("token", MetricsAccess::Token)];
     let metrics = fields.take("metrics").and_then(|node| values::word(node, &doors, scalars.findings)).unwrap_or(MetricsAccess::Open);
-    if let Some(node) = fields.take("tls") {
-        scalars.unserved(node, "this version serves the admin plane over plain HTTP alone: put a proxy that ends TLS in front");
-    }
+    let certificates = fields.take("tls").map(|node| tls(node, scalars));
     fields.close(scalars.findings);
-    Some(AdminSettings { listen: listen?, token: BearerSecret::new(token?), public_listen, public_url, return_to, metrics })
+    // certificates that are said and not understood must not become none
+    let tls = certificates.map_or(Some(None), |files| files.map(Some))?;
+    Some(AdminSettings { listen: listen?, tls, token: BearerSecret::new(token?), public_listen, public_url, return_to, metrics })
 }
 
 fn origins(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<String> {

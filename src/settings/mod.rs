@@ -13,10 +13,10 @@ pub use schema::schema;
 
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;
+use crate::certificates::CertificateFiles;
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
-use crate::proxy::CertificateFiles;
 use ipnet::IpNet;
 use scalar::Scalars;
 use scopegate_core::connector::PlainHttp;
@@ -27,12 +27,15 @@ use scopegate_core::secret::BearerSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that a gateway is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The file that they were read from.
+    pub file: PathBuf,
     /// `gateway`.
     pub gateway: GatewaySettings,
     /// `admin`.
@@ -43,8 +46,8 @@ pub struct Settings {
     pub overrides: BTreeMap<ConnectorId, Override>,
     /// `store.embedded`: a folder.
     pub store: PathBuf,
-    /// `encryption.key_file`.
-    pub key_file: PathBuf,
+    /// `encryption`.
+    pub encryption: EncryptionSettings,
     /// `callers`, in their order.
     pub callers: Vec<Rule>,
     /// `clients`: our OAuth registrations.
@@ -72,6 +75,8 @@ pub struct GatewaySettings {
     pub external_url: Option<String>,
     /// Threads that serve requests; none: as many as the process may use.
     pub threads: Option<usize>,
+    /// Connections of clients at once, over all listeners.
+    pub connections: usize,
     /// How long the listener stays open after `/readyz` says no.
     pub drain: Duration,
     /// How long requests in flight may take to end.
@@ -118,12 +123,31 @@ pub struct AdminSettings {
     pub token: BearerSecret,
     /// Where customers' browsers connect, apart from operators.
     pub public_listen: Option<SocketAddr>,
+    /// What both addresses show over TLS; none where they speak plain HTTP.
+    pub tls: Option<CertificateFiles>,
     /// The origin that customers' browsers know; none: that of `public_listen`, else of `listen`.
     pub public_url: Option<String>,
     /// Origins where `return_to` may lead.
     pub return_to: Vec<String>,
     /// Whether `/metrics` asks for the token.
     pub metrics: MetricsAccess,
+}
+
+impl AdminSettings {
+    /// How both addresses are spoken to.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
+/// `encryption`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EncryptionSettings {
+    /// Holds the key that wraps.
+    pub key_file: PathBuf,
+    /// Hold keys that wrapped before, as long as they are needed.
+    pub older_key_files: Vec<PathBuf>,
 }
 
 /// `egress`.
@@ -155,6 +179,8 @@ pub struct LimitSettings {
     pub bounds: Bounds,
     /// How often one account may ask; none: as often as it likes.
     pub requests_per_account: Option<Rate>,
+    /// How many requests of one account may be under way; none: as many as it likes.
+    pub concurrent_per_account: Option<NonZeroUsize>,
     /// How many opened token sets are kept.
     pub open_grants: usize,
 }
@@ -164,6 +190,8 @@ pub struct LimitSettings {
 pub struct AdminDoor {
     /// Its origin.
     pub url: String,
+    /// The certificate that it shows, where it speaks TLS.
+    pub cert_file: Option<PathBuf>,
     /// What it wants to see.
     pub token: BearerSecret,
 }
@@ -213,16 +241,15 @@ impl Settings {
     /// # Errors
     /// It cannot be read, or has mistakes: all of them.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let source = open(path)?;
-        Self::of(source, path.parent().unwrap_or(Path::new("")), environment)
+        Self::of(open(path)?, path, environment)
     }
 
-    fn of(source: Source, folder: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    fn of(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
         let sources = [source];
         let mut findings = Findings::new(&sources);
         let made = root(&sources, &mut findings, |fields, findings| {
-            let mut scalars = Scalars { folder, environment, findings };
-            sections::settings(fields, &mut scalars)
+            let mut scalars = Scalars { folder: path.parent().unwrap_or(Path::new("")), environment, findings };
+            sections::settings(path, fields, &mut scalars)
         });
         finished(made, findings.into_diagnostics(), &sources)
     }
@@ -236,7 +263,7 @@ impl Settings {
     /// The origin that customers' browsers know, where the settings say one or the listeners have one.
     #[must_use]
     pub fn public_url(&self, admin: SocketAddr, public: Option<SocketAddr>) -> String {
-        self.admin.public_url.clone().unwrap_or_else(|| format!("http://{}", public.unwrap_or(admin)))
+        self.admin.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.admin.scheme(), public.unwrap_or(admin)))
     }
 }
 
@@ -250,7 +277,7 @@ pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let admin = gateway::admin(fields.take("admin"), &mut Scalars { folder, environment, findings })?;
         let host = if admin.listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), admin.listen.port()) } else { admin.listen };
-        Some(AdminDoor { url: format!("http://{host}"), token: admin.token })
+        Some(AdminDoor { url: format!("{}://{host}", admin.scheme()), cert_file: admin.tls.map(|files| files.cert_file), token: admin.token })
     });
     finished(made, findings.into_diagnostics(), &sources)
 }
@@ -275,11 +302,30 @@ pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
 /// # Errors
 /// As for [`Settings::read`].
 pub fn audit_file(path: &Path) -> Result<PathBuf, SettingsError> {
+    section(path, "audit", sections::audit).map(|audit| audit.file)
+}
+
+/// Which key files are to be used; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn encryption(path: &Path) -> Result<EncryptionSettings, SettingsError> {
+    section(path, "encryption", sections::encryption)
+}
+
+/// Where the embedded store is; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn store_folder(path: &Path) -> Result<PathBuf, SettingsError> {
+    section(path, "store", sections::store)
+}
+
+/// What `read` makes of one section of the settings.
+fn section<T>(path: &Path, key: &'static str, read: impl FnOnce(Option<&Node>, &mut Scalars<'_, '_, '_>) -> Option<T>) -> Result<T, SettingsError> {
     let sources = [open(path)?];
     let mut findings = Findings::new(&sources);
     let made = root(&sources, &mut findings, |mut fields, findings| {
         let folder = path.parent().unwrap_or(Path::new(""));
-        sections::audit(fields.take("audit"), &mut Scalars { folder, environment, findings }).map(|audit| audit.file)
+        read(fields.take(key), &mut Scalars { folder, environment, findings })
     });
     finished(made, findings.into_diagnostics(), &sources)
 }
@@ -321,7 +367,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Settings, Vec<String>> {
         let source = Source { name: "s.yaml".into(), text: text.into(), origin: Origin::Own };
-        Settings::of(source, Path::new("/here"), known).map_err(|error| match error {
+        Settings::of(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
             SettingsError::Faulty { diagnostics, .. } => {
                 diagnostics.iter().map(|one| format!("{}:{} {} {}", one.line, one.column, one.code, one.message)).collect()
             }
@@ -334,9 +380,25 @@ mod tests {
         let settings = read("# nothing\n").unwrap();
         assert_eq!(settings.gateway.listen, [ListenSettings { address: "127.0.0.1:4100".parse().unwrap(), protocol: Protocol::Plain }]);
         assert_eq!(settings.admin.token.reveal(), "token");
-        assert_eq!((settings.store.as_path(), settings.key_file.as_path()), (Path::new("/here/data"), Path::new("/here/keys/kek-1")));
+        assert_eq!((settings.file.as_path(), settings.store.as_path()), (Path::new("/here/s.yaml"), Path::new("/here/data")));
+        assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/keys/kek-1".into(), older_key_files: Vec::new() });
         assert_eq!(settings.egress.plain_http, PlainHttp::Refused);
         assert_eq!(settings.callers.len(), 1);
+    }
+
+    #[test]
+    fn older_key_files_are_named_beside_the_current_one() {
+        let settings = read("encryption: {key_file: ./keys/kek-3, older_key_files: [keys/kek-1, /elsewhere/kek-2]}\n").unwrap();
+        let older_key_files = vec!["/here/keys/kek-1".into(), "/elsewhere/kek-2".into()];
+        assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/./keys/kek-3".into(), older_key_files });
+        for (text, words) in [
+            ("encryption: {older_key_files: [a]}", "`key_file`"),
+            ("encryption: {key_file: a, older_key_files: b}", "list"),
+            ("encryption: {key_file: a, older_key_file: [b]}", "`older_key_file`"),
+        ] {
+            let found = read(text).unwrap_err();
+            assert!(found.iter().any(|one| one.contains(words)), "{text}: {found:#?}");
+        }
     }
 
     #[test]

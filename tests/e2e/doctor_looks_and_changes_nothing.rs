@@ -1,5 +1,6 @@
 //! `scopegate doctor` beside a running gateway, without one, and where there is nothing to look at.
 
+use crate::certified::Authority;
 use crate::stage::{Script, Stage, run};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -16,6 +17,17 @@ fn told(report: &Value, check: &str) -> Vec<(String, String)> {
     let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
     let checks = report["checks"].as_array().unwrap().iter().filter(|one| one["check"] == check);
     checks.map(|one| (text(one, "status"), text(one, "message"))).collect()
+}
+
+/// The ports that were free at the start are those of the settings from here on.
+fn settle(stage: &Stage) {
+    let settings = stage.path("scopegate.yaml");
+    let mut text = fs::read_to_string(&settings).unwrap();
+    for address in [stage.gateway, stage.admin] {
+        assert!(text.contains("127.0.0.1:0"), "{text}");
+        text = text.replacen("127.0.0.1:0", &address.to_string(), 1);
+    }
+    fs::write(&settings, text).unwrap();
 }
 
 /// Every file with its bytes, but for what SQLite keeps beside its file while somebody looks.
@@ -38,15 +50,12 @@ async fn beside_a_running_gateway_everything_that_works_is_said_to() {
     let mut stage = Stage::new().await;
     stage.account("acme", "user_1", "researcher").await;
     assert_eq!(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.status, 200);
-    // The ports that were free at the start are those of the settings from here on.
-    let settings = stage.path("scopegate.yaml");
-    let text = fs::read_to_string(&settings).unwrap();
-    let text = text.replace("gateway: {listen: [\"127.0.0.1:0\"]}", &format!("gateway: {{listen: [\"{}\"]}}", stage.gateway));
-    fs::write(&settings, text.replace("admin: {listen: \"127.0.0.1:0\"", &format!("admin: {{listen: \"{}\"", stage.admin))).unwrap();
+    settle(&stage);
+    // A search brings what was noted to the disk.
+    assert_eq!(stage.must(Method::GET, "/v1/audit", Value::Null).await["events"].as_array().unwrap().len(), 1);
     let (status, report) = doctor(stage.folder.path(), &["--online"]);
     assert_eq!((status, &report["ok"]), (Some(0), &json!(true)), "{report:#}");
-    let served = |key: &str, address: &dyn std::fmt::Display| ("ok".to_owned(), format!("{key}: {address} is served by scopegate"));
-    assert_eq!(told(&report, "listen"), [served("gateway.listen", &stage.gateway), served("admin.listen", &stage.admin)]);
+    assert_eq!(told(&report, "listen"), served(&stage));
     assert!(told(&report, "store").iter().any(|(_, message)| message.contains("1 accounts, 1 grants")), "{report:#}");
     assert!(told(&report, "key").iter().all(|(status, message)| status == "ok" && message.contains("opens the store's")), "{report:#}");
     assert!(told(&report, "audit").iter().any(|(_, message)| message.contains("the chain holds over the last 1 events")), "{report:#}");
@@ -57,6 +66,23 @@ async fn beside_a_running_gateway_everything_that_works_is_said_to() {
     let problems = stage.practice.provider().problems();
     assert!(problems.iter().all(|problem| problem.starts_with("authorization request:")), "{problems:?}");
     assert!(stage.stop().success());
+}
+
+fn served(stage: &Stage) -> [(String, String); 2] {
+    let served = |(key, address)| ("ok".to_owned(), format!("{key}: {address} is served by scopegate"));
+    [("gateway.listen", stage.gateway), ("admin.listen", stage.admin)].map(served)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_is_known_behind_its_certificate() {
+    let authority = Authority::new();
+    let shown = authority.sign("gate", "gate.example");
+    let tls = format!("tls: {{cert_file: {}, key_file: {}}}", shown.cert.display(), shown.key.display());
+    let listen = format!("[{{address: \"127.0.0.1:0\", {tls}}}]");
+    let stage = Stage::with(Script { listen, admin: format!(", {tls}"), ..Script::default() }).await;
+    settle(&stage);
+    let (status, report) = doctor(stage.folder.path(), &[]);
+    assert_eq!((status, told(&report, "listen")), (Some(0), served(&stage).to_vec()), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

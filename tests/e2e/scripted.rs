@@ -51,7 +51,12 @@ impl Scripted {
 
     /// Waits until a request whose line contains `word` is here.
     pub(crate) async fn until(&self, word: &str) {
-        self.lines.subscribe().wait_for(|lines| lines.iter().any(|line| line.contains(word))).await.unwrap();
+        self.until_times(word, 1).await;
+    }
+
+    /// Waits until so many such requests are here.
+    pub(crate) async fn until_times(&self, word: &str, times: usize) {
+        self.lines.subscribe().wait_for(|lines| lines.iter().filter(|line| line.contains(word)).count() >= times).await.unwrap();
     }
 
     /// Lets those go on who hold.

@@ -63,8 +63,14 @@ pub(crate) struct Script {
     pub(crate) settings: String,
     /// What the gateway listens at, as a YAML list.
     pub(crate) listen: String,
-    /// Keys of `egress` besides the usual ones, each after a comma.
+    /// Keys of `egress` besides the usual ones, each `, key: value`.
     pub(crate) egress: String,
+    /// What its `gateway` says besides the usual, each `, key: value`.
+    pub(crate) gateway: &'static str,
+    /// What its `admin` says besides the usual, each `, key: value`.
+    pub(crate) admin: String,
+    /// Connectors that have a registration besides the usual ones.
+    pub(crate) clients: &'static [&'static str],
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
     pub(crate) upstream: Option<String>,
     /// The policy document.
@@ -75,11 +81,13 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        let listen = "[\"127.0.0.1:0\"]".into();
         Self {
             settings: "limits: {requests_per_account: none}\n".into(),
-            listen,
+            listen: "[\"127.0.0.1:0\"]".into(),
             egress: String::new(),
+            gateway: "",
+            admin: String::new(),
+            clients: &[],
             upstream: None,
             policy: POLICY.into(),
             log: "info",
@@ -155,6 +163,12 @@ impl Stage {
         label
     }
 
+    /// A verb that asks the running gateway.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Output {
+        let url = format!("http://{}", self.admin);
+        tokio::task::block_in_place(|| run(self.folder.path(), &[arguments, &["--admin-url", &url]].concat()))
+    }
+
     /// A call of the admin API: status and JSON.
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let mut request = self.http.request(method, format!("http://{}{path}", self.admin)).bearer_auth(ADMIN_TOKEN);
@@ -206,13 +220,6 @@ impl Stage {
         self.served.signal("HUP");
     }
 
-    /// Bytes of memory that the gateway holds.
-    pub(crate) fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-    }
-
     /// Waits until the gateway has said `words` more often than `before`.
     pub(crate) async fn until_said(&self, words: &str, before: usize) {
         while self.log().matches(words).count() <= before {
@@ -220,9 +227,21 @@ impl Stage {
         }
     }
 
+    /// How much memory the gateway takes, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+        kib.trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
+    }
+
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.served.child.id()
     }
 
     /// Ends the gateway, by SIGTERM.
@@ -295,18 +314,17 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = format!("gateway: {{listen: {}}}\n", script.listen);
+    let mut settings = format!("gateway: {{listen: {}{}}}\n", script.listen, script.gateway);
+    settings.push_str(&format!("admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"{}}}\n", script.admin));
     settings.push_str(
-        "admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
-         policies: [./policies]\n\
+        "policies: [./policies]\n\
          store: {embedded: ./data}\n\
          encryption: {key_file: ./kek-1}\n\
-         audit: {file: ./data/audit.jsonl}\n\
-",
+         audit: {file: ./data/audit.jsonl}\n",
     );
     settings.push_str(&format!("egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true{}}}\nclients:\n", script.egress));
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
-    for connector in connectors {
+    for connector in connectors.iter().chain(script.clients) {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
     }
     settings.push_str("connectors:\n");
@@ -372,8 +390,9 @@ fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(Ve
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
         if let Some((_, places)) = text.split_once("gateway at ")
-            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at http://")
+            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at ")
         {
+            let admin = admin.split_once("://").unwrap().1;
             let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
             // The test may have given up waiting.
             let _ = listening.send((gateways, admin.parse().unwrap()));

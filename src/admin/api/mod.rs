@@ -9,6 +9,7 @@ mod decisions;
 mod handles;
 mod health;
 mod import;
+mod keys;
 mod lifecycle;
 mod policies;
 mod sessions;
@@ -63,6 +64,8 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
         .routes(routes!(sessions::show))
         .routes(routes!(policies::show))
         .routes(routes!(policies::reload))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::rotate))
         .routes(routes!(document))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
