@@ -26,10 +26,8 @@ connectors:
     mode: enforce
     scopes: {a: , b: {provider_scopes: [x, {any: [y, z]}]}}
     operations:
-      - {id: graphql, match: POST /graphql, graphql: {query: {viewer: a}, mutation: {make: {all: [a, b]}}, subscription: {}}, mode: enforce}
-      - {id: soql, match: GET /query, soql: {query: q, objects: {Account: a}}}
-      - {id: batch, match: POST /batch, batch: {requests: /r, method: /m, url: /u, body: /b, headers: /h}}
-      - {id: slow, match: GET /slow, require: {any: [a, b]}, limits: {}}
+      - {id: slow, match: "GET /slow/{kind}", require: "{kind}", names: {kind: [a, b]}}
+      - {id: batch, match: POST /batch, batch: {requests: /r, method: /m, url: /u}}
   by-query: {upstream: https://q.example, inject: {query: key}}
   by-name: {upstream: https://n.example, inject: {basic: user}}
 roles:
@@ -79,6 +77,7 @@ limits:
   body: 1024
   header_bytes: 32KiB
   requests_per_account: 100/s
+  concurrent_per_account: 100
   open_grants: 1000
   upstream: {connect: 10s, head: 250ms, idle: 5m}
 "#,
@@ -354,8 +353,15 @@ fn what_is_wrong_in_shape_both_refuse_and_what_the_schema_refuses_the_readers_re
     for kind in &kinds {
         for example in &kind.examples {
             documents.push((kind, "whole".to_owned(), example.clone()));
-            let mut pointers = Vec::new();
-            kind.walk(example, &mut |pointer, _, _| pointers.push(pointer.to_owned()));
+            // What the schema judges alike, and has the same keys, is spoilt once.
+            let (mut pointers, mut alike) = (Vec::new(), BTreeSet::new());
+            kind.walk(example, &mut |pointer, value, options| {
+                let judges: Vec<*const Value> = options.iter().map(|schema| std::ptr::from_ref(*schema)).collect();
+                let keys: Vec<String> = value.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+                if alike.insert((judges, keys)) {
+                    pointers.push(pointer.to_owned());
+                }
+            });
             documents.extend(spoilt(example, &pointers).into_iter().map(|(what, document)| (kind, what, document)));
         }
     }
@@ -374,7 +380,7 @@ fn what_is_wrong_in_shape_both_refuse_and_what_the_schema_refuses_the_readers_re
             _ => {}
         }
     }
-    assert!(documents.len() > 2000, "{}", documents.len());
+    assert!(documents.len() > 1500, "{}", documents.len());
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), documents.len(), faults.join("\n"));
 }
 
