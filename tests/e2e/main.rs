@@ -21,6 +21,7 @@ mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
+mod doctor_looks_and_changes_nothing;
 mod ends_at_once;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
