@@ -16,6 +16,8 @@ mod scripted;
 mod stage;
 
 mod customers_connect_over_http;
+mod decides_alike_everywhere;
+mod decides_what_content_holds;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;
 mod injects_the_right_customer;
