@@ -68,15 +68,12 @@ impl<'a> Asker<'a> {
 
     /// Whether something that the body could ask for would be allowed; else what comes nearest to it.
     fn could_be_allowed(&self, meant: &Meant<'a>, rule: &'a Rule) -> Result<(), Denial> {
-        if batch::is_batch(rule) {
-            return self.could_be_allowed_a_part(meant);
+        match rule.operation.content.as_deref() {
+            Some(Content::Batch(_)) => self.could_be_allowed_a_part(meant),
+            Some(Content::Soql(_)) => first_ok(rule.contents.iter().flatten().map(|requirement| self.would_read(meant, requirement))),
+            // `__typename` needs nothing
+            Some(Content::Graphql(_)) | None => Ok(()),
         }
-        let requirements = rule.contents.iter().flatten();
-        let mut verdicts = requirements.map(|requirement| self.would_read(meant, requirement)).peekable();
-        if verdicts.peek().is_none() {
-            return Ok(()); // nothing is declared, and what the body asks for is told to be that
-        }
-        first_ok(verdicts)
     }
 
     fn would_read(&self, meant: &Meant<'a>, requirement: &'a Requirement) -> Result<(), Denial> {
