@@ -6,20 +6,22 @@
 use crate::admin::{self, AdminParts};
 use crate::audit::{AuditError, AuditLog, Rotation};
 use crate::caller::Callers;
+use crate::certificates::{CertificateError, CertificateFiles, Certificates};
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
 use crate::egress::Egress;
 use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
-use crate::limits::{self, AccountRates};
+use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
-use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
-use crate::settings::Settings;
+use crate::process;
+use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
+use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
-use crate::vault::{Keyring, Vault, VaultError};
+use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -48,6 +50,9 @@ pub struct Running {
     pub public: Option<SocketAddr>,
     /// The policies in force.
     pub policies: Arc<PolicyRoom>,
+    /// What is shown over TLS, and where.
+    certificates: Vec<(SocketAddr, Arc<Certificates>)>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -72,7 +77,7 @@ pub enum StartError {
     #[error("the policies cannot be read")]
     Unreadable(#[from] Unreadable),
     /// The wrapping key.
-    #[error("there is no usable wrapping key; `scopegate keys generate` makes one")]
+    #[error("there is no usable wrapping key")]
     Key(#[from] KeyFileError),
     /// The store.
     #[error("the store cannot be used")]
@@ -89,6 +94,15 @@ pub enum StartError {
     /// The proxy.
     #[error("the proxy cannot be made")]
     Proxy(#[from] ProxyError),
+    /// The certificates of an address.
+    #[error("the certificates of {address} cannot be used")]
+    Certificates {
+        /// Which address.
+        address: SocketAddr,
+        /// What is wrong with them.
+        #[source]
+        source: Box<CertificateError>,
+    },
     /// An address is taken.
     #[error("{key} cannot have its address")]
     Address {
@@ -98,6 +112,9 @@ pub enum StartError {
         #[source]
         source: BindError,
     },
+    /// The system lets us watch no signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
     /// `admin.public_url` is none.
     #[error("`{0}` is no URL for customers' browsers")]
     PublicUrl(String),
@@ -152,9 +169,17 @@ pub fn check(settings: &Settings) -> Checked {
     diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
-    if let Err(error) = Keyring::read(&settings.key_file, &[]) {
+    if let Err(error) = keyring(&settings.encryption) {
         ok = false;
-        problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
+        problems.push(format!("error: encryption: {error}"));
+    }
+    let of_gateway = settings.gateway.listen.iter().filter_map(|listen| Some(("gateway.listen", listen.certificates()?)));
+    let of_admin = settings.admin.tls.as_ref().map(|files| ("admin.tls", (settings.admin.listen, files)));
+    for (key, (address, files)) in of_gateway.chain(of_admin) {
+        if let Err(error) = Certificates::read(files.clone()) {
+            ok = false;
+            problems.push(format!("error: {key}: {address}: {}", whole(&error)));
+        }
     }
     if let Some(url) = &settings.admin.public_url
         && let Ok(url) = Url::parse(url)
@@ -164,6 +189,12 @@ pub fn check(settings: &Settings) -> Checked {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
     Checked { ok, diagnostics, problems, sources }
+}
+
+/// An error with its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -176,20 +207,23 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
-        if let Err(error) = limits::files::raise() {
+        process::outlive_quotas().map_err(StartError::Signals)?;
+        let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
-        }
+            None
+        });
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock)?);
-        let keyring = Keyring::read(&settings.key_file, &[])?;
+        let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
+        let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
         directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
@@ -223,6 +257,7 @@ impl App {
             audit: audit.clone(),
             callers: callers(&settings),
             rates: AccountRates::new(settings.limits.requests_per_account),
+            places: AccountPlaces::new(settings.limits.concurrent_per_account),
             bounds: settings.limits.bounds,
             egress,
             metrics: metrics.clone(),
@@ -232,8 +267,10 @@ impl App {
             external_url: settings.gateway.external_url.clone(),
             watcher,
         });
-        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, tasks.clone())?);
+        let connections = limits::files::connections(settings.gateway.connections, files);
+        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, connections, tasks.clone())?);
         grants.start();
+        keys.keep_turning(&clock);
         let parts = AdminParts {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
@@ -244,6 +281,7 @@ impl App {
             sessions,
             store,
             vault,
+            keys: keys.clone(),
             audit: audit.clone(),
             metrics,
             grants,
@@ -253,8 +291,19 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
     }
+}
+
+fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
+    Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// The keys in force; the next ones come from the settings as they are then.
+fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
+    let file = settings.file.clone();
+    let files = move || Ok(keyring(&settings::encryption(&file)?)?);
+    KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
 fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
@@ -289,14 +338,17 @@ fn forget_quiet_accounts(gateway: Arc<Gateway>, tasks: &Tasks, clock: &Clock) {
 
 /// Addresses that are bound, and not served yet.
 struct Listeners {
-    gateway: Vec<Listener>,
+    gateway: Vec<(Listener, Speaks)>,
     admin: (TcpListener, SocketAddr),
     public: Option<(TcpListener, SocketAddr)>,
+    /// What both of them show.
+    web: Option<Arc<Certificates>>,
 }
 
 /// What a running gateway keeps for its end.
 struct Ended {
     policies: Arc<PolicyRoom>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -306,33 +358,54 @@ struct Ended {
 
 impl Listeners {
     fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let of = |key, address| Listener::bind(address).map_err(|source| StartError::Address { key, source });
         let web = |key, address| web_listener(address).map_err(|source| StartError::Address { key, source: BindError { address, source } });
         Ok(Self {
-            gateway: settings.gateway.listen.iter().map(|address| of("gateway.listen", *address)).collect::<Result<_, _>>()?,
+            gateway: settings.gateway.listen.iter().map(gateway_listener).collect::<Result<_, _>>()?,
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
+            web: settings.admin.tls.as_ref().map(|files| certificates(settings.admin.listen, files)).transpose()?,
         })
     }
 
     /// Under which the customers' pages are reached besides `admin.public_url`.
     fn origins(&self) -> Vec<String> {
-        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
+        let scheme = if self.web.is_some() { "https" } else { "http" };
+        let addresses = std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address));
+        addresses.map(|address| format!("{scheme}://{address}")).collect()
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
-        let gateway = self.gateway.iter().map(Listener::address).collect();
-        self.gateway.into_iter().for_each(|listener| proxy.open(listener));
+        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
+        let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
+        let mut certificates: Vec<_> =
+            self.gateway.iter().filter_map(|(listener, speaks)| Some((listener.address(), speaks.certificates()?))).collect();
+        certificates.extend(self.web.clone().map(|shown| (self.admin.1, shown)));
+        self.gateway.into_iter().for_each(|(listener, speaks)| proxy.open(listener, speaks));
         let public = self.public.map(|(listener, address)| {
-            serve_web(&tasks, "customers' pages", listener, admin::public_router(parts.clone()));
+            serve_web(&tasks, "customers' pages", listener, self.web.clone(), admin::public_router(parts.clone()));
             address
         });
         let (listener, admin) = self.admin;
-        serve_web(&tasks, "admin plane", listener, admin::router(parts));
+        serve_web(&tasks, "admin plane", listener, self.web, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
     }
+}
+
+/// An address that is bound, with the certificates that it shows.
+fn gateway_listener(wanted: &ListenSettings) -> Result<(Listener, Speaks), StartError> {
+    let address = wanted.address;
+    let speaks = match &wanted.protocol {
+        Protocol::Plain => Speaks::Plain,
+        Protocol::PriorKnowledge => Speaks::PriorKnowledge,
+        Protocol::Tls(files) => Speaks::Tls(certificates(address, files)?),
+    };
+    let listener = Listener::bind(address).map_err(|source| StartError::Address { key: "gateway.listen", source })?;
+    Ok((listener, speaks))
+}
+
+fn certificates(address: SocketAddr, files: &CertificateFiles) -> Result<Arc<Certificates>, StartError> {
+    Certificates::read(files.clone()).map(Arc::new).map_err(|source| StartError::Certificates { address, source: Box::new(source) })
 }
 
 fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -343,10 +416,10 @@ fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, plane: admin::Router) {
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, certificates: Option<Arc<Certificates>>, plane: admin::Router) {
     let ends = tasks.token();
     tasks.spawn(name, async move {
-        if let Err(error) = admin::serve(listener, plane, ends).await {
+        if let Err(error) = admin::serve(listener, certificates, plane, ends).await {
             tracing::error!(error = %error, "{name} ended");
         }
     });
@@ -364,7 +437,18 @@ impl Running {
     /// The gateway's addresses as URLs.
     #[must_use]
     pub fn gateway_addresses(&self) -> String {
-        self.gateway.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
+        self.gateway.iter().map(|address| self.url(address)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The admin plane's address as a URL.
+    #[must_use]
+    pub fn admin_address(&self) -> String {
+        self.url(&self.admin)
+    }
+
+    fn url(&self, address: &SocketAddr) -> String {
+        let tls = self.certificates.iter().any(|(shown_at, _)| shown_at == address);
+        format!("{}://{address}", if tls { "https" } else { "http" })
     }
 
     /// Readiness first, then drain, then requests in flight end whole.
@@ -382,15 +466,26 @@ impl Running {
         }
     }
 
-    /// Reads policies again and goes on with the audit in a new file, as SIGHUP asks.
+    /// Reads policies, certificates and key files again and goes on with the audit in a new file, as SIGHUP asks.
     pub async fn reload(&self) {
         self.audit.reopen();
+        for (address, certificates) in &self.certificates {
+            match certificates.reload() {
+                Ok(()) => tracing::info!(%address, "certificates reloaded"),
+                Err(error) => tracing::error!(%address, error = %whole(&error), "the new certificates cannot be used; the old ones stay in use"),
+            }
+        }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
-            Err(error) => tracing::error!(error = %error, "the reload broke off"),
+            // What a panic said is for nobody's eyes.
+            Err(_) => tracing::error!("the reload broke off; the old policies stay in force"),
+        }
+        match self.keys.rotate().await {
+            Ok(()) => tracing::info!("key files read again"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the keys in force stay"),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Gateway, identify::Named};
 use crate::audit::Verdict;
 use crate::caller::Caller;
 use crate::grants::Admission;
-use crate::limits::Bounds;
+use crate::limits::{AccountPlace, Bounds};
 use bytes::Bytes;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) named: Option<Result<Named, Refusal>>,
     pub(super) caller: Option<Caller>,
     pub(super) account: Option<ConnectedAccount>,
+    /// Counts as under way until this exchange ends.
+    pub(super) place: Option<AccountPlace>,
     pub(super) operations: Option<Operations>,
     /// The body that is sent instead of the one that came.
     pub(super) body: Option<Bytes>,

@@ -10,15 +10,20 @@
 mod connection;
 mod door;
 mod listen;
+mod multiplex;
+mod progress;
 mod relay;
 mod request;
 mod response;
+mod side;
+mod stream;
+mod tap;
 mod trust;
 mod under_way;
 mod wire;
 
-pub use listen::{BindError, Drained, Listener, Proxy};
-pub use under_way::Pace;
+pub use listen::{BindError, Drained, Listener, Proxy, Speaks};
+pub use progress::Pace;
 
 use std::path::PathBuf;
 use std::time::Duration;

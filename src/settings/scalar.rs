@@ -4,6 +4,7 @@ use super::Environment;
 use scopegate_core::policy::document::{Fields, Located, Node, Value, values};
 use scopegate_core::policy::{Code, Findings, Rate, Severity, Size};
 use std::fmt::Display;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -110,6 +111,14 @@ impl Scalars<'_, '_, '_> {
             return None;
         }
         Some(count)
+    }
+
+    /// A whole number of at least 1; `none` switches it off.
+    pub(super) fn count_or_none(&mut self, node: &Node) -> Option<Option<NonZeroUsize>> {
+        if self.text(node)? == "none" {
+            return Some(None);
+        }
+        self.count(node).map(NonZeroUsize::new)
     }
 
     /// A duration: seconds, or a text such as `15m`.

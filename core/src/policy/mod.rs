@@ -27,6 +27,7 @@ mod render;
 mod role;
 mod router;
 mod rules;
+mod schema;
 mod scopes;
 mod set;
 mod template;
@@ -42,6 +43,7 @@ pub use limits::{InvalidRate, InvalidSize, Limits, Rate, Size};
 pub use model::{ConnectorModel, Mode, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
 pub use render::{Look, render};
+pub use schema::{cases_schema, policy_schema};
 pub use set::{PolicySet, decide, judge, largest_body, read};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
 
