@@ -20,6 +20,8 @@ mod changes_its_policies_whole;
 mod changes_its_wrapping_key;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
+mod decides_alike_everywhere;
+mod decides_what_content_holds;
 mod dev_keeps_its_promises;
 mod doctor_looks_and_changes_nothing;
 mod ends_at_once;
