@@ -54,6 +54,8 @@ fn spent(life: &mut Life, spent: Spent, millis: u64) -> Effects {
 const TOKENS: Spent = Spent::Tokens { expires_in: Some(seconds(3600)) };
 const LATER: Spent = Spent::Declined { retry_after: Some(seconds(120)) };
 
+const LOST: Spent = Spent::Lost { retry_after: None };
+
 /// A refresh from the first deed to the last.
 fn refreshed(life: &mut Life, version: u64, millis: u64) -> Effects {
     to_the_provider(life, Known { version, ..known(Some(3600)) }, millis);
@@ -148,7 +150,8 @@ fn during_back_off_requests_are_told_how_long_and_an_operator_tries_anyway() {
     let mut life = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut life, Ask::Request, 10_000), Verdict::Wait);
     to_the_provider(&mut life, known(Some(8)), 10_000);
-    let effects = spent(&mut life, LATER, 10_000);
+    assert_eq!(spent(&mut life, LATER, 10_000).next, Some((Deed::Recant { version: 1 }, Duration::ZERO)));
+    let effects = life.step(Event::Done(Step::Wrote(Wrote::Done)), &HABITS, at(10_000));
     let unavailable = |count| Why::Unavailable { retry_after: seconds(count) };
     assert_eq!((effects.tell, effects.next), (Some(Landing::Refused(unavailable(120))), None));
     assert_eq!(effects.wake, Wake::At(Instant::from_millis(130_000)));
@@ -161,7 +164,7 @@ fn during_back_off_requests_are_told_how_long_and_an_operator_tries_anyway() {
 
 #[test]
 fn nobody_notices_a_failure_while_the_old_token_lives() {
-    for failure in [LATER, Spent::Lost] {
+    for failure in [LATER, LOST] {
         let mut life = life(known(Some(100)), &HABITS);
         assert!(life.step(Event::Due { used_at: at(0).wall }, &HABITS, at(75_000)).next.is_some());
         to_the_provider(&mut life, known(Some(100)), 75_000);
@@ -232,7 +235,7 @@ fn a_lost_answer_waits_for_the_end_of_the_old_token_where_a_second_try_could_end
         let mut life = life(known(Some(100)), &habits);
         assert!(life.step(Event::Due { used_at: at(0).wall }, &habits, at(75_000)).next.is_some());
         to_the_provider(&mut life, known(Some(100)), 75_000);
-        let effects = life.step(Event::Done(Step::Spent(Spent::Lost)), &habits, at(75_000));
+        let effects = life.step(Event::Done(Step::Spent(LOST)), &habits, at(75_000));
         assert_eq!(effects.wake, Wake::At(Instant::from_millis(wake)), "{replay:?}");
     }
 }
