@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(1);
 pub(super) struct Flight {
     pub(super) cause: Cause,
     /// The version that was known when it took off.
-    origin: u64,
+    pub(super) origin: u64,
     /// The version whose refresh token it spends.
     version: u64,
     phase: Phase,
@@ -89,9 +89,9 @@ impl Flight {
         Ok(())
     }
 
-    /// 1 s, 2 s, 4 s ... 32 s, for what must not be given up.
+    /// 1 s, 2 s, 4 s, 8 s, 8 s ... for what must not be given up.
     fn pause(&mut self) -> Duration {
-        let pause = SOON.saturating_mul(1 << self.stalled.min(5));
+        let pause = SOON.saturating_mul(1 << self.stalled.min(3));
         self.stalled = self.stalled.saturating_add(1);
         pause
     }
@@ -302,7 +302,8 @@ impl Life {
                 return self.land(Landing::Refused(Why::Store), at);
             }
         };
-        if why == Why::Ended {
+        // Another credential may have taken its place meanwhile.
+        if why == Why::Ended && self.version == flight.version {
             self.standing = Standing::Ended;
         }
         let pause = flight.pause();

@@ -1,11 +1,13 @@
 //! Those who want a token, and the API that they call with it.
 
 use super::provider::Taken;
-use super::world::{BOUND, SECOND, TROUBLE, WELL, World};
+use super::world::{BOUND, Happening, MINUTE, SECOND, TROUBLE, WELL, World};
 use crate::refresh::{Ask, Event, Landing, Standing, Verdict, Why};
 
 /// How often one waits for a flight and finds the token over again, before it gives up.
 const ROUNDS: u8 = 4;
+/// After so many refreshes in a row that a 401 forced and that healed nothing, none is forced for a minute.
+const STUBBORN: u8 = 3;
 
 /// Somebody who wants a token.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,14 @@ pub(super) struct Waiter {
     pub(super) since: u64,
     rounds: u8,
     call: Call,
+}
+
+/// What the API answers to a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    version: u64,
+    taken: bool,
+    waiter: Waiter,
 }
 
 /// How often the API was called.
@@ -78,17 +88,23 @@ impl World<'_> {
             // A node that news have not reached finds out when it opens the record.
             return;
         }
-        let taken = self.provider.takes(self.record.tokens.access, self.now);
-        if let Taken::Over(ended) = taken
-            && self.scene_tells(version)
-        {
+        let (access, birth) = (self.record.tokens.access, self.nodes[node].birth);
+        if let (Taken::Over(ended), Some(_)) = (self.provider.takes(access, self.now), self.record.expires) {
             let (ago, slack) = (self.now - ended, self.nodes[node].slack);
             if ago >= slack {
                 self.wrong(|| format!("a token is used that ended {ago} ms ago, and the clock explains {slack} ms"));
             }
         }
-        if taken == Taken::Yes && self.now >= self.api_refuses_until {
+        let taken = self.provider.takes(access, self.now) == Taken::Yes && self.now >= self.api_refuses_until;
+        self.soon(2 * SECOND, Happening::ApiAnswers(node, birth, Answer { version, taken, waiter }));
+    }
+
+    pub(super) fn api_answers(&mut self, node: usize, answer: Answer) {
+        let Answer { version, taken, waiter } = answer;
+        if taken {
             self.step(node, Event::Honoured);
+            let this = &mut self.nodes[node];
+            (this.on_trial, this.unhealed, this.force_nothing_until) = (None, 0, 0);
             self.tally.served += 1;
             self.tally.healed += u64::from(waiter.call == Call::Replay);
             self.served_late += u64::from(self.now > WELL);
@@ -97,12 +113,15 @@ impl World<'_> {
         }
     }
 
-    /// Whether the record of this version says when its token ends.
-    fn scene_tells(&self, version: u64) -> bool {
-        version == self.record.version && self.record.expires.is_some()
-    }
-
     fn unauthorized(&mut self, node: usize, version: u64, waiter: Waiter) {
+        let this = &mut self.nodes[node];
+        if version == this.life.version() && this.on_trial.take_if(|tried| *tried == version).is_some() {
+            this.unhealed += 1;
+            if this.unhealed >= STUBBORN {
+                this.force_nothing_until = self.now + MINUTE;
+            }
+        }
+        self.refused_versions.insert(version);
         if waiter.call == Call::Replay {
             self.step(node, Event::Unhealed { version });
             return;

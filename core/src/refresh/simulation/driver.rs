@@ -1,7 +1,7 @@
 //! How a node is driven: its deeds at store and provider, its crashes, and what others do to its record.
 
 use super::broken::Rules;
-use super::provider::{Issued, Reuse};
+use super::provider::{Issued, Reuse, Taken};
 use super::world::{Flown, Happening, Lease, MINUTE, Node, Record, SECOND, Says, Site, TROUBLE, World};
 use crate::refresh::flight::Cause;
 use crate::refresh::{Deed, Event, Habits, Leased, Life, Replay, Spent, Standing, Step, Verdict, Wake, Wrote, first_wake};
@@ -27,7 +27,13 @@ impl World<'_> {
             Happening::News(node, birth, record) if self.nodes[node].birth == birth => {
                 self.step(node, Event::Learned(record.known()));
             }
-            Happening::Deed(..) | Happening::Result(..) | Happening::Answer(..) | Happening::Wake(..) | Happening::News(..) => {}
+            Happening::ApiAnswers(node, birth, answer) if self.nodes[node].birth == birth => self.api_answers(node, answer),
+            Happening::Deed(..)
+            | Happening::Result(..)
+            | Happening::Answer(..)
+            | Happening::Wake(..)
+            | Happening::News(..)
+            | Happening::ApiAnswers(..) => {}
             Happening::Crash(node) => self.crash(node),
             Happening::Abort(node) => self.abort(node),
             Happening::Jump(node) => self.jump(node),
@@ -38,6 +44,7 @@ impl World<'_> {
             }
             Happening::Revoke => self.revoke(),
             Happening::ApiRefuses(time) => self.api_refuses_until = self.now + time,
+            Happening::StoreFails(time) => self.store_fails_until = self.now + time,
         }
     }
 
@@ -54,13 +61,14 @@ impl World<'_> {
         let habits = self.habits();
         let event = self.bent(event);
         let at = self.moment(node);
-        let (version, flew) = (self.nodes[node].life.version(), self.nodes[node].life.flight.is_some());
+        let (version, cause) = (self.nodes[node].life.version(), self.nodes[node].life.flight.map(|flight| flight.cause));
+        let flew = cause.is_some();
         if self.rules == Rules::TrustTheWall && matches!(event, Event::Asked(_)) && version == self.record.version {
             self.nodes[node].life.over_at = self.record.known().expires_at.map(|end| at.mono.plus(end.since(at.wall)));
         }
         let mut effects = self.nodes[node].life.step(event, &habits, at);
         if self.nodes[node].life.version() != version {
-            self.adopted(node, event);
+            self.adopted(node, event, cause);
         }
         self.tell(|| format!("     node {node}: {event:?} -> {effects:?}"));
         if !flew && self.nodes[node].life.flight.is_some() {
@@ -102,18 +110,19 @@ impl World<'_> {
     }
 
     fn habits(&self) -> Habits {
-        match self.rules {
-            Rules::RushAfterLoss => Habits { replay: Replay::Always, ..self.scene.habits },
-            _ => self.scene.habits,
-        }
+        let replay = if self.rules == Rules::RushAfterLoss { Replay::Always } else { self.scene.habits.replay };
+        Habits { replay, ..self.scene.habits }
     }
 
     /// The life of a node took another version over: its own, or one that a record showed.
-    fn adopted(&mut self, node: usize, event: Event) {
+    fn adopted(&mut self, node: usize, event: Event, cause: Option<Cause>) {
         let saved = matches!(event, Event::Done(Step::Wrote(Wrote::Done)));
         let slack = if saved { 0 } else { (self.record.shift - self.nodes[node].shift).max(0) };
         let this = &mut self.nodes[node];
         (this.slack, this.failures, this.rest_until) = (slack.unsigned_abs(), 0, 0);
+        if saved && cause == Some(Cause::Unauthorized) {
+            this.on_trial = Some(this.life.version());
+        }
         self.tally.refreshed += u64::from(saved);
     }
 
@@ -145,10 +154,10 @@ impl World<'_> {
         if let Deed::Spend { version } = deed {
             return self.spend(flown, version);
         }
-        if self.troubled(8) {
+        if self.now < self.store_fails_until || self.troubled(8) {
             self.tally.kept_through_store_faults += u64::from(self.nodes[flown.node].hand.is_some());
             // Half of the time the store did it and could not say so.
-            if self.dice.percent(50) {
+            if self.now >= self.store_fails_until && self.dice.percent(50) {
                 let _ = self.at_store(flown.node, deed);
             }
             return self.soon(3 * SECOND, Happening::Result(flown, Step::StoreFailed));
@@ -178,7 +187,10 @@ impl World<'_> {
     /// What was promised of each call.
     fn judge_call(&mut self, flown: Flown, read: &Record) {
         let (node, refresh) = (&self.nodes[flown.node], read.tokens.refresh);
-        let cause = node.life.flight.map(|flight| flight.cause);
+        let node_flight = node.life.flight;
+        let cause = node_flight.map(|flight| flight.cause);
+        let forced_too_soon = self.nodes.len() == 1 && cause == Some(Cause::Unauthorized) && self.now < node.force_nothing_until;
+        let known_to_work = self.provider.takes(read.tokens.access, self.now) == Taken::Yes && node.shift == read.shift;
         let alive = node.life.over_at.is_some() && !node.life.is_over(Instant::from_millis(self.now));
         let rested = cause == Some(Cause::Operator) || self.now >= node.rest_until;
         let careful = matches!(self.scene.habits.replay, Replay::Never);
@@ -195,6 +207,15 @@ impl World<'_> {
         }
         if self.lost.contains(&refresh) && careful && cause == Some(Cause::Ahead) && alive {
             self.wrong(|| "a refresh token that may have been spent is sent again though the access token lives and nobody asked".into());
+        }
+        if forced_too_soon {
+            self.wrong(|| "a 401 forces a refresh although the last three healed nothing".into());
+        }
+        if node_flight.is_some_and(|flight| flight.cause == Cause::Ahead && flight.origin != read.version) {
+            self.wrong(|| "what somebody else has just refreshed is refreshed again, and nobody asked".into());
+        }
+        if cause == Some(Cause::Unauthorized) && known_to_work && !self.refused_versions.contains(&read.version) {
+            self.wrong(|| "a 401 of an older token forces a refresh of one that works".into());
         }
         if !rested {
             self.wrong(|| "a provider that gave nothing is called again too soon".into());
@@ -289,11 +310,11 @@ impl World<'_> {
 
     /// The provider carries the call out, or declines it, or the answer gets lost on either side of that.
     fn arrives(&mut self, flown: Flown, refresh: u64) {
+        let retry_after = self.dice.percent(30).then(|| Duration::from_millis(self.dice.below(30 * SECOND)));
         if self.troubled(5) {
-            return self.soon(15 * SECOND, Happening::Answer(flown, Spent::Lost { retry_after: None }, None));
+            return self.soon(15 * SECOND, Happening::Answer(flown, Spent::Lost { retry_after }, None));
         }
         if self.troubled(15) {
-            let retry_after = self.dice.percent(50).then(|| Duration::from_millis(self.dice.below(30 * SECOND)));
             return self.soon(3 * SECOND, Happening::Answer(flown, Spent::Declined { retry_after }, None));
         }
         let tokens = self.provider.refresh(refresh, self.now);
@@ -303,7 +324,7 @@ impl World<'_> {
             self.tally.lost_rotations += 1;
         }
         match tokens {
-            _ if lost => self.soon(15 * SECOND, Happening::Answer(flown, Spent::Lost { retry_after: None }, None)),
+            _ if lost => self.soon(15 * SECOND, Happening::Answer(flown, Spent::Lost { retry_after }, None)),
             Some(tokens) => {
                 let says = self.scene.says == Says::Always || self.scene.says == Says::Sometimes && self.dice.percent(50);
                 let expires_in = says.then_some(Duration::from_millis(self.scene.lifetime));
@@ -406,6 +427,9 @@ impl World<'_> {
             slack,
             failures: 0,
             rest_until: 0,
+            on_trial: None,
+            unhealed: 0,
+            force_nothing_until: 0,
         };
         match self.nodes.get_mut(node) {
             Some(old) => *old = born,

@@ -1,7 +1,7 @@
 //! The world of one history: what is true at this moment, what is planned, and what was promised.
 
 use super::broken::Rules;
-use super::callers::Waiter;
+use super::callers::{Answer, Waiter};
 use super::dice::Dice;
 use super::provider::{Aftermath, Issued, Provider, Reuse};
 use crate::connector::oauth::RefreshMode;
@@ -19,7 +19,7 @@ pub(super) const TROUBLE: u64 = 15 * MINUTE;
 pub(super) const WELL: u64 = TROUBLE + 9 * MINUTE;
 const END: u64 = WELL + 6 * MINUTE;
 /// Nobody waits longer.
-pub(super) const BOUND: u64 = MINUTE;
+pub(super) const BOUND: u64 = 45 * SECOND;
 /// So often a node takes off in one minute at most; more is a loop.
 const BUSIEST: u32 = 40;
 const WALL: i64 = 1_800_000_000_000;
@@ -108,6 +108,10 @@ pub(super) struct Node {
     /// Calls in a row that brought nothing, and when the next may be made.
     pub(super) failures: u32,
     pub(super) rest_until: u64,
+    /// The version that a 401 forced and that has not had its own yet; how many in a row healed nothing; and until when none is forced.
+    pub(super) on_trial: Option<u64>,
+    pub(super) unhealed: u8,
+    pub(super) force_nothing_until: u64,
 }
 
 /// A flight of a node's life.
@@ -137,6 +141,9 @@ pub(super) enum Happening {
     Revoke,
     /// For so long the API takes no token.
     ApiRefuses(u64),
+    ApiAnswers(usize, u64, Answer),
+    /// For so long the store does nothing.
+    StoreFails(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,6 +206,9 @@ pub(super) struct World<'a> {
     pub(super) lost: BTreeSet<u64>,
     pub(super) under_way: BTreeMap<u64, Flown>,
     pub(super) api_refuses_until: u64,
+    pub(super) store_fails_until: u64,
+    /// Versions that the API has answered with 401.
+    pub(super) refused_versions: BTreeSet<u64>,
     /// Why a grant may end.
     pub(super) excused: bool,
     pub(super) served_late: u64,
@@ -235,6 +245,8 @@ impl<'a> World<'a> {
             lost: BTreeSet::new(),
             under_way: BTreeMap::new(),
             api_refuses_until: 0,
+            store_fails_until: 0,
+            refused_versions: BTreeSet::new(),
             excused: false,
             served_late: 0,
             waited_late: 0,
@@ -289,16 +301,20 @@ impl<'a> World<'a> {
             let at = self.dice.below(TROUBLE);
             self.plan(at, Happening::Reconnect);
         }
-        let (withdraw, revoke, refuse) = (self.dice.percent(4), self.dice.percent(2), self.dice.percent(30));
+        let (withdraw, revoke) = (self.dice.percent(4), self.dice.percent(2));
         for (wanted, happening) in [(withdraw, Happening::Withdraw), (revoke, Happening::Revoke)] {
             if wanted {
                 let at = self.dice.below(TROUBLE);
                 self.plan(at, happening);
             }
         }
-        if refuse {
-            let (at, time) = (self.dice.below(TROUBLE), self.dice.below(5 * MINUTE));
-            self.plan(at, Happening::ApiRefuses(time.min(TROUBLE - at)));
+        // While a store fails for longer than a lease, nobody can tell who holds tokens from who is gone.
+        let longest = if self.scene.nodes == 1 { 5 * MINUTE } else { 20 * SECOND };
+        for (outage, longest) in [(Happening::ApiRefuses as fn(u64) -> _, 5 * MINUTE), (Happening::StoreFails, longest)] {
+            if self.dice.percent(30) {
+                let (at, time) = (self.dice.below(TROUBLE), self.dice.below(longest));
+                self.plan(at, outage(time.min(TROUBLE - at)));
+            }
         }
     }
 
@@ -387,7 +403,7 @@ impl<'a> World<'a> {
             self.wrong(|| "all is well again, and nobody is served".into());
         }
         let Scene { habits, says, lifetime, nodes, .. } = self.scene;
-        let foreseeable = habits.mode == RefreshMode::Ahead && says == Says::Always && lifetime >= 2 * MINUTE && nodes == 1;
+        let foreseeable = habits.mode == RefreshMode::Ahead && says == Says::Always && lifetime == 2 * MINUTE && nodes == 1;
         if waited > 0 && foreseeable {
             self.wrong(|| "all is well again, and somebody has to wait for a refresh that could be foreseen".into());
         }
