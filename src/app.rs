@@ -12,14 +12,14 @@ use crate::egress::Egress;
 use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
-use crate::limits::{self, AccountRates};
+use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
-use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError};
-use crate::settings::Settings;
+use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
+use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
 use crate::store::{SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
-use crate::vault::{Keyring, Vault, VaultError};
+use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
@@ -48,6 +48,9 @@ pub struct Running {
     pub public: Option<SocketAddr>,
     /// The policies in force.
     pub policies: Arc<PolicyRoom>,
+    /// What each of the gateway's addresses shows over TLS.
+    certificates: Vec<Option<Arc<Certificates>>>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -72,7 +75,7 @@ pub enum StartError {
     #[error("the policies cannot be read")]
     Unreadable(#[from] Unreadable),
     /// The wrapping key.
-    #[error("there is no usable wrapping key; `scopegate keys generate` makes one")]
+    #[error("there is no usable wrapping key")]
     Key(#[from] KeyFileError),
     /// The store.
     #[error("the store cannot be used")]
@@ -89,6 +92,15 @@ pub enum StartError {
     /// The proxy.
     #[error("the proxy cannot be made")]
     Proxy(#[from] ProxyError),
+    /// The certificates of an address.
+    #[error("the certificates of {address} cannot be used")]
+    Certificates {
+        /// Which address.
+        address: SocketAddr,
+        /// What is wrong with them.
+        #[source]
+        source: Box<CertificateError>,
+    },
     /// An address is taken.
     #[error("{key} cannot have its address")]
     Address {
@@ -152,9 +164,15 @@ pub fn check(settings: &Settings) -> Checked {
     diagnostics.extend(unreadable);
     let mut problems = Vec::new();
     let mut ok = diagnostics.iter().all(|one| one.severity != Severity::Error);
-    if let Err(error) = Keyring::read(&settings.key_file, &[]) {
+    if let Err(error) = keyring(&settings.encryption) {
         ok = false;
-        problems.push(format!("error: encryption.key_file: {error}; `scopegate keys generate {}` makes one", settings.key_file.display()));
+        problems.push(format!("error: encryption: {error}"));
+    }
+    for (address, files) in settings.gateway.listen.iter().filter_map(ListenSettings::certificates) {
+        if let Err(error) = Certificates::read(files.clone()) {
+            ok = false;
+            problems.push(format!("error: gateway.listen: {address}: {}", whole(&error)));
+        }
     }
     if let Some(url) = &settings.admin.public_url
         && let Ok(url) = Url::parse(url)
@@ -164,6 +182,12 @@ pub fn check(settings: &Settings) -> Checked {
         problems.push(format!("warning: admin.public_url: without https the cookies that bind an authorization to a browser cannot work at {url}"));
     }
     Checked { ok, diagnostics, problems, sources }
+}
+
+/// An error with its causes.
+fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -176,20 +200,22 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
-        if let Err(error) = limits::files::raise() {
+        let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
-        }
+            None
+        });
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock)?);
-        let keyring = Keyring::read(&settings.key_file, &[])?;
+        let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
+        let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
         directory.keep_swept(&clock, &tasks);
         let sessions = Sessions::new(Arc::clone(&store), clock.clone(), tasks.clone());
@@ -223,6 +249,7 @@ impl App {
             audit: audit.clone(),
             callers: callers(&settings),
             rates: AccountRates::new(settings.limits.requests_per_account),
+            places: AccountPlaces::new(settings.limits.concurrent_per_account),
             bounds: settings.limits.bounds,
             egress,
             metrics: metrics.clone(),
@@ -232,8 +259,10 @@ impl App {
             external_url: settings.gateway.external_url.clone(),
             watcher,
         });
-        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, tasks.clone())?);
+        let connections = limits::files::connections(settings.gateway.connections, files);
+        let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, connections, tasks.clone())?);
         grants.start();
+        keys.keep_turning(&clock);
         let parts = AdminParts {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
@@ -244,6 +273,7 @@ impl App {
             sessions,
             store,
             vault,
+            keys: keys.clone(),
             audit: audit.clone(),
             metrics,
             grants,
@@ -253,8 +283,19 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
     }
+}
+
+fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
+    Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// The keys in force; the next ones come from the settings as they are then.
+fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
+    let file = settings.file.clone();
+    let files = move || Ok(keyring(&settings::encryption(&file)?)?);
+    KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
 fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
@@ -289,7 +330,7 @@ fn forget_quiet_accounts(gateway: Arc<Gateway>, tasks: &Tasks, clock: &Clock) {
 
 /// Addresses that are bound, and not served yet.
 struct Listeners {
-    gateway: Vec<Listener>,
+    gateway: Vec<(Listener, Speaks)>,
     admin: (TcpListener, SocketAddr),
     public: Option<(TcpListener, SocketAddr)>,
 }
@@ -297,6 +338,7 @@ struct Listeners {
 /// What a running gateway keeps for its end.
 struct Ended {
     policies: Arc<PolicyRoom>,
+    keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
     clock: Clock,
@@ -306,10 +348,9 @@ struct Ended {
 
 impl Listeners {
     fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let of = |key, address| Listener::bind(address).map_err(|source| StartError::Address { key, source });
         let web = |key, address| web_listener(address).map_err(|source| StartError::Address { key, source: BindError { address, source } });
         Ok(Self {
-            gateway: settings.gateway.listen.iter().map(|address| of("gateway.listen", *address)).collect::<Result<_, _>>()?,
+            gateway: settings.gateway.listen.iter().map(gateway_listener).collect::<Result<_, _>>()?,
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
         })
@@ -321,9 +362,11 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, proxy, audit, clock, tasks, draining } = ended;
-        let gateway = self.gateway.iter().map(Listener::address).collect();
-        self.gateway.into_iter().for_each(|listener| proxy.open(listener));
+        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
+        let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
+        let certificates =
+            self.gateway.iter().map(|(_, speaks)| if let Speaks::Tls(shown) = speaks { Some(Arc::clone(shown)) } else { None }).collect();
+        self.gateway.into_iter().for_each(|(listener, speaks)| proxy.open(listener, speaks));
         let public = self.public.map(|(listener, address)| {
             serve_web(&tasks, "customers' pages", listener, admin::public_router(parts.clone()));
             address
@@ -331,8 +374,23 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, admin, public, policies, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
     }
+}
+
+/// An address that is bound, with the certificates that it shows.
+fn gateway_listener(wanted: &ListenSettings) -> Result<(Listener, Speaks), StartError> {
+    let address = wanted.address;
+    let speaks = match &wanted.protocol {
+        Protocol::Plain => Speaks::Plain,
+        Protocol::PriorKnowledge => Speaks::PriorKnowledge,
+        Protocol::Tls(files) => {
+            let certificates = Certificates::read(files.clone()).map_err(|source| StartError::Certificates { address, source: Box::new(source) })?;
+            Speaks::Tls(Arc::new(certificates))
+        }
+    };
+    let listener = Listener::bind(address).map_err(|source| StartError::Address { key: "gateway.listen", source })?;
+    Ok((listener, speaks))
 }
 
 fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -364,7 +422,8 @@ impl Running {
     /// The gateway's addresses as URLs.
     #[must_use]
     pub fn gateway_addresses(&self) -> String {
-        self.gateway.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
+        let url = |(address, tls): (&SocketAddr, &Option<_>)| format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        self.gateway.iter().zip(&self.certificates).map(url).collect::<Vec<_>>().join(", ")
     }
 
     /// Readiness first, then drain, then requests in flight end whole.
@@ -382,15 +441,29 @@ impl Running {
         }
     }
 
-    /// Reads policies again and goes on with the audit in a new file, as SIGHUP asks.
+    /// Reads policies, certificates and key files again and goes on with the audit in a new file, as SIGHUP asks.
     pub async fn reload(&self) {
         self.audit.reopen();
+        for (address, certificates) in self.gateway.iter().zip(&self.certificates) {
+            match certificates.as_ref().map(|shown| shown.reload()) {
+                Some(Ok(())) => tracing::info!(%address, "certificates reloaded"),
+                Some(Err(error)) => {
+                    tracing::error!(%address, error = %whole(&error), "the new certificates cannot be used; the old ones stay in use")
+                }
+                None => {}
+            }
+        }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
-            Err(error) => tracing::error!(error = %error, "the reload broke off"),
+            // What a panic said is for nobody's eyes.
+            Err(_) => tracing::error!("the reload broke off; the old policies stay in force"),
+        }
+        match self.keys.rotate().await {
+            Ok(()) => tracing::info!("key files read again"),
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the keys in force stay"),
         }
     }
 }

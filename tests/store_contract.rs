@@ -45,6 +45,8 @@ macro_rules! every_promise {
                 an_authorization_is_found_by_what_somebody_has_to_show,
                 a_session_belongs_to_whoever_was_first_until_it_is_over,
                 there_is_one_digest_key,
+                a_data_key_is_wrapped_anew_from_the_wrapping_that_was_read,
+                what_a_data_key_seals_is_found_and_sealed_anew_without_a_new_version,
                 what_was_answered_is_there_after_a_restart,
                 what_has_ended_is_forgotten_and_nothing_else,
             },

@@ -5,16 +5,21 @@ use super::problem::{Problem, Thing};
 use super::strict;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use bytes::Bytes;
 use scopegate_core::account::ConnectedAccount;
 use scopegate_core::connector::Connector;
 use scopegate_core::id::{ConnectorId, Identifier};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::IntoParams;
 
 /// The largest body that is read: a dry run carries the body of the request that it judges.
 const LARGEST_BODY: usize = 16 << 20;
+
+/// How long a body may take.
+const BODY: Duration = Duration::from_secs(30);
 
 /// A JSON body; none at all counts as an empty object, and the media type is not looked at.
 pub(super) struct Body<T>(pub T);
@@ -23,8 +28,27 @@ impl<T: DeserializeOwned> FromRequest<Plane> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Plane) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| Problem::TooLarge)?;
+        let whole = tokio::time::timeout(BODY, axum::body::to_bytes(request.into_body(), LARGEST_BODY)).await;
+        let bytes = whole.map_err(|_| Problem::TooSlow)?.map_err(|_| Problem::TooLarge)?;
         Ok(Self(strict::json(&bytes)?))
+    }
+}
+
+/// A body that is text in lines.
+pub(super) struct Lines(pub Bytes);
+
+impl FromRequest<Plane> for Lines {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Plane) -> Result<Self, Problem> {
+        axum::body::to_bytes(request.into_body(), LARGEST_BODY).await.map(Self).map_err(|_| Problem::TooLarge)
+    }
+}
+
+impl Lines {
+    /// The lines that hold something, with their numbers from 1.
+    pub(super) fn each(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        (1..).zip(self.0.split(|byte| *byte == b'\n')).map(|(number, line)| (number, line.trim_ascii())).filter(|(_, line)| !line.is_empty())
     }
 }
 

@@ -13,6 +13,7 @@ mod connect;
 mod extract;
 mod page;
 mod problem;
+mod reception;
 mod strict;
 
 pub use auth::MetricsAccess;
@@ -26,14 +27,15 @@ use crate::grants::Grants;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tasks::Tasks;
-use crate::vault::Vault;
+use crate::vault::{KeyRoom, Vault};
 use auth::AdminToken;
-use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use connect::PageHeaders;
 use problem::Problem;
+use reception::Reception;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::secret::BearerSecret;
 use std::ops::Deref;
@@ -64,6 +66,8 @@ pub struct AdminParts {
     pub store: Arc<dyn Store>,
     /// Mints handles.
     pub vault: Vault,
+    /// The wrapping keys.
+    pub keys: KeyRoom,
     /// What happened.
     pub audit: AuditLog,
     /// What is counted.
@@ -129,13 +133,27 @@ pub fn public_router(parts: AdminParts) -> Router {
 /// # Errors
 /// The listener failed.
 pub async fn serve(listener: TcpListener, plane: Router, end: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, plane).with_graceful_shutdown(end.cancelled_owned()).await
+    axum::serve(Reception::new(listener), plane).with_graceful_shutdown(end.cancelled_owned()).await
 }
 
 /// The routes, and an answer for everything else.
 fn whole(routes: OpenApiRouter<Plane>) -> Router<Plane> {
     let (routes, _) = routes.split_for_parts();
-    routes.fallback(async || Problem::NoSuchRoute).method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+    routes.fallback(no_such_route).method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn no_such_route(State(plane): State<Plane>, uri: Uri) -> Response {
+    otherwise(&plane, &uri, Problem::NoSuchRoute)
+}
+
+async fn method_not_allowed(State(plane): State<Plane>, uri: Uri) -> Response {
+    otherwise(&plane, &uri, Problem::MethodNotAllowed)
+}
+
+/// A problem for programs, a page for customers.
+fn otherwise(plane: &Plane, uri: &Uri, problem: Problem) -> Response {
+    let answer = problem.into_response();
+    if connect::is_customers(uri.path()) { connect::no_page(answer.status(), plane) } else { answer }
 }
 
 /// No answer of this plane is kept by a cache, or read as another type.

@@ -31,8 +31,12 @@ pub(super) enum Problem {
     Unprocessable(Fault),
     /// The body is larger than anything that this API takes.
     TooLarge,
+    /// The body did not come in its time.
+    TooSlow,
     /// New policies have errors; the old ones stay in force.
     PoliciesRejected(Arc<Rejected>),
+    /// Lines of a body are not as they must be; nothing was done.
+    LinesRejected(Vec<LineFault>),
     /// The table of reasons says it.
     Refused {
         /// Which reason.
@@ -42,6 +46,37 @@ pub(super) enum Problem {
         /// How long to wait, where waiting helps.
         retry_after: Option<Duration>,
     },
+}
+
+/// What is wrong with a line of a body.
+#[derive(Debug, Serialize)]
+pub(super) struct LineFault {
+    /// From 1.
+    line: usize,
+    /// Which field, where it is about one.
+    field: Option<String>,
+    /// A sentence that names it.
+    message: String,
+}
+
+impl LineFault {
+    pub(super) fn new(line: usize, fault: &Fault) -> Self {
+        let field = match fault {
+            Fault::NoJson | Fault::Field { name: None, .. } => None,
+            Fault::Field { name: Some(name), .. } => Some(name.clone()),
+        };
+        let message = match fault {
+            Fault::NoJson => "the line is not a JSON object, or a name stands twice in it".into(),
+            Fault::Field { name: None, sentence } => format!("the line {sentence}"),
+            Fault::Field { name: Some(_), .. } => fault.to_string(),
+        };
+        Self { line, field, message }
+    }
+
+    /// From 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
 }
 
 /// What the client brought to prove that it may use the admin plane.
@@ -108,8 +143,9 @@ impl Problem {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Unprocessable(Fault::NoJson) => StatusCode::BAD_REQUEST,
-            Self::Unprocessable(Fault::Field { .. }) | Self::PoliciesRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unprocessable(Fault::Field { .. }) | Self::PoliciesRejected(_) | Self::LinesRejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Refused { reason, .. } => StatusCode::from_u16(reason.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -125,7 +161,9 @@ impl Problem {
             Self::Unprocessable(Fault::NoJson) => "malformed_body",
             Self::Unprocessable(Fault::Field { .. }) => "invalid_field",
             Self::TooLarge => "body_too_large",
+            Self::TooSlow => "body_too_slow",
             Self::PoliciesRejected(_) => "policies_rejected",
+            Self::LinesRejected(_) => "lines_rejected",
             Self::Refused { reason, .. } => reason.as_str(),
         }
     }
@@ -139,11 +177,13 @@ impl Problem {
             Self::Unknown(thing) => thing.sentence().into(),
             Self::Unprocessable(fault) => fault.to_string(),
             Self::TooLarge => "the body is larger than this API takes".into(),
+            Self::TooSlow => "the body did not come within 30 seconds".into(),
             Self::PoliciesRejected(rejected) => {
                 let errors = rejected.errors();
                 let errors = if errors == 1 { "1 error".into() } else { format!("{errors} errors") };
                 format!("the new policies have {errors}; the old ones stay in force")
             }
+            Self::LinesRejected(_) => "lines of the body have errors, so nothing was imported".into(),
             Self::Conflict(sentence) | Self::Refused { sentence, .. } => sentence.clone(),
         }
     }
@@ -153,6 +193,7 @@ impl Problem {
         let more = match self {
             Self::Unprocessable(Fault::Field { name: Some(name), .. }) => json!({ "field": name }),
             Self::PoliciesRejected(rejected) => json!({ "hash": rejected.hash, "diagnostics": rejected.diagnostics }),
+            Self::LinesRejected(findings) => json!({ "findings": findings }),
             Self::Refused { reason, .. } => json!({
                 "error": reason.error(),
                 "reason": reason.as_str(),
@@ -165,7 +206,8 @@ impl Problem {
             | Self::Unknown(_)
             | Self::Conflict(_)
             | Self::Unprocessable(Fault::NoJson | Fault::Field { name: None, .. })
-            | Self::TooLarge => Value::Null,
+            | Self::TooLarge
+            | Self::TooSlow => Value::Null,
         };
         if let Value::Object(members) = more { members } else { Map::new() }
     }
@@ -182,7 +224,9 @@ impl Problem {
             | Self::Conflict(_)
             | Self::Unprocessable(_)
             | Self::TooLarge
-            | Self::PoliciesRejected(_) => None,
+            | Self::TooSlow
+            | Self::PoliciesRejected(_)
+            | Self::LinesRejected(_) => None,
         }
     }
 

@@ -187,7 +187,8 @@ impl Fault {
         Self::Field { name: None, sentence: format!("must be {expected}") }
     }
 
-    fn within(self, outer: &str) -> Self {
+    /// The same of a field below `outer`.
+    pub(super) fn within(self, outer: &str) -> Self {
         match self {
             Self::NoJson => self,
             Self::Field { name, sentence } => {

@@ -103,7 +103,7 @@ impl AuditLog {
         let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
         let files = self.files.clone();
         let searched = self.tasks.blocking(move || search::search(&files, &filter, cursor.as_ref(), limit)).await;
-        searched.unwrap_or_else(|gone| Err(files::failed("search", &self.files.current())(io::Error::other(gone))))
+        searched.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
     }
 
     /// The events of a session, oldest first; the newest 10,000.

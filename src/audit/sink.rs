@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 /// How many events may be under way: reserved, waiting, or written and not on disk.
 const PLACES: usize = 1 << 16;
 
+/// How many of these a flood of refusals leaves to calls: one of those is not made without a place, and may hold it for long.
+const FOR_CALLS: usize = PLACES / 2;
+
 /// How many events are flushed together at most.
 const GROUP: usize = 4096;
 
@@ -73,11 +76,11 @@ impl Queue {
     }
 
     pub(super) fn reserve(self: &Arc<Self>, draft: Event) -> Result<Place, AuditFull> {
-        if self.is_healthy() && self.state.take_place() { Ok(Place { queue: Arc::clone(self), draft }) } else { Err(AuditFull) }
+        if self.is_healthy() && self.state.take_place(0) { Ok(Place { queue: Arc::clone(self), draft }) } else { Err(AuditFull) }
     }
 
     pub(super) fn note(&self, event: Event) {
-        if self.state.take_place() {
+        if self.state.take_place(FOR_CALLS) {
             self.send(Message::Event(Box::new(event)));
         } else {
             self.state.metrics.audit_lost.inc();
@@ -91,8 +94,9 @@ impl Queue {
 }
 
 impl State {
-    fn take_place(&self) -> bool {
-        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1)).is_ok();
+    /// Takes a place, where more than `left` are free.
+    fn take_place(&self, left: usize) -> bool {
+        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| (free > left).then(|| free - 1)).is_ok();
         if taken {
             self.metrics.audit_queue.inc();
         }
@@ -146,6 +150,7 @@ impl Writer {
 
     /// Works until nobody can send any more.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        let mut more_wait = false;
         loop {
             let left_over = self.events > 0;
             match messages.recv_timeout(if left_over { RETRY } else { GLANCE }) {
@@ -153,7 +158,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.write_out(),
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && !more_wait {
                 gather();
             }
             while self.events < GROUP
@@ -161,6 +166,7 @@ impl Writer {
             {
                 self.take(message);
             }
+            more_wait = self.events >= GROUP;
             self.write_out();
         }
     }

@@ -367,6 +367,17 @@ async fn no_more_calls_are_let_in_than_there_are_places() {
 }
 
 #[tokio::test]
+async fn a_flood_of_refusals_leaves_places_for_calls() {
+    let room = Room::new();
+    let (queue, messages) = Queue::new(room.metrics.clone());
+    (0..1_u32 << 16).for_each(|_| queue.note(room.event(1)));
+    let taken = messages.try_iter().count() as u64;
+    assert_eq!(taken + room.metrics.audit_lost.get(), 1 << 16);
+    assert_eq!(taken, 1 << 15);
+    assert!(queue.reserve(room.event(1)).is_ok());
+}
+
+#[tokio::test]
 async fn events_are_found_by_each_filter() {
     let room = Room::new();
     let audit = room.audit();

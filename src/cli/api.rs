@@ -23,16 +23,26 @@ pub(super) struct Door {
 pub(super) struct Call {
     method: Method,
     path: String,
-    body: Option<Value>,
+    body: Body,
+}
+
+enum Body {
+    Nothing,
+    Json(Value),
+    Lines(Vec<u8>),
 }
 
 impl Call {
     pub(super) fn new(method: Method, path: String) -> Self {
-        Self { method, path, body: None }
+        Self { method, path, body: Body::Nothing }
     }
 
     pub(super) fn with(self, body: Value) -> Self {
-        Self { body: Some(body), ..self }
+        Self { body: Body::Json(body), ..self }
+    }
+
+    pub(super) fn with_lines(self, lines: Vec<u8>) -> Self {
+        Self { body: Body::Lines(lines), ..self }
     }
 }
 
@@ -78,15 +88,17 @@ impl Api {
 
     /// Waits before asking again.
     pub(super) fn pause(&self, pause: Duration) {
-        self.runtime.block_on(tokio::time::sleep(pause));
+        self.runtime.block_on(async { tokio::time::sleep(pause).await });
     }
 
     async fn answer(&self, call: Call) -> anyhow::Result<Answer> {
         let base = self.door.url.trim_end_matches('/');
-        let mut request = self.client.request(call.method, format!("{base}{}", call.path)).bearer_auth(self.door.token.reveal());
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
+        let request = self.client.request(call.method, format!("{base}{}", call.path)).bearer_auth(self.door.token.reveal());
+        let request = match call.body {
+            Body::Nothing => request,
+            Body::Json(body) => request.json(&body),
+            Body::Lines(lines) => request.header("content-type", "application/jsonl").body(lines),
+        };
         let answer = request.send().await.with_context(|| format!("asking the admin API at {base}"))?;
         let status = answer.status().as_u16();
         let text = answer.text().await.with_context(|| format!("reading the answer of {base}"))?;
@@ -107,15 +119,28 @@ impl Answer {
         if self.status < 400 {
             return Ok(Outcome::Yes);
         }
-        let text = |name| self.body.get(name).and_then(Value::as_str).unwrap_or_default();
         if self.status == 401 || self.status >= 500 {
-            bail!("the admin API answered {}: {} {}", self.status, text("title"), text("detail"));
+            self.must()?;
         }
         match format {
-            Format::Human => tell(&format!("{}\n{}", text("title"), text("detail"))),
+            Format::Human => tell(&format!("{}\n{}", self.text("title"), self.text("detail"))),
             Format::Json => say_json(&self.body)?,
         }
         Ok(Outcome::No)
+    }
+
+    /// Takes no answer but a success.
+    /// # Errors
+    /// What the API said instead.
+    pub(super) fn must(&self) -> anyhow::Result<()> {
+        if self.status < 400 {
+            return Ok(());
+        }
+        bail!("the admin API answered {}: {} {}", self.status, self.text("title"), self.text("detail"));
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.body.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Shows what the API answered.

@@ -6,10 +6,12 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod init;
 mod keys;
 mod manual;
 mod output;
 mod policy;
+mod progress;
 mod serve;
 mod version;
 
@@ -34,6 +36,8 @@ struct Arguments {
 enum Verb {
     /// Everything on loopback from nothing: practice provider and API, gateway, admin, two customers.
     Dev(dev::Dev),
+    /// Makes a new project folder: settings, a first policy with tests, keys, schemas for editors.
+    Init(init::Init),
     /// Runs the gateway.
     Serve(serve::Serve),
     /// Checks, tests and explains policies.
@@ -41,7 +45,7 @@ enum Verb {
     Policy(policy::Policy),
     /// Works on connected accounts through the admin API.
     Account(account::Account),
-    /// Makes wrapping keys.
+    /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Says what happened, and whether anybody changed the record of it.
@@ -93,6 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let format = arguments.output;
     let ended = match arguments.verb {
         Verb::Dev(verb) => verb.run(format),
+        Verb::Init(verb) => verb.run(format),
         Verb::Serve(verb) => verb.run(format),
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),

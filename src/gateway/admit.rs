@@ -7,6 +7,7 @@ use super::seam::Step;
 use crate::caller::{Approach, NamedBy};
 use crate::directory::Bound;
 use crate::grants::NoToken;
+use crate::limits::Crowded;
 use bytes::Bytes;
 use scopegate_core::account::{ConnectedAccount, HandleTarget, Switch};
 use scopegate_core::answer::Door;
@@ -152,9 +153,13 @@ impl Exchange {
         }
     }
 
-    fn count(&self) -> Result<(), Refusal> {
+    fn count(&mut self) -> Result<(), Refusal> {
         let Some(account) = &self.known.account else { return Ok(()) };
-        self.gateway.parts.rates.count(&account.record.id).map_err(|retry_after| Refusal::RateLimited { retry_after })
+        let parts = &self.gateway.parts;
+        parts.rates.count(&account.record.id).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+        let place = parts.places.take(&account.record.id);
+        self.known.place = Some(place.map_err(|Crowded { limit }| Refusal::Crowded { limit: limit.get() })?);
+        Ok(())
     }
 
     async fn decide(&mut self) -> Result<Step, Refusal> {

@@ -7,6 +7,7 @@ use super::{Gateway, identify::Named};
 use crate::audit::Verdict;
 use crate::caller::Caller;
 use crate::grants::Admission;
+use crate::limits::AccountPlace;
 use bytes::Bytes;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
@@ -38,6 +39,8 @@ pub(super) struct Known {
     pub(super) named: Option<Result<Named, Refusal>>,
     pub(super) caller: Option<Caller>,
     pub(super) account: Option<ConnectedAccount>,
+    /// Counts as under way until this exchange ends.
+    pub(super) place: Option<AccountPlace>,
     pub(super) operations: Option<Operations>,
     pub(super) admission: Option<Admission>,
     pub(super) passage: Option<Passage>,

@@ -27,8 +27,8 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
 use crate::egress::Egress;
 use crate::grants::Grants;
-use crate::limits::{AccountRates, Bounds};
-use crate::metrics::Metrics;
+use crate::limits::{AccountPlaces, AccountRates, Bounds};
+use crate::metrics::{Metrics, ProtocolLabels};
 use crate::vault::Vault;
 use destination::Addresses;
 use scopegate_core::id::ConnectorId;
@@ -54,6 +54,8 @@ pub struct GatewayParts {
     pub callers: Callers,
     /// How often accounts may ask.
     pub rates: AccountRates,
+    /// How many requests of an account may be under way at once.
+    pub places: AccountPlaces,
     /// Sizes and times.
     pub bounds: Bounds,
     /// Which addresses may be dialled.
@@ -109,6 +111,13 @@ impl Gateway {
     /// Forgets accounts that have not asked for a while, so that limits take no memory for them.
     pub fn forget_quiet_accounts(&self) {
         self.parts.rates.forget_quiet();
+    }
+
+    /// `count` requests of `protocol` were malformed beyond an answer of ours.
+    pub fn ended_below(&self, protocol: &'static str, count: u64) {
+        if count > 0 {
+            self.parts.metrics.malformed.get_or_create(&ProtocolLabels { protocol }).inc_by(count);
+        }
     }
 
     /// The largest head that is read, in bytes.

@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::seam::{BodyAtHand, Reply};
 use crate::grants::{Admission, After401, Replayable};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, Mask, Needle, Redirects, Unpacker};
 use scopegate_core::connector::Connector;
 use scopegate_core::refusal::Refusal;
@@ -61,6 +61,17 @@ impl Exchange {
         let passed = chunk.as_ref().map_or(0, Bytes::len);
         self.record.event.bytes_out = self.record.event.bytes_out.saturating_add(passed as u64);
         Ok(())
+    }
+
+    /// Takes the trailers of an answer; what may pass is left in them.
+    pub fn trailers(&mut self, trailers: &mut HeaderMap) {
+        let needles = self.known.passage.as_ref().map(|passage| passage.needles.as_slice()).unwrap_or_default();
+        let passed = AnswerHeaders::pass_trailers(trailers, needles);
+        if passed.hits > 0 {
+            tracing::error!(request_id = %self.record.event.request_id, hits = passed.hits, "the API sent the injected token back in a trailer; it was overwritten");
+        }
+        let values = passed.headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_maybe_shared(value).ok()?)));
+        *trailers = values.collect();
     }
 
     /// Bytes of an answer of our own went to the client.

@@ -1,7 +1,7 @@
 //! Credentials that exist already and are brought.
 
-use super::Grants;
 use super::install::{Fresh, InstallError};
+use super::{Grants, Shared};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Granted, TokenSet, fits_a_header};
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::connector::variables::{NotAllowed, Source, Variables};
@@ -99,8 +99,7 @@ impl Grants {
     /// [`BringError`]; then nothing changed.
     pub async fn bring(&self, account: &AccountRecord, brought: Brought) -> Result<ConnectedAccount, BringError> {
         let connector = self.0.connector(&account.connector).ok_or(BringError::UnknownConnector)?;
-        let variables = given(&connector, &brought.variables, self.0.provider.plain_http())?;
-        let fresh = self.fresh(&connector, brought.credential, variables)?;
+        let fresh = self.0.fresh(&connector, brought)?;
         self.0.install(&account.id, fresh, None).await.map_err(|error| {
             tracing::error!(account = %account.id, error = &error as &dyn Error, "a credential that was brought could not be kept");
             match error {
@@ -108,11 +107,16 @@ impl Grants {
             }
         })
     }
+}
 
-    fn fresh(&self, connector: &Connector, brought: BroughtCredential, variables: Variables) -> Result<Fresh, BringError> {
+impl Shared {
+    /// The credential, where requests of this connector can carry it.
+    pub(super) fn fresh(&self, connector: &Connector, brought: Brought) -> Result<Fresh, BringError> {
+        let Brought { credential, variables } = brought;
+        let variables = given(connector, &variables, self.provider.plain_http())?;
         let usable = |text: &str, field| if fits_a_header(text) { Ok(()) } else { Err(BringError::Unusable { field }) };
         let table = connector.oauth.as_ref().and_then(|oauth| oauth.expires_in);
-        let (credential, lifetime, granted) = match brought {
+        let (credential, lifetime, granted) = match credential {
             BroughtCredential::Tokens { access, refresh, expires_in, scope } => {
                 usable(access.reveal(), "access_token")?;
                 // RFC 6749 appendix A.17.
@@ -134,7 +138,7 @@ impl Grants {
                 (Credential::Basic { user, password }, None, Granted::Assumed)
             }
         };
-        Ok(Fresh { credential, granted, issued_at: self.0.clock.timestamp(), lifetime, variables })
+        Ok(Fresh { credential, granted, issued_at: self.clock.timestamp(), lifetime, variables })
     }
 }
 

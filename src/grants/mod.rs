@@ -13,6 +13,7 @@ mod assertion;
 mod bring;
 mod ending;
 mod flight;
+mod import;
 mod install;
 mod lives;
 mod onboarding;
@@ -26,6 +27,7 @@ mod tests;
 pub use admission::{Admission, After401, Replayable};
 pub use bring::{BringError, Brought, BroughtCredential, VariableFault};
 pub use ending::{AtProvider, NotForgotten, NotRevoked};
+pub use import::Usable;
 pub use onboarding::{
     AskedScope, BeginError, Begun, CallbackError, ConfirmError, ConsentPage, Finished, LinkError, Outcome, OutcomeFault, Warning, Wish,
 };

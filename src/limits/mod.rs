@@ -1,6 +1,11 @@
 //! Limits on what an account may ask for and how large a request may be.
 
 pub mod files;
+mod guests;
+mod places;
+
+pub use guests::{Guests, Seat};
+pub use places::{AccountPlace, AccountPlaces, Crowded};
 
 use governor::clock::{Clock, QuantaClock};
 use governor::state::keyed::DefaultKeyedStateStore;

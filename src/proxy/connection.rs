@@ -9,7 +9,10 @@ use super::door::{Client, Door};
 use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
+use super::side::Side;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::limits::Seat;
+use crate::tasks::Tasks;
 use bytes::{Buf, Bytes};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
@@ -28,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 /// How much of a body that nobody wants is read past in order to keep the connection.
 pub(super) const SKIP: u64 = 64 * 1024;
 /// How long that may take, and how long a client may take to close after us.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// When to look for the reset that a client which is gone sends back for an answer.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(150)];
 
@@ -38,6 +41,7 @@ pub(super) struct Shared {
     pub(super) relay: Arc<HttpProxy<Relay>>,
     pub(super) heads: HeadLimits,
     pub(super) patience: Patience,
+    pub(super) tasks: Tasks,
     /// Becomes true when no request may follow the one at hand.
     pub(super) closing: ShutdownWatch,
     /// Cancelled at the same time, for those who wait.
@@ -54,31 +58,47 @@ pub(super) enum Next {
 }
 
 /// Serves `door` until either side ends it.
-pub(super) async fn serve(door: Door, arrival: Arrival, shared: Arc<Shared>) {
-    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends).await {
+pub(super) async fn serve(door: Door, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
+    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends, &seat).await {
+        seat.has_a_request();
         let exchange = shared.gateway.begin(&arrival);
         let next = match head {
             Ok(head) => visit(&door, &shared, head, exchange).await,
             Err(fault) => refuse(&door, fault, exchange).await,
         };
-        if next == Next::Ends || !skip_rest(&door).await {
-            linger(&door).await;
+        let may_stay = seat.may_stay();
+        if next == Next::Ends || !may_stay || !skip_rest(&door).await {
+            tokio::select! {
+                () = linger(&door) => {}
+                () = seat.asked_to_leave() => {}
+            }
             return;
         }
     }
 }
 
-/// The next head; none where the client, its silence, or `idle_ends` ends the connection.
-async fn next_head(door: &Door, limits: HeadLimits, patience: &Patience, idle_ends: &CancellationToken) -> Option<Result<Head, HeadFault>> {
+/// The next head; none where the client, its silence, `idle_ends`, or another who needs the place ends the connection.
+async fn next_head(
+    door: &Door,
+    limits: HeadLimits,
+    patience: &Patience,
+    idle_ends: &CancellationToken,
+    seat: &Seat,
+) -> Option<Result<Head, HeadFault>> {
     if door.lock().came().is_empty() {
         tokio::select! {
             biased;
             came = timeout(patience.idle, fill(door)) => came.ok()?.then_some(())?,
             () = idle_ends.cancelled() => return None,
+            () = seat.asked_to_leave() => return None,
         }
     }
     let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
-    timeout(patience.head, whole_head(door, limits)).await.unwrap_or(Some(Err(late)))
+    tokio::select! {
+        biased;
+        head = timeout(patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
+        () = seat.asked_to_leave() => None,
+    }
 }
 
 async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
@@ -99,7 +119,7 @@ async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, Head
 /// Brings a request through pingora.
 async fn visit(door: &Door, shared: &Shared, head: Head, exchange: Exchange) -> Next {
     door.begin(&head);
-    let (visit, mut departure) = Visit::new(Arc::new(head), door.clone(), exchange);
+    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http1(door.clone()), exchange);
     let mut session = ServerSession::new_http1(Box::new(door.clone()));
     session.set_connection_user_context(Some(Box::new(visit)));
     // Whether pingora would reuse its stream does not matter: it has only read what belongs to this request.
@@ -194,6 +214,7 @@ async fn send(door: &Door, mut bytes: &[u8]) -> bool {
 mod tests {
     use super::super::wire::Wire;
     use super::*;
+    use crate::limits::Guests;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn door() -> (Door, DuplexStream) {
@@ -202,7 +223,8 @@ mod tests {
     }
 
     async fn next(door: &Door) -> Option<Result<Head, HeadFaultReason>> {
-        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new()).await?;
+        let seat = Guests::new(1).seat().await?;
+        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new(), &seat).await?;
         Some(read.map_err(|fault| fault.reason))
     }
 
@@ -288,10 +310,11 @@ mod tests {
         let ends = CancellationToken::new();
         ends.cancel();
         let (idle, _client) = door();
-        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.is_none());
+        let seat = Guests::new(1).seat().await.unwrap();
+        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.is_none());
         let (busy, mut client) = door();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends).await.unwrap().is_ok());
+        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,8 @@
 //!
 //! **Invariant: pingora never gets a byte that does not belong to the request at hand.**
 
-use super::under_way::{Pace, Stage, UnderWay, give};
+use super::progress::Pace;
+use super::under_way::{Stage, UnderWay, give};
 use super::wire::Wire;
 use crate::gateway::BodyFault;
 use async_trait::async_trait;
@@ -78,17 +79,14 @@ impl Door {
     pub(super) fn limit_body(&self, limit: u64) {
         let request = &mut self.lock().request;
         let announced = if let Stage::Sized { left } = request.stage { left } else { 0 };
-        request.limit = limit;
-        if request.received.saturating_add(announced) > limit {
-            request.fault = Some(BodyFault::TooLarge);
-        }
+        request.progress.limit(limit, announced);
     }
 
     /// Gives pingora whatever comes, from here to the end of the connection.
     pub(super) fn go_raw(&self) {
         let request = &mut self.lock().request;
         request.stage = Stage::Raw;
-        request.body_due = None;
+        request.progress.is_raw();
     }
 
     /// The upstream does not change the protocol: a request that offered that ends here.
@@ -102,27 +100,27 @@ impl Door {
 
     /// From here on, and while no body is under way, the upstream may take `timeout` to answer.
     pub(super) fn await_answer(&self, timeout: Duration) {
-        self.lock().request.answer_due = Some(Box::pin(tokio::time::sleep(timeout)));
+        self.lock().request.progress.await_answer(timeout);
     }
 
     /// The upstream has answered.
     pub(super) fn answer_came(&self) {
-        self.lock().request.answer_due = None;
+        self.lock().request.progress.answer_came();
     }
 
     /// Whether the upstream took longer than it may.
     pub(super) fn answer_is_overdue(&self) -> bool {
-        self.lock().request.overdue
+        self.lock().request.progress.answer_is_overdue()
     }
 
     /// What is wrong with the body, if anything.
     pub(super) fn fault(&self) -> Option<BodyFault> {
-        self.lock().request.fault
+        self.lock().request.progress.fault()
     }
 
     /// Bytes of content that came; of whatever came, once the connection is raw.
     pub(super) fn received(&self) -> u64 {
-        self.lock().request.received
+        self.lock().request.progress.received()
     }
 
     /// Whether all of the request came.
@@ -133,8 +131,8 @@ impl Door {
     /// Lets no more than `most` bytes come of what is left of the body, and says whether it could all be read past so.
     pub(super) fn limit_rest(&self, most: u64) -> bool {
         let request = &mut self.lock().request;
-        request.limit = request.received.saturating_add(most);
-        request.fault.is_none()
+        request.progress.limit_rest(most);
+        request.progress.fault().is_none()
             && match request.stage {
                 Stage::Whole | Stage::Offered | Stage::Chunked { .. } => true,
                 Stage::Sized { left } => left <= most,
@@ -185,7 +183,7 @@ impl Inner {
             return Poll::Ready(Ok(()));
         }
         loop {
-            if self.request.fault.is_some() {
+            if self.request.progress.fault().is_some() {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             match self.request.stage {
@@ -196,7 +194,7 @@ impl Inner {
             if self.request.give_body(&mut self.came, self.pace, to) > 0 {
                 return Poll::Ready(Ok(()));
             }
-            if self.request.fault.is_none() {
+            if self.request.progress.fault().is_none() {
                 ready!(self.poll_more_body(cx))?;
             }
         }
@@ -205,14 +203,10 @@ impl Inner {
     /// Waits for more of the body. What keeps it from coming is left as its fault.
     fn poll_more_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.poll_fill(cx) {
-            Poll::Ready(Ok(0)) => self.request.fault = Some(BodyFault::Incomplete),
+            Poll::Ready(Ok(0)) => self.request.progress.fail(BodyFault::Incomplete),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => {
-                let Some(due) = &mut self.request.body_due else { return Poll::Pending };
-                ready!(due.as_mut().poll(cx));
-                self.request.fault = Some(BodyFault::TooSlow);
-            }
+            Poll::Pending => ready!(self.request.progress.poll_late(cx)),
         }
         Poll::Ready(Ok(()))
     }
@@ -222,13 +216,13 @@ impl Inner {
         let mut waste = [0; 4096];
         loop {
             match self.request.stage {
-                _ if self.request.fault.is_some() => return Poll::Ready(false),
+                _ if self.request.progress.fault().is_some() => return Poll::Ready(false),
                 Stage::Whole | Stage::Offered => return Poll::Ready(true),
                 Stage::Raw => return Poll::Ready(false),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
             let given = self.request.give_body(&mut self.came, self.pace, &mut ReadBuf::new(&mut waste));
-            if given == 0 && self.request.fault.is_none() && ready!(self.poll_more_body(cx)).is_err() {
+            if given == 0 && self.request.progress.fault().is_none() && ready!(self.poll_more_body(cx)).is_err() {
                 return Poll::Ready(false);
             }
         }
@@ -237,13 +231,7 @@ impl Inner {
     /// Gives nothing, and never ends: pingora learns here of a client that is gone and of an answer that is overdue, and not of
     /// a client that sends no more, or sends the next request already.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(due) = &mut self.request.answer_due
-            && due.as_mut().poll(cx).is_ready()
-        {
-            self.request.answer_due = None;
-            self.request.overdue = true;
-        }
-        if self.request.overdue {
+        if self.request.progress.poll_overdue(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         while self.client != Client::Ended && self.came.len() < AHEAD {
@@ -256,7 +244,8 @@ impl Inner {
         if self.came.is_empty() && ready!(self.poll_fill(cx))? == 0 {
             return Poll::Ready(Ok(()));
         }
-        self.request.received += give(&mut self.came, usize::MAX, to) as u64;
+        let given = give(&mut self.came, usize::MAX, to);
+        self.request.progress.passed_raw(given);
         Poll::Ready(Ok(()))
     }
 

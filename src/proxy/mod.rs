@@ -7,18 +7,25 @@
 //! **Invariant: nothing reaches an upstream but what the gateway said to send, and every
 //! request that was begun ends in its exchange**, also one that is no request at all.
 
+mod certificates;
 mod connection;
 mod door;
 mod listen;
+mod multiplex;
+mod progress;
 mod relay;
 mod request;
 mod response;
+mod side;
+mod stream;
+mod tap;
 mod trust;
 mod under_way;
 mod wire;
 
-pub use listen::{BindError, Drained, Listener, Proxy};
-pub use under_way::Pace;
+pub use certificates::{CertificateError, CertificateFiles, Certificates};
+pub use listen::{BindError, Drained, Listener, Proxy, Speaks};
+pub use progress::Pace;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,9 +1,11 @@
 //! What pingora calls for each request. Nothing is decided here: each call goes to the [`Visit`] that the request pays us.
 
+use super::multiplex::Ticket;
 use super::request::{Link, Visit};
 use crate::gateway::BodyEnd;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -41,6 +43,9 @@ impl ProxyHttp for Relay {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        if ctx.is_none() {
+            *ctx = session.req_header().extensions.get::<Ticket>().and_then(Ticket::redeem);
+        }
         known(ctx)?.admit(session).await
     }
 
@@ -55,7 +60,7 @@ impl ProxyHttp for Relay {
     }
 
     async fn upstream_request_filter(&self, _: &mut Session, request: &mut RequestHeader, ctx: &mut Self::CTX) -> Result<()> {
-        *request = known(ctx)?.leaves()?;
+        *request = known(ctx)?.leaves(request.version)?;
         Ok(())
     }
 
@@ -71,6 +76,10 @@ impl ProxyHttp for Relay {
     fn upstream_response_body_filter(&self, _: &mut Session, body: &mut Option<Bytes>, ends: bool, ctx: &mut Self::CTX) -> Result<Option<Duration>> {
         known(ctx)?.answer_passes(body, end(ends))?;
         Ok(None)
+    }
+
+    async fn response_trailer_filter(&self, _: &mut Session, trailers: &mut HeaderMap, ctx: &mut Self::CTX) -> Result<Option<Bytes>> {
+        known(ctx)?.trailers_pass(trailers)
     }
 
     async fn response_filter(&self, session: &mut Session, answer: &mut ResponseHeader, ctx: &mut Self::CTX) -> Result<()> {

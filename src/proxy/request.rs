@@ -1,10 +1,12 @@
 //! A request on its way to the upstream.
 
 use super::connection::Next;
-use super::door::{Client, Door};
+use super::door::Client;
+use super::side::Side;
 use crate::gateway::{Answer, BodyAtHand, BodyEnd, BodyFault, Ending, Exchange, Forward, Step};
 use bytes::{Bytes, BytesMut};
 use pingora::http::RequestHeader;
+use pingora::protocols::ALPN;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result, RetryType};
@@ -17,6 +19,10 @@ use tokio::sync::oneshot;
 const KEPT: usize = 64 * 1024;
 /// How long an idle connection to an upstream is kept.
 const POOLED: Duration = Duration::from_secs(60);
+/// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead.
+const STREAMS: usize = 100;
+const ALIVE: Duration = Duration::from_secs(15);
+const WINDOW: u32 = 1 << 20;
 /// So many addresses of an upstream are tried; with one dead pooled connection and one replay that is all that pingora's five attempts hold.
 const ADDRESSES: usize = 3;
 /// Attempts that pingora makes for one request.
@@ -26,7 +32,7 @@ pub(super) const ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) head: Arc<Head>,
-    pub(super) door: Door,
+    pub(super) side: Side,
     pub(super) exchange: Exchange,
     pub(super) forward: Option<Box<Forward>>,
     /// What is answered although the upstream said something else.
@@ -69,11 +75,11 @@ pub(super) struct Departure {
 
 impl Visit {
     /// A visit, and where to find what remains of it.
-    pub(super) fn new(head: Arc<Head>, door: Door, exchange: Exchange) -> (Self, oneshot::Receiver<Departure>) {
+    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Exchange) -> (Self, oneshot::Receiver<Departure>) {
         let (leaves, left) = oneshot::channel();
         let visit = Self {
             head,
-            door,
+            side,
             exchange,
             forward: None,
             instead: None,
@@ -100,7 +106,7 @@ impl Visit {
         loop {
             step = match step {
                 Step::Forward(forward) => {
-                    self.door.limit_body(forward.body_limit);
+                    self.side.limit_body(forward.body_limit);
                     self.forward = Some(forward);
                     self.tell_to_go_on(session).await?;
                     session.set_ignore_info_resp(true);
@@ -121,14 +127,14 @@ impl Visit {
     /// The whole body; pingora keeps it too, and sends it where the request goes on.
     async fn whole_body(&mut self, session: &mut Session, limit: usize) -> Result<Result<Bytes, BodyFault>> {
         self.tell_to_go_on(session).await?;
-        self.door.limit_body(limit.min(KEPT) as u64);
+        self.side.limit_body(limit.min(KEPT) as u64);
         session.enable_retry_buffering();
         let mut body = BytesMut::new();
         loop {
             match session.read_request_body().await {
                 Ok(Some(more)) => body.extend_from_slice(&more),
                 Ok(None) => break,
-                Err(error) => return self.door.fault().map(Err).ok_or(error),
+                Err(error) => return self.side.fault().map(Err).ok_or(error),
             }
         }
         self.count_body();
@@ -145,11 +151,11 @@ impl Visit {
 
     /// Whether the client sends its body only when told to.
     pub(super) fn waits_for_word(&self) -> bool {
-        self.head.expects_continue && !self.told_to_go_on && !self.door.is_whole() && self.head.version == Version::Http11
+        self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version == Version::Http11
     }
 
     pub(super) fn count_body(&mut self) {
-        let received = self.door.received();
+        let received = self.side.received();
         self.exchange.body_in(usize::try_from(received - self.counted).unwrap_or(usize::MAX));
         self.counted = received;
     }
@@ -169,7 +175,17 @@ impl Visit {
             return Err(Error::new_in(ErrorType::InvalidCert));
         }
         let mut peer = HttpPeer::new(address, name.is_some(), name.unwrap_or_default().to_owned());
-        peer.group_key = forward.group_key;
+        // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
+        let http1 = self.head.websocket || self.head.version == Version::Http10;
+        if name.is_some() && !http1 {
+            peer.options.alpn = ALPN::H2H1;
+            peer.options.max_h2_streams = STREAMS;
+            peer.options.h2_ping_interval = Some(ALIVE);
+            peer.options.h2_stream_window_size = Some(WINDOW);
+            peer.options.h2_connection_window_size = Some(4 * WINDOW);
+        }
+        // pingora's pool does not look at protocols
+        peer.group_key = forward.group_key << 1 | u64::from(http1);
         peer.options.connection_timeout = Some(forward.connect_timeout);
         peer.options.total_connection_timeout = Some(forward.connect_timeout);
         peer.options.read_timeout = Some(forward.idle_timeout);
@@ -179,13 +195,20 @@ impl Visit {
     }
 
     /// The head that the upstream gets: the gateway's, and the framing of the body at hand.
-    pub(super) fn leaves(&mut self) -> Result<RequestHeader> {
+    pub(super) fn leaves(&mut self, version: http::Version) -> Result<RequestHeader> {
         self.heard = false;
         let forward = self.forward()?;
         let head = &forward.head;
         let mut request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(head.headers.len() + 1))?;
         for (name, value) in &head.headers {
             request.append_header(name.clone(), value.as_ref())?;
+        }
+        if version == http::Version::HTTP_2 {
+            request.set_version(version);
+            if let Framing::Length(length) = self.head.framing {
+                request.insert_header("content-length", length.to_string())?;
+            }
+            return Ok(self.departs_upwards(request));
         }
         match self.head.framing {
             // without it pingora would announce a body, which an offer to change the protocol has only on its side
@@ -194,16 +217,22 @@ impl Visit {
             Framing::Length(length) => request.insert_header("content-length", length.to_string())?,
             Framing::Chunked => request.insert_header("transfer-encoding", "chunked")?,
         }
-        self.door.await_answer(forward.head_timeout);
+        Ok(self.departs_upwards(request))
+    }
+
+    fn departs_upwards(&mut self, request: RequestHeader) -> RequestHeader {
+        if let Some(forward) = &self.forward {
+            self.side.await_answer(forward.head_timeout);
+        }
         self.exchange.upstream_begins();
-        Ok(request)
+        request
     }
 
     /// A piece of the body goes up.
     pub(super) fn body_passes(&mut self, end: BodyEnd) {
         self.count_body();
         if let (BodyEnd::Last, false, Some(forward)) = (end, self.heard, &self.forward) {
-            self.door.await_answer(forward.head_timeout);
+            self.side.await_answer(forward.head_timeout);
         }
     }
 
@@ -223,15 +252,22 @@ impl Visit {
             return true;
         }
         tracing::debug!(address = %peer._address, error = error.etype().as_str(), ?link, "upstream broke off");
-        let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly && !std::mem::replace(&mut self.pool_failed, true);
-        died && self.head.method.is_idempotent() && !session.as_ref().retry_buffer_truncated() && self.door.client() != Client::Gone
+        let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly;
+        // an HTTP/2 upstream that goes away, refuses a stream, or wants HTTP/1 after all
+        let turned_away =
+            error.retry == RetryType::Decided(true) && matches!(error.etype, ErrorType::H2Error | ErrorType::H2Downgrade | ErrorType::InvalidH2);
+        (died || turned_away)
+            && !std::mem::replace(&mut self.pool_failed, true)
+            && self.head.method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && self.side.client() != Client::Gone
     }
 
     /// How much of the body could be sent again.
     pub(super) fn body_at_hand(&self, session: &Session) -> BodyAtHand {
         match self.head.framing {
             Framing::None | Framing::Length(0) => BodyAtHand::None,
-            Framing::Length(_) | Framing::Chunked if self.door.is_whole() && !session.as_ref().retry_buffer_truncated() => BodyAtHand::Whole,
+            Framing::Length(_) | Framing::Chunked if self.side.is_whole() && !session.as_ref().retry_buffer_truncated() => BodyAtHand::Whole,
             Framing::Length(_) | Framing::Chunked => BodyAtHand::Gone,
         }
     }

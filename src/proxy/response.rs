@@ -5,7 +5,7 @@ use super::door::Client;
 use super::request::{Departure, Visit};
 use crate::gateway::{Answer, BodyEnd, Ending, Reply, UpstreamFailure};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
@@ -22,7 +22,7 @@ impl Visit {
             return Ok(());
         }
         self.heard = true;
-        self.door.answer_came();
+        self.side.answer_came();
         let at_hand = self.body_at_hand(session);
         match self.exchange.answered(answer.status, &answer.headers, at_hand).await {
             Reply::Pass { headers } => {
@@ -54,9 +54,9 @@ impl Visit {
             }
             answer.insert_header("connection", "upgrade")?;
             answer.insert_header("upgrade", "websocket")?;
-            self.door.go_raw();
+            self.side.go_raw();
         } else {
-            self.door.stays_http();
+            self.side.stays_http();
         }
         Ok(answer)
     }
@@ -64,6 +64,14 @@ impl Visit {
     /// A piece of the upstream's answer goes to the client.
     pub(super) fn answer_passes(&mut self, body: &mut Option<Bytes>, end: BodyEnd) -> Result<()> {
         self.exchange.body_out(body, end).map_err(|_| Error::new_up(ErrorType::InvalidHTTPHeader))
+    }
+
+    /// Trailers of the upstream's answer: what of them passes. What was held back of the body goes in their place, if anything was.
+    pub(super) fn trailers_pass(&mut self, trailers: &mut HeaderMap) -> Result<Option<Bytes>> {
+        self.exchange.trailers(trailers);
+        let mut rest = None;
+        self.answer_passes(&mut rest, BodyEnd::Last)?;
+        Ok(rest)
     }
 
     /// Frames an answer of the upstream for this client, where pingora would leave its end to the connection's.
@@ -74,7 +82,9 @@ impl Visit {
         if answer.status.is_informational() || self.head.method.as_str() == "HEAD" || matches!(answer.status.as_u16(), 204 | 304) {
             return Ok(());
         }
-        if self.head.version == Version::Http10 {
+        if self.head.version == Version::Http2 || answer.version == http::Version::HTTP_2 {
+            // a stream says itself where its answer ends, and pingora frames what comes from one
+        } else if self.head.version == Version::Http10 {
             answer.remove_header("transfer-encoding");
         } else if !answer.headers.contains_key("transfer-encoding") && !answer.headers.contains_key("content-length") {
             // it ended with its head
@@ -85,10 +95,10 @@ impl Visit {
 
     /// Answers in the upstream's stead. The connection is kept where what is left of the request can be read past.
     pub(super) async fn respond(&mut self, session: &mut Session, answer: Answer) -> Result<()> {
-        if !self.door.limit_rest(SKIP) || self.waits_for_word() || session.is_process_shutting_down() {
+        if !self.side.limit_rest(SKIP) || self.waits_for_word() || session.is_process_shutting_down() {
             session.set_keepalive(None);
         }
-        let head = own_head(&answer)?;
+        let head = head_of(&answer)?;
         self.spoke = true;
         session.write_response_header(Box::new(head), false).await?;
         if self.head.method.as_str() != "HEAD" {
@@ -108,16 +118,16 @@ impl Visit {
     }
 
     fn last_word(&mut self, session: &Session, error: &Error) -> Option<Answer> {
-        if status_sent(session).is_some() || self.door.client() == Client::Gone {
+        if status_sent(session).is_some() || self.side.client() == Client::Gone {
             return None;
         }
         if let Some(answer) = self.instead.take() {
             return Some(answer);
         }
-        if let Some(fault) = self.door.fault() {
+        if let Some(fault) = self.side.fault() {
             return Some(self.exchange.body_failed(fault));
         }
-        if self.door.answer_is_overdue() {
+        if self.side.answer_is_overdue() {
             return Some(self.exchange.failed(UpstreamFailure::Timeout));
         }
         match error.esource() {
@@ -132,7 +142,7 @@ impl Visit {
         let client_failed = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream && !self.spoke);
         let ending = match status_sent(session) {
             Some(101) => Ending::Sent { status: 101 },
-            Some(_) if client_failed || self.door.client() == Client::Gone => Ending::ClientGone,
+            Some(_) if client_failed || self.side.client() == Client::Gone => Ending::ClientGone,
             Some(status) if error.is_some() && !self.spoke => Ending::CutShort { status },
             Some(status) => Ending::Sent { status },
             None => Ending::ClientGone,
@@ -151,7 +161,8 @@ fn status_sent(session: &Session) -> Option<u16> {
     (status == 101 || status >= 200).then_some(status)
 }
 
-fn own_head(answer: &Answer) -> Result<ResponseHeader> {
+/// The head of an answer of our own, but for what belongs to its connection.
+pub(super) fn head_of(answer: &Answer) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 3))?;
     for (name, value) in &answer.headers {
         head.append_header(name.clone(), value.as_str())?;
@@ -162,7 +173,7 @@ fn own_head(answer: &Answer) -> Result<ResponseHeader> {
 
 /// The head of an answer as bytes, the last of its connection: for a request that pingora never sees.
 pub(super) fn last_head(answer: &Answer) -> Result<Vec<u8>> {
-    let mut head = own_head(answer)?;
+    let mut head = head_of(answer)?;
     head.insert_header("date", get_cached_date())?;
     head.insert_header("connection", "close")?;
     let mut bytes = format!("HTTP/1.1 {} {}\r\n", head.status.as_u16(), head.status.canonical_reason().unwrap_or("Refused")).into_bytes();

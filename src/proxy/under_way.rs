@@ -1,21 +1,10 @@
 //! One request, as the door gives it to pingora.
 
+use super::progress::{Pace, Progress};
 use crate::gateway::BodyFault;
 use bytes::{Buf, Bytes, BytesMut};
 use scopegate_core::request::{ChunkReader, Framing, Head, Version};
-use std::pin::Pin;
-use std::time::Duration;
 use tokio::io::ReadBuf;
-use tokio::time::Sleep;
-
-/// How fast a body must come: within `grace`, and a second more for each `per_second` bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// What any body may take.
-    pub grace: Duration,
-    /// In bytes; at least one.
-    pub per_second: u64,
-}
 
 /// The request at hand.
 #[derive(Debug)]
@@ -23,15 +12,7 @@ pub(super) struct UnderWay {
     /// What pingora reads next, whatever the stage.
     pub(super) ready: Bytes,
     pub(super) stage: Stage,
-    /// Bytes of content that came.
-    pub(super) received: u64,
-    pub(super) limit: u64,
-    pub(super) fault: Option<BodyFault>,
-    /// When the rest of the body must be here.
-    pub(super) body_due: Option<Pin<Box<Sleep>>>,
-    /// When the upstream must have answered.
-    pub(super) answer_due: Option<Pin<Box<Sleep>>>,
-    pub(super) overdue: bool,
+    pub(super) progress: Progress,
 }
 
 /// What pingora may read behind the head.
@@ -59,13 +40,13 @@ impl UnderWay {
             Framing::Length(left) => Stage::Sized { left },
             Framing::Chunked => Stage::Chunked { reader: ChunkReader::new(), framed: BytesMut::new(), ended: false },
         };
-        let body_due = matches!(stage, Stage::Sized { .. } | Stage::Chunked { .. }).then(|| Box::pin(tokio::time::sleep(pace.grace)));
-        Self { ready: head_for_pingora(head), stage, body_due, ..Self::none() }
+        let expected = matches!(stage, Stage::Sized { .. } | Stage::Chunked { .. }).then_some(pace);
+        Self { ready: head_for_pingora(head), stage, progress: Progress::begin(expected) }
     }
 
     /// No request.
     pub(super) fn none() -> Self {
-        Self { ready: Bytes::new(), stage: Stage::Whole, received: 0, limit: u64::MAX, fault: None, body_due: None, answer_due: None, overdue: false }
+        Self { ready: Bytes::new(), stage: Stage::Whole, progress: Progress::begin(None) }
     }
 
     /// Moves what is here of the body from `came` to pingora, and says how many bytes that was.
@@ -78,7 +59,7 @@ impl UnderWay {
                 if *left == 0 {
                     self.stage = Stage::Whole;
                 }
-                self.arrived(given, pace);
+                self.progress.arrived(given, pace);
                 given
             }
             Stage::Chunked { framed, .. } if framed.is_empty() => {
@@ -116,21 +97,9 @@ impl UnderWay {
                     framed.extend_from_slice(b"0\r\n\r\n");
                 }
             }
-            Err(ambiguity) => self.fault = Some(BodyFault::Ambiguous(ambiguity)),
+            Err(ambiguity) => self.progress.fail(BodyFault::Ambiguous(ambiguity)),
         }
-        self.arrived(content, pace);
-    }
-
-    /// Counts `more` bytes of content.
-    fn arrived(&mut self, more: usize, pace: Pace) {
-        self.received += more as u64;
-        if self.received > self.limit {
-            self.fault = Some(BodyFault::TooLarge);
-        }
-        if let Some(due) = &mut self.body_due {
-            let later = due.deadline() + Duration::from_micros(more as u64 * 1_000_000 / pace.per_second.max(1));
-            due.as_mut().reset(later);
-        }
+        self.progress.arrived(content, pace);
     }
 }
 

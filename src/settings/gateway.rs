@@ -1,9 +1,10 @@
 //! `gateway` and `admin`.
 
 use super::scalar::Scalars;
-use super::{AdminSettings, GatewaySettings};
+use super::{AdminSettings, GatewaySettings, ListenSettings, Protocol};
 use crate::admin::MetricsAccess;
 use crate::gateway::TokenSlot;
+use crate::proxy::CertificateFiles;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::secret::BearerSecret;
@@ -13,12 +14,13 @@ use std::time::Duration;
 
 pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<GatewaySettings> {
     let mut settings = GatewaySettings {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 4100))],
+        listen: vec![ListenSettings { address: SocketAddr::from(([127, 0, 0, 1], 4100)), protocol: Protocol::Plain }],
         identifier_headers: vec!["scopegate-account".into()],
         token_slot: TokenSlot::Taken,
         hosts: HashMap::new(),
         external_url: None,
         threads: None,
+        connections: 10_000,
         drain: Duration::ZERO,
         grace: Duration::from_secs(30),
     };
@@ -38,6 +40,9 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
     }
     settings.external_url = fields.take("external_url").and_then(|node| scalars.origin(node));
     settings.threads = fields.take("threads").and_then(|node| scalars.count(node));
+    if let Some(most) = fields.take("connections").and_then(|node| scalars.count(node)) {
+        settings.connections = most;
+    }
     if let Some(drain) = fields.take("drain").and_then(|node| scalars.duration(node)) {
         settings.drain = drain;
     }
@@ -48,8 +53,8 @@ pub(super) fn gateway(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) ->
     Some(settings)
 }
 
-/// One address, or a list; each a text or `{address}`.
-fn listeners(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<SocketAddr> {
+/// One address, or a list; each a text or `{address, tls, h2c}`.
+fn listeners(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<ListenSettings> {
     match &node.value {
         Value::List(items) if items.is_empty() => {
             scalars.wrong(node, "at least one address to listen at");
@@ -60,19 +65,36 @@ fn listeners(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<SocketAddr> 
     }
 }
 
-fn listener(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<SocketAddr> {
+fn listener(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<ListenSettings> {
     if !matches!(node.value, Value::Map(_)) {
-        return address(node, scalars);
+        return Some(ListenSettings { address: address(node, scalars)?, protocol: Protocol::Plain });
     }
     let mut fields = Fields::open(node, "a listener", scalars.findings)?;
     let found = fields.require("address", scalars.findings).and_then(|node| address(node, scalars));
-    for key in ["tls", "h2c"] {
-        if let Some(node) = fields.take(key) {
-            scalars.unserved(node, format!("this version listens for plain HTTP/1.1 alone, without `{key}`: put a proxy that ends TLS in front"));
+    let prior_knowledge = fields.take("h2c").and_then(|node| values::flag(node, scalars.findings).map(|said| (node, said)));
+    let protocol = match (fields.take("tls"), prior_knowledge) {
+        (Some(_), Some((node, true))) => {
+            scalars.wrong(node, "`h2c` is for plain addresses: over `tls` clients choose HTTP/2 by ALPN");
+            None
         }
-    }
+        (Some(node), _) => tls(node, scalars).map(Protocol::Tls),
+        (None, Some((_, true))) => Some(Protocol::PriorKnowledge),
+        (None, _) => Some(Protocol::Plain),
+    };
     fields.close(scalars.findings);
-    found
+    Some(ListenSettings { address: found?, protocol: protocol? })
+}
+
+/// `{cert_file, key_file, client_ca_file?}`.
+fn tls(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<CertificateFiles> {
+    let mut fields = Fields::open(node, "`tls`", scalars.findings)?;
+    let cert_file = fields.require("cert_file", scalars.findings).and_then(|node| scalars.path(node));
+    let key_file = fields.require("key_file", scalars.findings).and_then(|node| scalars.path(node));
+    let client_ca_file = fields.take("client_ca_file").map(|node| scalars.path(node));
+    fields.close(scalars.findings);
+    // an authority that is said and not understood must not become none
+    let client_ca_file = client_ca_file.map_or(Some(None), |path| path.map(Some))?;
+    Some(CertificateFiles { cert_file: cert_file?, key_file: key_file?, client_ca_file })
 }
 
 fn address(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<SocketAddr> {

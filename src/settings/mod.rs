@@ -6,13 +6,17 @@
 mod callers;
 mod gateway;
 mod scalar;
+mod schema;
 mod sections;
+
+pub use schema::schema;
 
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
+use crate::proxy::CertificateFiles;
 use ipnet::IpNet;
 use scalar::Scalars;
 use scopegate_core::connector::PlainHttp;
@@ -23,12 +27,15 @@ use scopegate_core::secret::BearerSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that a gateway is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The file that they were read from.
+    pub file: PathBuf,
     /// `gateway`.
     pub gateway: GatewaySettings,
     /// `admin`.
@@ -39,8 +46,8 @@ pub struct Settings {
     pub overrides: BTreeMap<ConnectorId, Override>,
     /// `store.embedded`: a folder.
     pub store: PathBuf,
-    /// `encryption.key_file`.
-    pub key_file: PathBuf,
+    /// `encryption`.
+    pub encryption: EncryptionSettings,
     /// `callers`, in their order.
     pub callers: Vec<Rule>,
     /// `clients`: our OAuth registrations.
@@ -57,7 +64,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// Where agents connect.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenSettings>,
     /// Lower-case names of headers that name the account.
     pub identifier_headers: Vec<String>,
     /// Whether a handle is also taken where a tool puts its token.
@@ -68,10 +75,43 @@ pub struct GatewaySettings {
     pub external_url: Option<String>,
     /// Threads that serve requests; none: as many as the process may use.
     pub threads: Option<usize>,
+    /// Connections of clients at once, over all listeners.
+    pub connections: usize,
     /// How long the listener stays open after `/readyz` says no.
     pub drain: Duration,
     /// How long requests in flight may take to end.
     pub grace: Duration,
+}
+
+/// An address for agents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenSettings {
+    /// Where.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+impl ListenSettings {
+    /// The address and its certificates, where it shows some.
+    #[must_use]
+    pub fn certificates(&self) -> Option<(SocketAddr, &CertificateFiles)> {
+        match &self.protocol {
+            Protocol::Tls(files) => Some((self.address, files)),
+            Protocol::Plain | Protocol::PriorKnowledge => None,
+        }
+    }
+}
+
+/// What clients of an address speak.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1.
+    Plain,
+    /// HTTP/1, or HTTP/2 with prior knowledge (`h2c: true`).
+    PriorKnowledge,
+    /// HTTP/1.1 or HTTP/2 over TLS.
+    Tls(CertificateFiles),
 }
 
 /// `admin`.
@@ -89,6 +129,15 @@ pub struct AdminSettings {
     pub return_to: Vec<String>,
     /// Whether `/metrics` asks for the token.
     pub metrics: MetricsAccess,
+}
+
+/// `encryption`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EncryptionSettings {
+    /// Holds the key that wraps.
+    pub key_file: PathBuf,
+    /// Hold keys that wrapped before, as long as they are needed.
+    pub older_key_files: Vec<PathBuf>,
 }
 
 /// `egress`.
@@ -120,6 +169,8 @@ pub struct LimitSettings {
     pub bounds: Bounds,
     /// How often one account may ask; none: as often as it likes.
     pub requests_per_account: Option<Rate>,
+    /// How many requests of one account may be under way; none: as many as it likes.
+    pub concurrent_per_account: Option<NonZeroUsize>,
     /// How many opened token sets are kept.
     pub open_grants: usize,
 }
@@ -178,16 +229,15 @@ impl Settings {
     /// # Errors
     /// It cannot be read, or has mistakes: all of them.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let source = open(path)?;
-        Self::of(source, path.parent().unwrap_or(Path::new("")), environment)
+        Self::of(open(path)?, path, environment)
     }
 
-    fn of(source: Source, folder: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    fn of(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
         let sources = [source];
         let mut findings = Findings::new(&sources);
         let made = root(&sources, &mut findings, |fields, findings| {
-            let mut scalars = Scalars { folder, environment, findings };
-            sections::settings(fields, &mut scalars)
+            let mut scalars = Scalars { folder: path.parent().unwrap_or(Path::new("")), environment, findings };
+            sections::settings(path, fields, &mut scalars)
         });
         finished(made, findings.into_diagnostics(), &sources)
     }
@@ -240,11 +290,30 @@ pub fn policy_places(path: &Path) -> Result<PolicyPlaces, SettingsError> {
 /// # Errors
 /// As for [`Settings::read`].
 pub fn audit_file(path: &Path) -> Result<PathBuf, SettingsError> {
+    section(path, "audit", sections::audit).map(|audit| audit.file)
+}
+
+/// Which key files are to be used; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn encryption(path: &Path) -> Result<EncryptionSettings, SettingsError> {
+    section(path, "encryption", sections::encryption)
+}
+
+/// Where the embedded store is; reads nothing else of the settings.
+/// # Errors
+/// As for [`Settings::read`].
+pub fn store_folder(path: &Path) -> Result<PathBuf, SettingsError> {
+    section(path, "store", sections::store)
+}
+
+/// What `read` makes of one section of the settings.
+fn section<T>(path: &Path, key: &'static str, read: impl FnOnce(Option<&Node>, &mut Scalars<'_, '_, '_>) -> Option<T>) -> Result<T, SettingsError> {
     let sources = [open(path)?];
     let mut findings = Findings::new(&sources);
     let made = root(&sources, &mut findings, |mut fields, findings| {
         let folder = path.parent().unwrap_or(Path::new(""));
-        sections::audit(fields.take("audit"), &mut Scalars { folder, environment, findings }).map(|audit| audit.file)
+        read(fields.take(key), &mut Scalars { folder, environment, findings })
     });
     finished(made, findings.into_diagnostics(), &sources)
 }
@@ -286,7 +355,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Settings, Vec<String>> {
         let source = Source { name: "s.yaml".into(), text: text.into(), origin: Origin::Own };
-        Settings::of(source, Path::new("/here"), known).map_err(|error| match error {
+        Settings::of(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
             SettingsError::Faulty { diagnostics, .. } => {
                 diagnostics.iter().map(|one| format!("{}:{} {} {}", one.line, one.column, one.code, one.message)).collect()
             }
@@ -297,11 +366,27 @@ mod tests {
     #[test]
     fn an_empty_file_is_all_defaults_and_paths_start_from_its_folder() {
         let settings = read("# nothing\n").unwrap();
-        assert_eq!(settings.gateway.listen, ["127.0.0.1:4100".parse().unwrap()]);
+        assert_eq!(settings.gateway.listen, [ListenSettings { address: "127.0.0.1:4100".parse().unwrap(), protocol: Protocol::Plain }]);
         assert_eq!(settings.admin.token.reveal(), "token");
-        assert_eq!((settings.store.as_path(), settings.key_file.as_path()), (Path::new("/here/data"), Path::new("/here/keys/kek-1")));
+        assert_eq!((settings.file.as_path(), settings.store.as_path()), (Path::new("/here/s.yaml"), Path::new("/here/data")));
+        assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/keys/kek-1".into(), older_key_files: Vec::new() });
         assert_eq!(settings.egress.plain_http, PlainHttp::Refused);
         assert_eq!(settings.callers.len(), 1);
+    }
+
+    #[test]
+    fn older_key_files_are_named_beside_the_current_one() {
+        let settings = read("encryption: {key_file: ./keys/kek-3, older_key_files: [keys/kek-1, /elsewhere/kek-2]}\n").unwrap();
+        let older_key_files = vec!["/here/keys/kek-1".into(), "/elsewhere/kek-2".into()];
+        assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/./keys/kek-3".into(), older_key_files });
+        for (text, words) in [
+            ("encryption: {older_key_files: [a]}", "`key_file`"),
+            ("encryption: {key_file: a, older_key_files: b}", "list"),
+            ("encryption: {key_file: a, older_key_file: [b]}", "`older_key_file`"),
+        ] {
+            let found = read(text).unwrap_err();
+            assert!(found.iter().any(|one| one.contains(words)), "{text}: {found:#?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::limits::Rate;
 use scopegate_core::policy::document::{Fields, Located, Node, Value, values};
 use scopegate_core::policy::{Code, Findings, Severity};
 use std::fmt::Display;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -112,6 +112,14 @@ impl Scalars<'_, '_, '_> {
             return None;
         }
         Some(count)
+    }
+
+    /// A whole number of at least 1; `none` switches it off.
+    pub(super) fn count_or_none(&mut self, node: &Node) -> Option<Option<NonZeroUsize>> {
+        if self.text(node)? == "none" {
+            return Some(None);
+        }
+        self.count(node).map(NonZeroUsize::new)
     }
 
     /// A duration: seconds, or a text such as `15m`.

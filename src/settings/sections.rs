@@ -1,7 +1,7 @@
 //! The whole file, and its shorter sections.
 
 use super::scalar::Scalars;
-use super::{AuditSettings, EgressSettings, LimitSettings, Settings, callers, gateway};
+use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, callers, gateway};
 use crate::grants::Clients;
 use crate::limits::{Bounds, Rate};
 use scopegate_core::connector::PlainHttp;
@@ -11,16 +11,16 @@ use scopegate_core::policy::Override;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::secret::ClientSecret;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(super) fn settings(mut fields: Fields<'_>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Settings> {
+pub(super) fn settings(file: &Path, mut fields: Fields<'_>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Settings> {
     let gateway = gateway::gateway(fields.take("gateway"), scalars);
     let admin = gateway::admin(fields.take("admin"), scalars);
     let policies = policies(fields.take("policies"), scalars);
     let store = store(fields.take("store"), scalars);
-    let key_file = key_file(fields.take("encryption"), scalars);
+    let encryption = encryption(fields.take("encryption"), scalars);
     let callers = callers::callers(fields.take("callers"), scalars);
     let clients = clients(fields.take("clients"), scalars);
     let overrides = overrides(fields.take("connectors"), scalars);
@@ -29,12 +29,13 @@ pub(super) fn settings(mut fields: Fields<'_>, scalars: &mut Scalars<'_, '_, '_>
     let limits = limits(fields.take("limits"), scalars);
     fields.close(scalars.findings);
     Some(Settings {
+        file: file.into(),
         gateway: gateway?,
         admin: admin?,
         policies,
         overrides,
         store: store?,
-        key_file: key_file?,
+        encryption: encryption?,
         callers,
         clients,
         egress: egress?,
@@ -51,7 +52,7 @@ pub(super) fn policies(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -
     }
 }
 
-fn store(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<PathBuf> {
+pub(super) fn store(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<PathBuf> {
     let Some(node) = node else { return Some(scalars.folder.join("data")) };
     let mut fields = Fields::open(node, "`store`", scalars.findings)?;
     let embedded = fields.take("embedded").and_then(|node| scalars.path(node));
@@ -64,12 +65,14 @@ fn store(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<PathB
     embedded
 }
 
-fn key_file(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<PathBuf> {
-    let Some(node) = node else { return Some(scalars.folder.join("keys/kek-1")) };
+pub(super) fn encryption(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<EncryptionSettings> {
+    let Some(node) = node else { return Some(EncryptionSettings { key_file: scalars.folder.join("keys/kek-1"), older_key_files: Vec::new() }) };
     let mut fields = Fields::open(node, "`encryption`", scalars.findings)?;
-    let file = fields.require("key_file", scalars.findings).and_then(|node| scalars.path(node));
+    let key_file = fields.require("key_file", scalars.findings).and_then(|node| scalars.path(node));
+    let older = fields.take("older_key_files").and_then(|node| values::items(node, scalars.findings)).unwrap_or_default();
+    let older_key_files = older.iter().filter_map(|item| scalars.path(item)).collect();
     fields.close(scalars.findings);
-    file
+    Some(EncryptionSettings { key_file: key_file?, older_key_files })
 }
 
 fn clients(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Clients {
@@ -185,7 +188,7 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
         idle: Duration::from_secs(300),
     };
     let rate = NonZeroU32::new(100).map(|count| Rate { count, per: Duration::from_secs(1) });
-    let mut settings = LimitSettings { bounds, requests_per_account: rate, open_grants: 100_000 };
+    let mut settings = LimitSettings { bounds, requests_per_account: rate, concurrent_per_account: NonZeroUsize::new(500), open_grants: 100_000 };
     let Some(node) = node else { return Some(settings) };
     let mut fields = Fields::open(node, "`limits`", scalars.findings)?;
     if let Some(size) = fields.take("body").and_then(|node| scalars.size(node)) {
@@ -196,6 +199,9 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     }
     if let Some(rate) = fields.take("requests_per_account").and_then(|node| scalars.rate(node)) {
         settings.requests_per_account = rate;
+    }
+    if let Some(most) = fields.take("concurrent_per_account").and_then(|node| scalars.count_or_none(node)) {
+        settings.concurrent_per_account = most;
     }
     if let Some(count) = fields.take("open_grants").and_then(|node| scalars.count(node)) {
         settings.open_grants = count;

@@ -1,6 +1,6 @@
 //! What may change, and what memory is told of it.
 
-use super::{AuthorizationRecord, DataKeyRecord, GrantRecord, Intent, Lease, Snapshot};
+use super::{AuthorizationRecord, DataKeyRecord, GrantRecord, Intent, KekId, Lease, Sealed, SealedRecord, Snapshot};
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleRecord};
 use scopegate_core::id::{AccountId, AuthorizationId, CustomerId, GrantId, HandleId, SessionId};
 use scopegate_core::time::Timestamp;
@@ -67,6 +67,21 @@ pub enum Change {
     },
     /// Neither its id nor, for the digest key, its purpose may be taken.
     InsertDataKey(DataKeyRecord),
+    /// Wraps a data key anew; it must still be wrapped with `expected`.
+    RewrapDataKey {
+        /// The key as it is to be.
+        record: DataKeyRecord,
+        /// The wrapping key as it is stored.
+        expected: KekId,
+    },
+    /// Exchanges a ciphertext for another one of the same text; no version changes. Never conflicts: a
+    /// record that has changed meanwhile stays as it is.
+    Reseal {
+        /// As it was read.
+        record: SealedRecord,
+        /// The other ciphertext.
+        sealed: Sealed,
+    },
     /// Changes nothing; the lease must still be held.
     Holding(Lease),
 }

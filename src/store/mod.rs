@@ -18,7 +18,7 @@ pub use change::{Applied, Change, News};
 pub use lease::{Lease, LeaseName, LeaseOwner};
 pub use record::{
     AuthorizationPhase, AuthorizationRecord, Confirmation, DataKeyId, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, KekId, ProofDigest,
-    SessionRecord, Snapshot,
+    SealedId, SealedRecord, SessionRecord, Snapshot,
 };
 pub use sealed::Sealed;
 pub(crate) use sealed::SealedParts;
@@ -72,6 +72,12 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// All wrapped data keys, oldest first.
     async fn data_keys(&self) -> Result<Vec<DataKeyRecord>, StoreError>;
+
+    /// How many records each data key seals; one that seals nothing may be missing.
+    async fn sealed_counts(&self) -> Result<Vec<(DataKeyId, u64)>, StoreError>;
+
+    /// Records that this data key seals, ordered by name, at most `limit`, after `after`.
+    async fn sealed_with(&self, key: DataKeyId, after: Option<SealedId>, limit: usize) -> Result<Vec<SealedRecord>, StoreError>;
 
     /// Takes the lease for `ttl`, unless somebody else holds it. A holder whose process is known
     /// to be gone holds nothing. The fencing number is higher than that of every lease of that

@@ -2,7 +2,7 @@
 
 use super::Sealed;
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleRecord};
-use scopegate_core::id::{AccountId, AuthorizationId, ConnectorId, CustomerId, SessionId};
+use scopegate_core::id::{AccountId, AuthorizationId, ConnectorId, CustomerId, GrantId, SessionId};
 use scopegate_core::scope::{ProviderScope, Scope};
 use scopegate_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,26 @@ pub enum AuthorizationPhase {
 }
 
 impl AuthorizationPhase {
+    /// What is sealed in it.
+    #[must_use]
+    pub fn sealed(&self) -> Option<&Sealed> {
+        match self {
+            Self::Submitted { verifier, .. } => verifier.as_ref(),
+            Self::AwaitingConfirmation { grant } => Some(&grant.sealed),
+            Self::Begun | Self::Spent => None,
+        }
+    }
+
+    /// The same with another ciphertext in the place of the one that is sealed in it.
+    #[must_use]
+    pub fn with_sealed(self, sealed: Sealed) -> Self {
+        match self {
+            Self::Submitted { state, verifier: Some(_) } => Self::Submitted { state, verifier: Some(sealed) },
+            Self::AwaitingConfirmation { grant } => Self::AwaitingConfirmation { grant: Box::new(GrantRecord { sealed, ..*grant }) },
+            nothing @ (Self::Submitted { verifier: None, .. } | Self::Begun | Self::Spent) => nothing,
+        }
+    }
+
     /// The digest of the `state` that is waited for.
     #[must_use]
     pub fn state(&self) -> Option<&ProofDigest> {
@@ -152,10 +172,51 @@ pub struct DataKeyRecord {
     pub purpose: DataKeyPurpose,
     /// The key that it is wrapped with.
     pub kek: KekId,
+    /// The key that wrapped when it was made: what it seals is to be sealed anew once another one wraps.
+    pub made_with: KekId,
     /// Nonce and ciphertext.
     pub wrapped: Vec<u8>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A record with something sealed in it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SealedRecord {
+    /// Its token set.
+    Grant(GrantRecord),
+    /// Its PKCE verifier, or the grant that waits to be confirmed.
+    Authorization(AuthorizationRecord),
+}
+
+/// Names a [`SealedRecord`]; grants come before authorizations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SealedId {
+    /// A grant.
+    Grant(GrantId),
+    /// An authorization.
+    Authorization(AuthorizationId),
+}
+
+impl SealedRecord {
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> SealedId {
+        match self {
+            Self::Grant(record) => SealedId::Grant(record.facts.id.clone()),
+            Self::Authorization(record) => SealedId::Authorization(record.id.clone()),
+        }
+    }
+}
+
+/// For logs.
+impl std::fmt::Display for SealedId {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Grant(id) => write!(to, "grant {id}"),
+            Self::Authorization(id) => write!(to, "authorization {id}"),
+        }
+    }
 }
 
 /// Everything that memory holds, as of one moment.

@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// Each entry leads from the version that is its index to the next. Entries are never changed,
 /// only added: a file in the field has been through them.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE accounts (
         id TEXT PRIMARY KEY, connector TEXT NOT NULL, identifier TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL,
         UNIQUE (connector, identifier)
@@ -41,7 +42,14 @@ const MIGRATIONS: &[&str] = &["
     INSERT INTO counters VALUES ('fence', 0), ('ready', 0);
     -- What other processes have to take over: the kind and id of each thing that changed.
     CREATE TABLE news (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    ALTER TABLE data_keys ADD COLUMN made_with TEXT NOT NULL DEFAULT '';
+    UPDATE data_keys SET made_with = kek;
+    -- The data key stands behind the format byte of what is sealed.
+    CREATE INDEX grants_by_data_key ON grants (substr(sealed, 2, 16), id);
+",
+];
 
 /// What keeps a file from being used.
 pub(super) enum SchemaFault {
@@ -70,4 +78,20 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaFault> {
     }
     transaction.pragma_update(None, "user_version", known)?;
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_key_of_the_first_version_was_made_with_the_key_that_wraps_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let [first, ..] = MIGRATIONS else { panic!("there is a first version") };
+        connection.execute_batch(first).unwrap();
+        connection.execute_batch("PRAGMA user_version = 1; INSERT INTO data_keys VALUES (x'01', 'seal', 'kek', x'02', 3)").unwrap();
+        assert!(migrate(&mut connection).is_ok());
+        let made_with: String = connection.query_row("SELECT made_with FROM data_keys", [], |row| row.get(0)).unwrap();
+        assert_eq!(made_with, "kek");
+    }
 }

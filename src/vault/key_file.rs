@@ -2,6 +2,7 @@
 
 use super::cipher::KEY;
 use crate::chance;
+use crate::store::KekId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -10,11 +11,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Writes a new key, mode 0600, and never over a file that is there. A folder that lacks is made.
+/// Writes a new key, mode 0600, and never over a file that is there. A folder that lacks is made. Says what the key is called.
 ///
 /// # Errors
 /// [`KeyFileError::Exists`], or the file cannot be written.
-pub fn generate(path: &Path) -> Result<(), KeyFileError> {
+pub fn generate(path: &Path) -> Result<KekId, KeyFileError> {
     let failed = |cause: io::Error| {
         let path = path.into();
         if cause.kind() == ErrorKind::AlreadyExists { KeyFileError::Exists { path } } else { KeyFileError::Io { deed: "write", path, cause } }
@@ -25,7 +26,14 @@ pub fn generate(path: &Path) -> Result<(), KeyFileError> {
     let key = Zeroizing::new(chance::bytes::<KEY>());
     let text = Zeroizing::new(STANDARD.encode(key.as_slice()) + "\n");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(id(&key))
+}
+
+/// What a key is called: it tells nothing of the key.
+pub(super) fn id(key: &[u8; KEY]) -> KekId {
+    let hash = blake3::derive_key("scopegate 1 id of a wrapping key", key.as_slice());
+    KekId(hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The key in a file that only its owner can use.

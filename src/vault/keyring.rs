@@ -14,10 +14,11 @@ pub struct Keyring {
     older: Vec<WrappingKey>,
 }
 
+/// One wrapping key, and where it was read.
 #[derive(Debug)]
-struct WrappingKey {
-    id: KekId,
-    path: PathBuf,
+pub(super) struct WrappingKey {
+    pub(super) id: KekId,
+    pub(super) path: PathBuf,
     cipher: Cipher,
 }
 
@@ -31,25 +32,38 @@ impl Keyring {
         Ok(Self { current: WrappingKey::read(current)?, older })
     }
 
-    /// The file of the key that wraps.
-    pub(super) fn path(&self) -> &Path {
-        &self.current.path
+    /// The key that wraps.
+    #[must_use]
+    pub fn current(&self) -> &KekId {
+        &self.current.id
     }
 
-    /// Whether a key of this id is known.
-    pub(super) fn knows(&self, id: &KekId) -> bool {
-        self.key(id).is_some()
+    /// All keys, the one that wraps first.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &WrappingKey> {
+        std::iter::once(&self.current).chain(&self.older)
+    }
+
+    /// The first wrapping key that one of these needs and that is not known.
+    pub(super) fn lacks(&self, records: &[DataKeyRecord]) -> Option<KekId> {
+        records.iter().find(|record| self.key(&record.kek).is_none()).map(|record| record.kek.clone())
     }
 
     fn key(&self, id: &KekId) -> Option<&WrappingKey> {
-        std::iter::once(&self.current).chain(&self.older).find(|key| key.id == *id)
+        self.keys().find(|key| key.id == *id)
     }
 
-    /// Wraps a data key for the store; none only where the library fails.
+    /// Wraps a new data key for the store; none only where the library fails.
     pub(super) fn wrap(&self, id: DataKeyId, purpose: DataKeyPurpose, key: &[u8; KEY], now: Timestamp) -> Option<DataKeyRecord> {
-        let encrypted = self.current.cipher.encrypt(key, &bound_to(id, purpose))?;
-        let wrapped = [&encrypted.nonce[..], &encrypted.ciphertext].concat();
-        Some(DataKeyRecord { id, purpose, kek: self.current.id.clone(), wrapped, created_at: now })
+        let kek = self.current.id.clone();
+        let wrapped = self.current.wrapped(id, purpose, key)?;
+        Some(DataKeyRecord { id, purpose, made_with: kek.clone(), kek, wrapped, created_at: now })
+    }
+
+    /// The record of a data key as it is when the current key wraps it; none where it does not open.
+    pub(super) fn rewrap(&self, record: &DataKeyRecord) -> Option<DataKeyRecord> {
+        let key = self.unwrap(record)?;
+        let wrapped = self.current.wrapped(record.id, record.purpose, &key)?;
+        Some(DataKeyRecord { kek: self.current.id.clone(), wrapped, ..record.clone() })
     }
 
     /// Unwraps a data key; none where its wrapping key is not known, or the record was changed.
@@ -64,10 +78,13 @@ impl Keyring {
 impl WrappingKey {
     fn read(path: &Path) -> Result<Self, KeyFileError> {
         let key = key_file::read(path)?;
-        let hash = blake3::derive_key("scopegate 1 id of a wrapping key", key.as_slice());
-        let id = KekId(hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect());
         let cipher = Cipher::new(&key).ok_or_else(|| KeyFileError::NoKey { path: path.into() })?;
-        Ok(Self { id, path: path.into(), cipher })
+        Ok(Self { id: key_file::id(&key), path: path.into(), cipher })
+    }
+
+    fn wrapped(&self, id: DataKeyId, purpose: DataKeyPurpose, key: &[u8; KEY]) -> Option<Vec<u8>> {
+        let encrypted = self.cipher.encrypt(key, &bound_to(id, purpose))?;
+        Some([&encrypted.nonce[..], &encrypted.ciphertext].concat())
     }
 }
 

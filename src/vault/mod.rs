@@ -10,14 +10,18 @@ mod cipher;
 mod digests;
 pub mod key_file;
 mod keyring;
+mod rotation;
+#[cfg(test)]
+mod tests;
 
 pub use binding::Binding;
 pub use keyring::Keyring;
+pub use rotation::{KeyFiles, KeyRoom, KeyStatus, KeyUse, NotRotated};
 
 use crate::chance;
 use crate::clock::Clock;
-use crate::store::{Applied, Change, DataKeyId, DataKeyPurpose, DataKeyRecord, ProofDigest, Sealed, SealedParts, Store, StoreError};
-use arc_swap::ArcSwapOption;
+use crate::store::{Applied, Change, DataKeyId, DataKeyPurpose, DataKeyRecord, KekId, ProofDigest, Sealed, SealedParts, Store, StoreError};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use cipher::Cipher;
 use digests::Digests;
 use scopegate_core::account::HandleDigest;
@@ -27,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
 /// A data key seals at most so often in one process, and no longer than so, so that even thousands
@@ -41,7 +45,8 @@ pub struct Vault(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    keyring: Keyring,
+    /// Another one takes its place only under `renewal`.
+    keyring: ArcSwap<Keyring>,
     store: Arc<dyn Store>,
     clock: Clock,
     digests: Digests,
@@ -51,12 +56,15 @@ struct Inner {
     sealing: ArcSwapOption<Sealing>,
     /// Held by whoever makes the next one.
     renewal: Mutex<()>,
+    /// Told when another keyring has taken its place.
+    turned: Notify,
 }
 
 /// The data key that seals at present.
 #[derive(Debug)]
 struct Sealing {
     id: DataKeyId,
+    made_with: KekId,
     cipher: Arc<Cipher>,
     since: Timestamp,
     seals: AtomicU64,
@@ -76,12 +84,19 @@ impl Vault {
             let _: Applied = store.apply(vec![Change::InsertDataKey(first)]).await.map_err(reading)?;
             records = store.data_keys().await.map_err(reading)?;
         }
-        if !records.iter().all(|record| keyring.knows(&record.kek)) {
-            return Err(VaultError::WrongKey { path: keyring.path().into() });
-        }
+        fits(&keyring, &records)?;
         let digest = records.iter().find(|record| record.purpose == DataKeyPurpose::Digest).ok_or(VaultError::KeyLost)?;
         let digests = Digests::new(&*keyring.unwrap(digest).ok_or(VaultError::KeyLost)?);
-        let inner = Inner { keyring, store, clock, digests, keys: papaya::HashMap::new(), sealing: ArcSwapOption::empty(), renewal: Mutex::new(()) };
+        let inner = Inner {
+            keyring: ArcSwap::from_pointee(keyring),
+            store,
+            clock,
+            digests,
+            keys: papaya::HashMap::new(),
+            sealing: ArcSwapOption::empty(),
+            renewal: Mutex::new(()),
+            turned: Notify::new(),
+        };
         inner.learn(&records)?;
         Ok(Self(Arc::new(inner)))
     }
@@ -140,19 +155,23 @@ impl Vault {
 }
 
 impl Inner {
-    /// Takes data keys over, and seals with the newest that is young enough.
+    /// Takes data keys over, and seals with the newest that was made with the current wrapping key.
     fn learn(&self, records: &[DataKeyRecord]) -> Result<(), VaultError> {
-        let keys = self.keys.pin();
-        for record in records.iter().filter(|record| record.purpose == DataKeyPurpose::Seal) {
-            if keys.contains_key(&record.id) {
-                continue;
+        let (keys, keyring) = (self.keys.pin(), self.keyring.load());
+        let of_seals = || records.iter().filter(|record| record.purpose == DataKeyPurpose::Seal);
+        for record in of_seals() {
+            if !keys.contains_key(&record.id) {
+                fits(&keyring, std::slice::from_ref(record))?;
+                let key = keyring.unwrap(record).ok_or(VaultError::KeyLost)?;
+                keys.insert(record.id, Arc::new(Cipher::new(&key).ok_or(VaultError::KeyLost)?));
             }
-            let key = self.keyring.unwrap(record).ok_or(VaultError::KeyLost)?;
-            let cipher = Arc::new(Cipher::new(&key).ok_or(VaultError::KeyLost)?);
-            keys.insert(record.id, Arc::clone(&cipher));
-            if self.sealing.load().as_ref().is_none_or(|sealing| sealing.since <= record.created_at) {
-                self.sealing.store(Some(Arc::new(Sealing { id: record.id, cipher, since: record.created_at, seals: AtomicU64::new(0) })));
-            }
+        }
+        let newest = of_seals().filter(|record| record.made_with == *keyring.current()).max_by_key(|record| record.created_at);
+        if let Some(newest) = newest
+            && let Some(cipher) = keys.get(&newest.id)
+            && self.sealing.load().as_ref().is_none_or(|sealing| sealing.made_with != newest.made_with || sealing.since < newest.created_at)
+        {
+            self.sealing.store(Some(Arc::new(Sealing::of(newest, Arc::clone(cipher)))));
         }
         Ok(())
     }
@@ -166,7 +185,7 @@ impl Inner {
         if let Some(sealing) = self.fresh() {
             return Ok(sealing);
         }
-        let (cipher, record) = new_key(&self.keyring, DataKeyPurpose::Seal, &self.clock)?;
+        let (cipher, record) = new_key(&self.keyring.load(), DataKeyPurpose::Seal, &self.clock)?;
         let storing = |cause| VaultError::Store { deed: "store a new data key", cause };
         match self.store.apply(vec![Change::InsertDataKey(record.clone())]).await.map_err(storing)? {
             Applied::Done => {}
@@ -174,7 +193,8 @@ impl Inner {
         }
         let cipher = Arc::new(cipher);
         self.keys.pin().insert(record.id, Arc::clone(&cipher));
-        let sealing = Arc::new(Sealing { id: record.id, cipher, since: record.created_at, seals: AtomicU64::new(1) });
+        let sealing = Arc::new(Sealing::of(&record, cipher));
+        sealing.seals.store(1, Ordering::Relaxed);
         self.sealing.store(Some(Arc::clone(&sealing)));
         Ok(sealing)
     }
@@ -182,7 +202,8 @@ impl Inner {
     fn fresh(&self) -> Option<Arc<Sealing>> {
         let sealing = self.sealing.load_full()?;
         let young = self.clock.timestamp().since(sealing.since) < LIFETIME;
-        (young && sealing.seals.fetch_add(1, Ordering::Relaxed) < SEALS).then_some(sealing)
+        let current = sealing.made_with == *self.keyring.load().current();
+        (young && current && sealing.seals.fetch_add(1, Ordering::Relaxed) < SEALS).then_some(sealing)
     }
 
     /// A data key by its id; one that another process made is read from the store.
@@ -196,6 +217,18 @@ impl Inner {
     }
 }
 
+impl Sealing {
+    fn of(record: &DataKeyRecord, cipher: Arc<Cipher>) -> Self {
+        Self { id: record.id, made_with: record.made_with.clone(), cipher, since: record.created_at, seals: AtomicU64::new(0) }
+    }
+}
+
+/// Whether the keyring has all keys that these are wrapped with.
+fn fits(keyring: &Keyring, records: &[DataKeyRecord]) -> Result<(), VaultError> {
+    let Some(needed) = keyring.lacks(records) else { return Ok(()) };
+    Err(VaultError::WrongKey { needed, known: keyring.keys().map(|key| (key.path.clone(), key.id.clone())).collect() })
+}
+
 fn new_key(keyring: &Keyring, purpose: DataKeyPurpose, clock: &Clock) -> Result<(Cipher, DataKeyRecord), VaultError> {
     let key = Zeroizing::new(chance::bytes());
     let made = Cipher::new(&key).zip(keyring.wrap(DataKeyId(chance::bytes()), purpose, &key, clock.timestamp()));
@@ -206,10 +239,15 @@ fn new_key(keyring: &Keyring, purpose: DataKeyPurpose, clock: &Clock) -> Result<
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The store was sealed with a key that is not in the keyring.
-    #[error("the key in {} is not the one that the store was sealed with: give the key file that was used before", path.display())]
+    #[error(
+        "the store was sealed with key {needed}, and {}: name the file of key {needed} in `encryption.key_file`, or in `encryption.older_key_files` beside a newer one",
+        holdings(known)
+    )]
     WrongKey {
-        /// The key file that was tried.
-        path: PathBuf,
+        /// The key that is needed.
+        needed: KekId,
+        /// The key files that were read, and what they hold.
+        known: Vec<(PathBuf, KekId)>,
     },
     /// A wrapped key does not open with its own wrapping key.
     #[error("a data key in the store was changed or lost: restore the store from a backup")]
@@ -237,146 +275,7 @@ pub enum VaultError {
     },
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Hands;
-    use crate::store::SqliteStore;
-    use scopegate_core::id::{AuthorizationId, ConnectorId, CustomerId};
-    use tempfile::TempDir;
-
-    struct Room {
-        folder: TempDir,
-        store: Arc<dyn Store>,
-        clock: Clock,
-        hands: Hands,
-    }
-
-    impl Room {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let (clock, hands) = Clock::manual(Timestamp::from_millis(1_000_000));
-            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), clock.clone()).unwrap());
-            Self { folder, store, clock, hands }
-        }
-
-        fn key(&self, name: &str) -> PathBuf {
-            let path = self.folder.path().join(name);
-            if !path.exists() {
-                key_file::generate(&path).unwrap();
-            }
-            path
-        }
-
-        async fn vault(&self, current: &str, older: &[&str]) -> Result<Vault, VaultError> {
-            let older: Vec<PathBuf> = older.iter().map(|name| self.key(name)).collect();
-            Vault::open(Keyring::read(&self.key(current), &older).unwrap(), Arc::clone(&self.store), self.clock.clone()).await
-        }
-
-        async fn keys(&self) -> usize {
-            self.store.data_keys().await.unwrap().len()
-        }
-    }
-
-    struct Owner {
-        connector: ConnectorId,
-        customer: CustomerId,
-        id: AuthorizationId,
-    }
-
-    impl Owner {
-        fn new(connector: &str, customer: &str, id: u8) -> Self {
-            Self { connector: connector.parse().unwrap(), customer: customer.parse().unwrap(), id: AuthorizationId::from_bytes([id; 16]) }
-        }
-
-        fn binding(&self) -> Binding<'_> {
-            Binding::authorization(&self.connector, &self.customer, &self.id)
-        }
-    }
-
-    #[tokio::test]
-    async fn what_was_sealed_opens_for_its_owner_alone() {
-        let room = Room::new();
-        let vault = room.vault("kek-1", &[]).await.unwrap();
-        let owner = Owner::new("crm", "acme", 1);
-        let sealed = vault.seal(b"canary", &owner.binding()).await.unwrap();
-        assert_eq!(vault.unseal(&sealed, &owner.binding()).await.unwrap().as_slice(), b"canary");
-        assert!(!sealed.as_bytes().windows(6).any(|bytes| bytes == b"canary"));
-        for other in [Owner::new("desk", "acme", 1), Owner::new("crm", "globex", 1), Owner::new("crm", "acme", 2)] {
-            assert!(matches!(vault.unseal(&sealed, &other.binding()).await, Err(VaultError::DoesNotOpen { .. })));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_changed_byte_anywhere_keeps_it_shut() {
-        let room = Room::new();
-        let vault = room.vault("kek-1", &[]).await.unwrap();
-        let owner = Owner::new("crm", "acme", 1);
-        let sealed = vault.seal(b"canary", &owner.binding()).await.unwrap();
-        for at in 0..sealed.as_bytes().len() {
-            let mut bytes = sealed.as_bytes().to_vec();
-            bytes[at] ^= 1;
-            assert!(vault.unseal(&Sealed::from_bytes(bytes), &owner.binding()).await.is_err(), "byte {at}");
-        }
-        for length in 0..sealed.as_bytes().len() {
-            assert!(vault.unseal(&Sealed::from_bytes(sealed.as_bytes()[..length].to_vec()), &owner.binding()).await.is_err(), "{length} bytes");
-        }
-    }
-
-    #[tokio::test]
-    async fn another_key_than_the_stores_is_refused_and_names_its_file() {
-        let room = Room::new();
-        room.vault("kek-1", &[]).await.unwrap();
-        let fault = room.vault("kek-2", &[]).await.unwrap_err().to_string();
-        assert!(fault.contains("kek-2") && fault.contains("key"), "{fault}");
-        assert_eq!(room.keys().await, 1, "a refused key leaves nothing in the store");
-    }
-
-    #[tokio::test]
-    async fn a_new_wrapping_key_opens_everything_with_the_older_one_beside_it() {
-        let room = Room::new();
-        let owner = Owner::new("crm", "acme", 1);
-        let before = room.vault("kek-1", &[]).await.unwrap();
-        let sealed = before.seal(b"old", &owner.binding()).await.unwrap();
-        let (handle, digest) = before.mint_handle();
-        let after = room.vault("kek-2", &["kek-1"]).await.unwrap();
-        assert_eq!(after.unseal(&sealed, &owner.binding()).await.unwrap().as_slice(), b"old");
-        assert_eq!(after.handle_digest(&handle), digest);
-    }
-
-    #[tokio::test]
-    async fn two_vaults_of_one_store_open_what_the_other_sealed() {
-        let room = Room::new();
-        let owner = Owner::new("crm", "acme", 1);
-        let (one, other) = (room.vault("kek-1", &[]).await.unwrap(), room.vault("kek-1", &[]).await.unwrap());
-        for (from, to) in [(&one, &other), (&other, &one)] {
-            let sealed = from.seal(b"shared", &owner.binding()).await.unwrap();
-            assert_eq!(to.unseal(&sealed, &owner.binding()).await.unwrap().as_slice(), b"shared");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_data_key_changes_after_so_many_seals_and_after_so_long() {
-        let room = Room::new();
-        let owner = Owner::new("crm", "acme", 1);
-        let vault = room.vault("kek-1", &[]).await.unwrap();
-        vault.seal(b"x", &owner.binding()).await.unwrap();
-        assert_eq!(room.keys().await, 2, "one for digests and one that seals");
-        vault.0.sealing.load().as_ref().unwrap().seals.store(SEALS, Ordering::Relaxed);
-        let sealed = vault.seal(b"x", &owner.binding()).await.unwrap();
-        assert_eq!(room.keys().await, 3);
-        room.hands.advance(LIFETIME);
-        vault.seal(b"x", &owner.binding()).await.unwrap();
-        assert_eq!(room.keys().await, 4);
-        assert!(vault.unseal(&sealed, &owner.binding()).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn handles_are_long_and_different_and_their_digest_is_no_proofs() {
-        let room = Room::new();
-        let vault = room.vault("kek-1", &[]).await.unwrap();
-        let ((one, digest), (other, _)) = (vault.mint_handle(), vault.mint_handle());
-        assert!(one.reveal().len() == 47 && one.reveal().starts_with("sgh_") && one.reveal() != other.reveal());
-        assert_ne!(vault.proof_digest(&Proof::new(one.reveal().into())).0, digest.0);
-    }
+fn holdings(known: &[(PathBuf, KekId)]) -> String {
+    let each: Vec<String> = known.iter().map(|(path, id)| format!("key file {} holds key {id}", path.display())).collect();
+    each.join(", ")
 }

@@ -10,20 +10,35 @@
 )]
 
 mod audit;
+mod certified;
+mod chromium;
+mod fountain;
+mod http2;
+mod oauth_server;
 mod raw;
 mod recorder;
 mod scripted;
+mod secure_upstream;
 mod stage;
 
+mod changes_its_wrapping_key;
+mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
 mod forwards_exactly_what_it_decided;
+mod imports_many_accounts;
+mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
+mod leaves_others_undisturbed;
 mod never_tells_secrets;
 mod one_event_per_request;
 mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
 mod serves_real_clients;
+mod speaks_http2_and_tls;
+mod speaks_to_upstreams_over_tls;
+mod speaks_with_a_real_oauth_server;
+mod streams_without_holding;
 mod survives_a_kill;

@@ -3,7 +3,7 @@
 use socket2::SockRef;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// An answer as it came.
@@ -45,7 +45,12 @@ pub(crate) async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
 }
 
 /// All answers until the other side closes.
-pub(crate) async fn answers(mut stream: TcpStream) -> Vec<Answer> {
+pub(crate) async fn answers(stream: TcpStream) -> Vec<Answer> {
+    read(stream).await
+}
+
+/// The same, whatever carries them.
+pub(crate) async fn read(mut stream: impl AsyncRead + Unpin) -> Vec<Answer> {
     let mut read = Vec::new();
     // A reset after the answer is an end too.
     let _ = stream.read_to_end(&mut read).await;

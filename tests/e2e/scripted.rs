@@ -51,7 +51,12 @@ impl Scripted {
 
     /// Waits until a request whose line contains `word` is here.
     pub(crate) async fn until(&self, word: &str) {
-        self.lines.subscribe().wait_for(|lines| lines.iter().any(|line| line.contains(word))).await.unwrap();
+        self.until_times(word, 1).await;
+    }
+
+    /// Waits until so many such requests are here.
+    pub(crate) async fn until_times(&self, word: &str, times: usize) {
+        self.lines.subscribe().wait_for(|lines| lines.iter().filter(|line| line.contains(word)).count() >= times).await.unwrap();
     }
 
     /// Lets those go on who hold.
@@ -92,7 +97,7 @@ async fn serve(mut stream: TcpStream, mut shared: Shared) -> std::io::Result<()>
 }
 
 /// The line of the next request, and where it ends; none where the connection ends first.
-async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Option<(String, usize)>> {
+pub(crate) async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<Option<(String, usize)>> {
     loop {
         if let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
             let text = String::from_utf8_lossy(&bytes[..head]).into_owned();

@@ -61,6 +61,16 @@ roles:
 pub(crate) struct Script {
     /// Lines of `scopegate.yaml` besides the usual ones.
     pub(crate) settings: String,
+    /// What the gateway listens at, as a YAML list.
+    pub(crate) listen: String,
+    /// Keys of `egress` besides the usual ones, each `, key: value`.
+    pub(crate) egress: String,
+    /// What its `gateway` says besides the usual, each `, key: value`.
+    pub(crate) gateway: &'static str,
+    /// What its `admin` says besides the usual, each `, key: value`.
+    pub(crate) admin: &'static str,
+    /// Connectors that have a registration besides the usual ones.
+    pub(crate) clients: &'static [&'static str],
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
     pub(crate) upstream: Option<String>,
     /// The policy document.
@@ -71,7 +81,17 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { settings: "limits: {requests_per_account: none}\n".into(), upstream: None, policy: POLICY.into(), log: "info" }
+        Self {
+            settings: "limits: {requests_per_account: none}\n".into(),
+            listen: "[\"127.0.0.1:0\"]".into(),
+            egress: String::new(),
+            gateway: "",
+            admin: "",
+            clients: &[],
+            upstream: None,
+            policy: POLICY.into(),
+            log: "info",
+        }
     }
 }
 
@@ -79,7 +99,10 @@ impl Default for Script {
 pub(crate) struct Stage {
     pub(crate) practice: Practice,
     pub(crate) clock: Clock,
+    /// Where the gateway listens first.
     pub(crate) gateway: SocketAddr,
+    /// Where it listens, in the order of the settings.
+    pub(crate) gateways: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     pub(crate) folder: TempDir,
     pub(crate) http: reqwest::Client,
@@ -103,7 +126,18 @@ impl Stage {
         write(folder.path(), &practice, &script);
         let served = Served::start(folder.path(), script.log).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { practice, clock, gateway: served.gateway, admin: served.admin, folder, http, script, served, tasks }
+        Self {
+            practice,
+            clock,
+            gateway: served.gateways[0],
+            gateways: served.gateways.clone(),
+            admin: served.admin,
+            folder,
+            http,
+            script,
+            served,
+            tasks,
+        }
     }
 
     /// Everything that the gateway has said on stderr.
@@ -127,6 +161,12 @@ impl Stage {
         let credentials = self.practice.provider().seed(&label, scope).credentials();
         self.must(Method::PUT, &format!("{path}/credentials"), credentials).await;
         label
+    }
+
+    /// A verb that asks the running gateway.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Output {
+        let url = format!("http://{}", self.admin);
+        tokio::task::block_in_place(|| run(self.folder.path(), &[arguments, &["--admin-url", &url]].concat()))
     }
 
     /// A call of the admin API: status and JSON.
@@ -175,9 +215,33 @@ impl Stage {
         Reply { status, decision, request_id, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
+    /// Tells the gateway to read again what SIGHUP makes it read.
+    pub(crate) fn hang_up(&self) {
+        self.served.signal("HUP");
+    }
+
+    /// Waits until the gateway has said `words` more often than `before`.
+    pub(crate) async fn until_said(&self, words: &str, before: usize) {
+        while self.log().matches(words).count() <= before {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How much memory the gateway takes, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).unwrap();
+        kib.trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
+    }
+
+    /// Tells the gateway to read again what it may read again.
+    pub(crate) fn hang_up(&self) {
+        self.served.signal("HUP");
     }
 
     /// Ends the gateway, by SIGTERM.
@@ -206,7 +270,8 @@ impl Stage {
         self.served.child.kill().unwrap();
         self.served.child.wait().unwrap();
         self.served = Served::start(self.folder.path(), self.script.log).await;
-        (self.gateway, self.admin) = (self.served.gateway, self.served.admin);
+        self.gateways.clone_from(&self.served.gateways);
+        (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
     }
 }
 
@@ -249,17 +314,17 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
     std::fs::write(folder.join("policies/crm.yaml"), &script.policy).unwrap();
     let (provider, api) = (practice.provider_origin(), practice.api_origin());
     let upstream = script.upstream.as_deref().unwrap_or(&api);
-    let mut settings = "gateway: {listen: [\"127.0.0.1:0\"]}\n\
-         admin: {listen: \"127.0.0.1:0\", token: \"${SCOPEGATE_ADMIN_TOKEN}\"}\n\
-         policies: [./policies]\n\
+    let mut settings = format!("gateway: {{listen: {}{}}}\n", script.listen, script.gateway);
+    settings.push_str(&format!("admin: {{listen: \"127.0.0.1:0\", token: \"${{SCOPEGATE_ADMIN_TOKEN}}\"{}}}\n", script.admin));
+    settings.push_str(
+        "policies: [./policies]\n\
          store: {embedded: ./data}\n\
          encryption: {key_file: ./kek-1}\n\
-         audit: {file: ./data/audit.jsonl}\n\
-         egress: {allow_networks: [\"127.0.0.0/8\"], allow_http: true}\n\
-         clients:\n"
-        .to_owned();
+         audit: {file: ./data/audit.jsonl}\n",
+    );
+    settings.push_str(&format!("egress: {{allow_networks: [\"127.0.0.0/8\"], allow_http: true{}}}\nclients:\n", script.egress));
     let connectors = ["crm", "salesforce", "slack", "google-gmail", "github", "pagerduty"];
-    for connector in connectors {
+    for connector in connectors.iter().chain(script.clients) {
         settings.push_str(&format!("  {connector}: {{client_id: e2e, client_secret: {CLIENT_SECRET}}}\n"));
     }
     settings.push_str("connectors:\n");
@@ -277,16 +342,16 @@ fn write(folder: &Path, practice: &Practice, script: &Script) {
 }
 
 /// `scopegate serve` as a child.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    gateway: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) gateways: Vec<SocketAddr>,
+    pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Served {
     /// Waits until the gateway has said where it listens.
-    async fn start(folder: &Path, log: &str) -> Self {
+    pub(crate) async fn start(folder: &Path, log: &str) -> Self {
         let mut command = Command::new(BINARY);
         command.args(["serve", "-c", "scopegate.yaml"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -296,12 +361,12 @@ impl Served {
         let kept = Arc::clone(&log);
         scopegate::tasks::thread("stderr", move || listen(stderr, &kept, &listening)).unwrap();
         let heard = tokio::task::block_in_place(|| heard.recv_timeout(PATIENCE));
-        let Ok((gateway, admin)) = heard else {
+        let Ok((gateways, admin)) = heard else {
             // It may have ended already, which is as good.
             let _ = child.kill();
             panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
-        Self { child, gateway, admin, log }
+        Self { child, gateways, admin, log }
     }
 
     fn signal(&self, name: &str) {
@@ -319,16 +384,17 @@ impl Drop for Served {
 }
 
 /// Keeps what is said, and passes on the addresses.
-fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(SocketAddr, SocketAddr)>) {
+fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(Vec<SocketAddr>, SocketAddr)>) {
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&line);
-        if let Some((_, places)) = text.split_once("gateway at http://")
-            && let Some((gateway, admin)) = places.trim_end().split_once(", admin at http://")
+        if let Some((_, places)) = text.split_once("gateway at ")
+            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at http://")
         {
+            let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
             // The test may have given up waiting.
-            let _ = listening.send((gateway.parse().unwrap(), admin.parse().unwrap()));
+            let _ = listening.send((gateways, admin.parse().unwrap()));
         }
         kept.lock().unwrap().append(&mut line);
     }

@@ -1,11 +1,18 @@
 //! Compare-and-set, atomic batches, and what is read back.
 
 use super::cast::{Home, account, authorization, conflict, done, everything, grant, handle, new_grant, promoted};
-use scopegate::store::{Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, GrantRecord, Intent, ProofDigest, Sealed};
+use scopegate::clock::Clock;
+use scopegate::store::{
+    Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, ProofDigest,
+    Sealed, SealedRecord, Store,
+};
 use scopegate::tasks::Tasks;
+use scopegate::vault::{Binding, Keyring, Vault, key_file};
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleTarget};
 use scopegate_core::id::GrantId;
 use scopegate_core::time::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -202,11 +209,10 @@ pub(crate) async fn a_session_belongs_to_whoever_was_first_until_it_is_over(home
 }
 
 pub(crate) async fn there_is_one_digest_key(home: &impl Home) {
-    use scopegate::vault::{Keyring, Vault, key_file};
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("kek");
     key_file::generate(&key).unwrap();
-    let (clock, _) = scopegate::clock::Clock::manual(home.now());
+    let (clock, _) = Clock::manual(home.now());
     let openings = (0..4).map(|_| Vault::open(Keyring::read(&key, &[]).unwrap(), home.open(), clock.clone()));
     let mut digests = Vec::new();
     let tasks = Tasks::new(Handle::current());
@@ -215,6 +221,98 @@ pub(crate) async fn there_is_one_digest_key(home: &impl Home) {
     }
     assert!(digests.iter().all(|digest| *digest == digests[0]));
     assert_eq!(home.open().data_keys().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_data_key_is_wrapped_anew_from_the_wrapping_that_was_read(home: &impl Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = home.open();
+    let one = vault(home, &store, &folder.path().join("one")).await;
+    drop(one);
+    let before = store.data_keys().await.unwrap().remove(0);
+    let other = key_file::generate(&folder.path().join("other")).unwrap();
+    let rewrapped = DataKeyRecord { kek: other.clone(), wrapped: vec![1; 60], ..before.clone() };
+    let change = |expected| Change::RewrapDataKey { record: rewrapped.clone(), expected };
+    conflict(&store, [change(other.clone())]).await;
+    done(&store, [change(before.kek.clone())]).await;
+    conflict(&store, [change(before.kek.clone())]).await;
+    assert_eq!(store.data_keys().await.unwrap(), [DataKeyRecord { made_with: before.kek, ..rewrapped }]);
+}
+
+pub(crate) async fn what_a_data_key_seals_is_found_and_sealed_anew_without_a_new_version(home: &impl Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = home.open();
+    let vault = vault(home, &store, &folder.path().join("kek")).await;
+    let seal = async |text: &[u8], facts: &GrantFacts| vault.seal(text, &Binding::grant(facts)).await.unwrap();
+    let mut expected = Vec::new();
+    for number in 1..=4 {
+        let grant = grant(number, 1);
+        let record = GrantRecord { sealed: seal(&[number], &grant.facts).await, ..grant };
+        let intent = Some(Intent { version: 1, at: home.now() });
+        done(&store, [new_grant(&record), Change::SetIntent { grant: record.facts.id.clone(), version: 1, intent }]).await;
+        expected.push(SealedRecord::Grant(GrantRecord { intent, ..record }));
+    }
+    let (foreign, waiting) = (grant(5, 1), grant(6, 1));
+    let waiting = Box::new(GrantRecord { sealed: seal(b"waiting", &waiting.facts).await, ..waiting });
+    let verifier = Some(seal(b"verifier", &grant(7, 1).facts).await);
+    done(&store, [new_grant(&foreign)]).await;
+    for (number, phase) in [
+        (1, AuthorizationPhase::AwaitingConfirmation { grant: waiting }),
+        (2, AuthorizationPhase::Submitted { state: ProofDigest([2; 32]), verifier }),
+        (3, AuthorizationPhase::Submitted { state: ProofDigest([3; 32]), verifier: None }),
+        (4, AuthorizationPhase::Spent),
+    ] {
+        let record = authorization(number, &account(1), phase);
+        done(&store, [Change::PutAuthorization { record: record.clone(), expected: None }]).await;
+        expected.extend(record.phase.sealed().is_some().then_some(SealedRecord::Authorization(record)));
+    }
+    let key = store.data_keys().await.unwrap().into_iter().find(|key| key.purpose == DataKeyPurpose::Seal).unwrap().id;
+    assert_eq!(store.sealed_counts().await.unwrap().into_iter().filter(|(of, _)| *of == key).collect::<Vec<_>>(), [(key, 6)]);
+    for size in [1, 2, 3, 5, 6, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let batch = store.sealed_with(key, after, size).await.unwrap();
+            assert!(batch.len() <= size);
+            let Some(last) = batch.last() else { break };
+            after = Some(last.id());
+            found.extend(batch);
+        }
+        assert_eq!(found, expected, "{size} at a time");
+    }
+
+    let other = || Sealed::from_bytes(vec![9; 60]);
+    let anew = |record: &SealedRecord| match record.clone() {
+        SealedRecord::Grant(record) => SealedRecord::Grant(GrantRecord { sealed: other(), ..record }),
+        SealedRecord::Authorization(record) => {
+            SealedRecord::Authorization(AuthorizationRecord { phase: record.phase.clone().with_sealed(other()), ..record })
+        }
+    };
+    // One grant and one authorization change after they were read: both stay as they are then.
+    let (SealedRecord::Grant(changed), SealedRecord::Authorization(spent)) = (&expected[0], &expected[5]) else { panic!("{expected:?}") };
+    let changed = GrantRecord { facts: GrantFacts { version: 2, ..changed.facts.clone() }, ..changed.clone() };
+    let spent = AuthorizationRecord { phase: AuthorizationPhase::Spent, version: 2, ..spent.clone() };
+    let put = Change::PutAuthorization { record: spent.clone(), expected: Some(1) };
+    done(&store, [Change::PutGrant { record: changed.clone(), expected: Some(1) }, put]).await;
+    done(&store, expected.iter().map(|record| Change::Reseal { record: record.clone(), sealed: other() })).await;
+    for (at, record) in expected.iter().enumerate() {
+        let stands = match record {
+            SealedRecord::Grant(record) => SealedRecord::Grant(store.grant(&record.facts.id).await.unwrap().unwrap()),
+            SealedRecord::Authorization(record) => {
+                SealedRecord::Authorization(store.authorization(AuthorizationKey::Id(&record.id)).await.unwrap().unwrap())
+            }
+        };
+        let as_it_should = match at {
+            0 => SealedRecord::Grant(changed.clone()),
+            5 => SealedRecord::Authorization(spent.clone()),
+            _ => anew(record),
+        };
+        assert_eq!(stands, as_it_should, "record {at}");
+    }
+}
+
+async fn vault(home: &impl Home, store: &Arc<dyn Store>, key: &Path) -> Vault {
+    key_file::generate(key).unwrap();
+    let (clock, _) = Clock::manual(home.now());
+    Vault::open(Keyring::read(key, &[]).unwrap(), Arc::clone(store), clock).await.unwrap()
 }
 
 pub(crate) async fn what_was_answered_is_there_after_a_restart(home: &impl Home) {

@@ -70,6 +70,21 @@ impl AnswerHeaders {
         passed
     }
 
+    /// Lets trailers pass (RFC 9110, section 6.5): none that speaks for the server, frames a message, or leads elsewhere.
+    #[must_use]
+    pub fn pass_trailers(trailers: &HeaderMap, needles: &[Needle]) -> Self {
+        let mut passed = Self { headers: Vec::with_capacity(trailers.len()), packing: None, hits: 0 };
+        for (name, value) in trailers {
+            let stays = belongs_to_the_hop(name)
+                || speaks_for_the_server(name)
+                || [CONTENT_LENGTH, CONTENT_ENCODING, LOCATION, CONTENT_LOCATION, LINK].contains(name);
+            if !stays {
+                passed.push(name.clone(), Bytes::copy_from_slice(value.as_bytes()), needles);
+            }
+        }
+        passed
+    }
+
     fn push(&mut self, name: HeaderName, mut value: Bytes, needles: &[Needle]) {
         for needle in needles {
             if let Some(clean) = needle.overwritten(&value) {
@@ -175,6 +190,18 @@ mod tests {
 
     fn pairs(answer: &AnswerHeaders) -> Vec<(&str, &str)> {
         answer.headers.iter().map(|(name, value)| (name.as_str(), str::from_utf8(value).unwrap())).collect()
+    }
+
+    #[test]
+    fn trailers_pass_without_the_token_and_what_belongs_in_a_head() {
+        let mut trailers = HeaderMap::new();
+        for (name, value) in [("grpc-status", "0"), ("grpc-message", "no sesame-1234567890"), ("set-cookie", "a=b"), ("location", "/x"), ("te", "a")]
+        {
+            trailers.append(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        let passed = AnswerHeaders::pass_trailers(&trailers, &[Needle::new(b"sesame-1234567890").unwrap()]);
+        assert_eq!(pairs(&passed), [("grpc-status", "0"), ("grpc-message", "no *****************")]);
+        assert_eq!(passed.hits, 1);
     }
 
     #[test]

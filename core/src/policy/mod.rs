@@ -25,6 +25,7 @@ mod render;
 mod role;
 mod router;
 mod rules;
+mod schema;
 mod scopes;
 mod set;
 mod template;
@@ -38,6 +39,7 @@ pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use model::{ConnectorModel, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
 pub use render::{Look, render};
+pub use schema::{cases_schema, policy_schema};
 pub use set::{PolicySet, decide, judge, read};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
 

@@ -54,6 +54,11 @@ pub enum Refusal {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// The account has as many requests under way as it may have.
+    Crowded {
+        /// So many.
+        limit: usize,
+    },
     /// The grant ended while the request was under way.
     GrantEnded(Operations),
     /// The account lost its connection while the request was under way.
@@ -119,7 +124,7 @@ impl Refusal {
             Self::Denied(denial) => of_denial(denial),
             Self::BodyTooLarge { .. } => Reason::BodyTooLarge,
             Self::HeaderTooLarge { .. } => Reason::HeaderTooLarge,
-            Self::RateLimited { .. } => Reason::RateLimited,
+            Self::RateLimited { .. } | Self::Crowded { .. } => Reason::RateLimited,
             Self::GrantEnded(_) => Reason::ReauthorizationRequired,
             Self::NotConnected(_) => Reason::ConsentRequired,
             Self::TokenUnavailable { .. } => Reason::TokenUnavailable,
@@ -166,6 +171,7 @@ impl Refusal {
             | Self::HeaderTooLarge { .. }
             | Self::TooSlow
             | Self::RateLimited { .. }
+            | Self::Crowded { .. }
             | Self::PolicyUnavailable
             | Self::StoreUnavailable => None,
         }
@@ -183,7 +189,7 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u64> {
         let wait = if let Self::RateLimited { retry_after } | Self::TokenUnavailable { retry_after, .. } = self {
             *retry_after
-        } else if matches!(self, Self::PolicyUnavailable | Self::StoreUnavailable) {
+        } else if matches!(self, Self::Crowded { .. } | Self::PolicyUnavailable | Self::StoreUnavailable) {
             Duration::from_secs(1)
         } else {
             return None;

@@ -185,6 +185,7 @@ fn title(refusal: &Refusal, context: &Context<'_>) -> String {
         Refusal::HeaderTooLarge { limit } => format!("the head of the request is larger than {limit} bytes or 100 headers"),
         Refusal::TooSlow => "the request took too long to arrive".into(),
         Refusal::RateLimited { .. } => "too many requests of this account".into(),
+        Refusal::Crowded { limit } => format!("{limit} requests of this account are under way already"),
         Refusal::TokenUnavailable { .. } => format!("the provider of {} gives no token at present", connector(context)),
         Refusal::UpstreamUnreachable(_) => format!("{} could not be reached", connector(context)),
         Refusal::UpstreamTimeout(_) => format!("{} took too long to answer", connector(context)),
@@ -273,6 +274,9 @@ fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
             format!("Blocked at the gateway: request line and headers together may have {limit} bytes and 100 headers. Send fewer.")
         }
         Refusal::TooSlow => "Stopped at the gateway: the request did not arrive whole within its time. Send it at once.".into(),
+        Refusal::Crowded { limit } => {
+            format!("Blocked at the gateway: this account has {limit} requests under way, and no more may be at once. Wait until one of them has ended.")
+        }
         Refusal::RateLimited { .. } => "Blocked at the gateway: this account made too many requests. Wait as long as Retry-After says.".into(),
         Refusal::TokenUnavailable { operations, .. } => {
             blocked(operations, "needs a fresh token, and the token endpoint gives none at present. Wait as long as Retry-After says.".into())

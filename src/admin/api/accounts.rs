@@ -4,6 +4,7 @@ use crate::admin::Plane;
 use crate::admin::extract::{AccountParams, AccountPlace, Body, Existing, Filter};
 use crate::admin::page::{AccountsAfter, Limit};
 use crate::admin::problem::{Problem, Thing};
+use crate::admin::strict::Fault;
 use crate::chance;
 use crate::directory::AccountFilter;
 use crate::grants::NotForgotten;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// How often a change is tried again when somebody else changes the same account.
-const ATTEMPTS: usize = 8;
+pub(super) const ATTEMPTS: usize = 8;
 
 /// A connected account. Holds no secret.
 #[derive(Serialize, ToSchema)]
@@ -117,10 +118,10 @@ pub(super) struct Wanted {
 /// A grant that another account of the same customer holds.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SharedGrant {
+pub(super) struct SharedGrant {
     /// An account of the same connector and customer that is connected.
     #[schema(value_type = String)]
-    shared_with: Identifier,
+    pub(super) shared_with: Identifier,
 }
 
 /// Makes the account, or gives the one that is there.
@@ -137,12 +138,16 @@ pub(super) async fn ensure(
     let connector = place.facts(&plane)?;
     let policies = plane.policies.policies();
     known_role(&policies, &wanted.role)?;
-    let variables = admitted(&connector, &wanted.variables, &plane)?;
+    let admit = |(name, value): (&String, &String)| Ok::<_, Fault>((name.clone(), admitted(&connector, name, value, &plane)?));
+    let variables = wanted.variables.iter().map(admit).collect::<Result<Variables, _>>()?;
     for _ in 0..ATTEMPTS {
         let owner = wanted.grant.as_ref().map(|shared| owner(&plane, &place.connector, &wanted.customer, shared)).transpose()?;
         let grant = owner.as_ref().and_then(|owner| owner.grant.clone());
         if let Some(there) = plane.directory.find(&place.connector, &place.identifier) {
-            same(&there.record, &wanted, grant.as_ref(), &variables)?;
+            if let Some(differs) = differs(&there.record, &wanted.customer, &wanted.role, grant.as_ref(), &variables) {
+                let sentence = format!("this account exists with another `{differs}`; PATCH changes a role, everything else needs a new account");
+                return Err(Problem::Conflict(sentence));
+            }
             return Ok((StatusCode::OK, Json(Account::of(&there, &policies))));
         }
         let now = plane.clock.timestamp();
@@ -174,20 +179,16 @@ pub(super) async fn ensure(
     Err(busy())
 }
 
-fn known_role(policies: &PolicySet, role: &RoleName) -> Result<(), Problem> {
-    if policies.has_role(role) { Ok(()) } else { Err(Problem::field("role", "is named by no policy")) }
+pub(super) fn known_role(policies: &PolicySet, role: &RoleName) -> Result<(), Fault> {
+    if policies.has_role(role) { Ok(()) } else { Err(Fault::field("role", "is named by no policy")) }
 }
 
-/// The values of an account's own variables, as templates take them.
-fn admitted(connector: &Connector, given: &Variables, plane: &Plane) -> Result<Variables, Problem> {
-    let admit = |(name, value): (&String, &String)| {
-        let field = format!("variables.{}", name.chars().take(64).collect::<String>());
-        let variable = connector.variables.get(name).filter(|variable| variable.from == Source::Account);
-        let variable = variable.ok_or_else(|| Problem::field(&field, "is no variable of this connector that an account brings"))?;
-        let value = variable.rule.admit(value, plane.plain_http).map_err(|fault| Problem::field(&field, format_args!("is not allowed: {fault}")))?;
-        Ok((name.clone(), value))
-    };
-    given.iter().map(admit).collect()
+/// The value of one of an account's own variables, as templates take it.
+pub(super) fn admitted(connector: &Connector, name: &str, value: &str, plane: &Plane) -> Result<String, Fault> {
+    let field = format!("variables.{}", name.chars().take(64).collect::<String>());
+    let variable = connector.variables.get(name).filter(|variable| variable.from == Source::Account);
+    let variable = variable.ok_or_else(|| Fault::field(&field, "is no variable of this connector that an account brings"))?;
+    variable.rule.admit(value, plane.plain_http).map_err(|fault| Fault::field(&field, format_args!("is not allowed: {fault}")))
 }
 
 /// The account that is named; it is the same customer's and has a grant to share.
@@ -203,20 +204,25 @@ fn owner(plane: &Plane, connector: &ConnectorId, customer: &CustomerId, shared: 
     Ok((*owner.record).clone())
 }
 
-/// Whether the account that is there is the one that is wanted.
-fn same(there: &AccountRecord, wanted: &Wanted, grant: Option<&GrantId>, variables: &Variables) -> Result<(), Problem> {
-    let differs = if there.customer != wanted.customer {
-        "customer"
-    } else if there.role != wanted.role {
-        "role"
+/// In what the account that is there is not the one that is wanted; none: it is.
+pub(super) fn differs(
+    there: &AccountRecord,
+    customer: &CustomerId,
+    role: &RoleName,
+    grant: Option<&GrantId>,
+    variables: &Variables,
+) -> Option<&'static str> {
+    if there.customer != *customer {
+        Some("customer")
+    } else if there.role != *role {
+        Some("role")
     } else if grant.is_some() && there.grant.as_ref() != grant {
-        "grant"
+        Some("grant")
     } else if !variables.is_empty() && there.variables != *variables {
-        "variables"
+        Some("variables")
     } else {
-        return Ok(());
-    };
-    Err(Problem::Conflict(format!("this account exists with another `{differs}`; PATCH changes a role, everything else needs a new account")))
+        None
+    }
 }
 
 /// Reads the account.
@@ -335,6 +341,6 @@ pub(super) async fn applied(plane: &Plane, changes: Vec<Change>) -> Result<Appli
     plane.directory.apply(changes).await.map_err(|failure| Problem::store(&failure))
 }
 
-fn busy() -> Problem {
+pub(super) fn busy() -> Problem {
     Problem::Conflict("others keep changing this account; try again".into())
 }

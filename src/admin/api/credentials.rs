@@ -4,6 +4,7 @@ use super::accounts::Account;
 use crate::admin::Plane;
 use crate::admin::extract::{AccountParams, Body, Existing};
 use crate::admin::problem::{Problem, Thing};
+use crate::admin::strict::Fault;
 use crate::grants::{BringError, Brought, BroughtCredential, VariableFault};
 use axum::Json;
 use axum::extract::State;
@@ -91,19 +92,19 @@ pub(super) async fn bring(State(plane): State<Plane>, Existing(account): Existin
 }
 
 /// The one credential that the body holds.
-fn read(given: Credential) -> Result<Brought, Problem> {
+pub(super) fn read(given: Credential) -> Result<Brought, Fault> {
     let Credential { access_token, refresh_token, expires_in, scope, api_key, basic, variables } = given;
     let credential = match (access_token, api_key, basic) {
         (Some(access), None, None) => BroughtCredential::Tokens { access, refresh: refresh_token, expires_in: expires_in.0, scope },
         (None, key, basic) if refresh_token.is_some() || expires_in.0.is_some() || scope.is_some() => {
             let _ = (key, basic);
-            return Err(Problem::field("access_token", "is missing, and `refresh_token`, `expires_in` and `scope` belong to one"));
+            return Err(Fault::field("access_token", "is missing, and `refresh_token`, `expires_in` and `scope` belong to one"));
         }
         (None, Some(key), None) => BroughtCredential::Key(key),
         (None, None, Some(Basic { user, password })) => BroughtCredential::Basic { user, password },
-        (None, None, None) => return Err(Problem::field("access_token", "is missing: bring `access_token`, `api_key` or `basic`")),
+        (None, None, None) => return Err(Fault::field("access_token", "is missing: bring `access_token`, `api_key` or `basic`")),
         (_, _, _) => {
-            return Err(Problem::field("access_token", "stands beside another credential: bring one of `access_token`, `api_key` and `basic`"));
+            return Err(Fault::field("access_token", "stands beside another credential: bring one of `access_token`, `api_key` and `basic`"));
         }
     };
     Ok(Brought { credential, variables })
@@ -112,16 +113,24 @@ fn read(given: Credential) -> Result<Brought, Problem> {
 fn not_brought(fault: BringError) -> Problem {
     match fault {
         BringError::UnknownConnector => Problem::Unknown(Thing::Connector),
-        BringError::Unusable { field } => Problem::field(field, "is not something that a request can carry: visible ASCII characters, and no blank"),
-        BringError::Variable { name, fault } => {
-            let field = format!("variables.{}", name.chars().take(64).collect::<String>());
-            match fault {
-                VariableFault::Unknown => Problem::field(&field, "is no variable of this connector that comes with a credential"),
-                VariableFault::Missing => Problem::field(&field, "is missing, and the connector cannot be reached without it"),
-                VariableFault::NotAllowed(fault) => Problem::field(&field, format_args!("is not allowed: {fault}")),
-            }
-        }
+        BringError::Unusable { field } => unusable(field).into(),
+        BringError::Variable { name, fault } => unfit(&name, fault).into(),
         BringError::Store => Problem::unavailable(),
+    }
+}
+
+/// A field that no request can carry.
+pub(super) fn unusable(field: &str) -> Fault {
+    Fault::field(field, "is not something that a request can carry: visible ASCII characters, and no blank")
+}
+
+/// A variable that cannot come with this credential.
+pub(super) fn unfit(name: &str, fault: VariableFault) -> Fault {
+    let field = format!("variables.{}", name.chars().take(64).collect::<String>());
+    match fault {
+        VariableFault::Unknown => Fault::field(&field, "is no variable of this connector that comes with a credential"),
+        VariableFault::Missing => Fault::field(&field, "is missing, and the connector cannot be reached without it"),
+        VariableFault::NotAllowed(fault) => Fault::field(&field, format_args!("is not allowed: {fault}")),
     }
 }
 
@@ -132,7 +141,7 @@ mod tests {
 
     fn brought(body: &str) -> Result<Brought, String> {
         let given = strict::json::<Credential>(body.as_bytes()).map_err(|fault| fault.to_string())?;
-        read(given).map_err(|problem| format!("{problem:?}"))
+        read(given).map_err(|fault| fault.to_string())
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod credentials;
 mod decisions;
 mod handles;
 mod health;
+mod import;
+mod keys;
 mod lifecycle;
 mod policies;
 mod sessions;
@@ -47,6 +49,7 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(accounts::ensure, accounts::show, accounts::change, accounts::delete))
         .routes(routes!(accounts::list))
+        .routes(routes!(import::import))
         .routes(routes!(authorizations::begin))
         .routes(routes!(authorizations::confirm))
         .routes(routes!(credentials::bring))
@@ -61,6 +64,8 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
         .routes(routes!(sessions::show))
         .routes(routes!(policies::show))
         .routes(routes!(policies::reload))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::rotate))
         .routes(routes!(document))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

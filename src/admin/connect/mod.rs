@@ -1,4 +1,5 @@
 //! The pages of customers: consent before the provider, and the result after it. No script, one form.
+//! Whatever a customer's browser finds below `/connect` and `/oauth` is a page that says what to do next.
 //!
 //! Who starts must be who finishes: the page sets a cookie that form and callback
 //! have to bring back. It is `Lax`, for the provider's redirect comes from another
@@ -14,11 +15,12 @@ pub(in crate::admin) use pages::PageHeaders;
 
 use super::Plane;
 use crate::grants::{AskedScope, CallbackError};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use pages::{Consent, Line};
+use pages::Consent;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::secret::Proof;
 use scopegate_core::time::Timestamp;
@@ -38,14 +40,14 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
 #[utoipa::path(get, path = "/connect/{link}", tag = "pages", operation_id = "open_consent_page", security(()),
     params(("link" = String, Path, description = "The secret part of an `authorization_url`")),
     responses((status = 200, description = "What is asked, and a form to go on"), (status = 400, description = "The link is unknown, spent or over")))]
-async fn open(State(plane): State<Plane>, Path(link): Path<String>, headers: HeaderMap) -> Response {
-    let page = match plane.grants.page(&Proof::new(link), cookie(&headers).as_ref()).await {
+async fn open(State(plane): State<Plane>, link: Part, headers: HeaderMap) -> Response {
+    let page = match plane.grants.page(&proof(link), cookie(&headers).as_ref()).await {
         Ok(page) => page,
         Err(fault) => return outcome::of_link(fault, &plane.page_headers),
     };
-    let may = page.asked.iter().map(|asked| Line { text: words(asked), risk: asked.risk }).collect();
-    let never = page.impossible.iter().map(words).collect();
-    let consent = Consent { api: &page.title, role: page.account.record.role.as_str(), may, never, until: readable(page.expires_at) };
+    let (api, role, until) = (&page.title, page.account.record.role.as_str(), readable(page.expires_at));
+    let mut consent = Consent { api, role, may: Vec::new(), careful: Vec::new(), never: page.impossible.iter().map(words).collect(), until };
+    page.asked.iter().for_each(|asked| consent.asks(words(asked), asked.risk));
     let mut answer = pages::page(StatusCode::OK, &consent, &plane.page_headers);
     if let Some(cookie) = set_cookie(&page.browser) {
         answer.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -58,11 +60,11 @@ async fn open(State(plane): State<Plane>, Path(link): Path<String>, headers: Hea
     params(("link" = String, Path, description = "The secret part of an `authorization_url`")),
     responses((status = 303, description = "To the provider"), (status = 400, description = "The link is unknown, spent or over"),
         (status = 403, description = "Not from the browser that opened the page last")))]
-async fn send(State(plane): State<Plane>, Path(link): Path<String>, headers: HeaderMap) -> Response {
+async fn send(State(plane): State<Plane>, link: Part, headers: HeaderMap) -> Response {
     if !is_own_form(&headers, &plane) {
         return outcome::foreign_form(&plane.page_headers);
     }
-    match plane.grants.submit(&Proof::new(link), cookie(&headers).as_ref()).await {
+    match plane.grants.submit(&proof(link), cookie(&headers).as_ref()).await {
         Ok(provider) => see_other(provider.as_str(), &plane.page_headers),
         Err(fault) => outcome::of_link(fault, &plane.page_headers),
     }
@@ -73,12 +75,31 @@ async fn send(State(plane): State<Plane>, Path(link): Path<String>, headers: Hea
     params(("connector" = String, Path, description = "The connector's name")),
     responses((status = 200, description = "How it went, also when the customer said no"), (status = 303, description = "To the application's `return_to`"),
         (status = 400, description = "The state is unknown or spent"), (status = 403, description = "Another browser began it")))]
-async fn callback(State(plane): State<Plane>, Path(connector): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let Ok(connector) = connector.parse::<ConnectorId>() else { return outcome::of_callback(CallbackError::Unknown, &plane.page_headers) };
+async fn callback(State(plane): State<Plane>, connector: Part, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let Some(connector) = connector.ok().and_then(|Path(name)| name.parse::<ConnectorId>().ok()) else {
+        return outcome::of_callback(CallbackError::Unknown, &plane.page_headers);
+    };
     match plane.grants.callback(&connector, query.as_deref().unwrap_or_default(), cookie(&headers).as_ref()).await {
         Ok(finished) => outcome::of_finished(&finished, &plane.page_headers),
         Err(fault) => outcome::of_callback(fault, &plane.page_headers),
     }
+}
+
+/// The part of the path that differs; what cannot be read is nothing that we gave out.
+type Part = Result<Path<String>, PathRejection>;
+
+fn proof(link: Part) -> Proof {
+    Proof::new(link.map(|Path(link)| link).unwrap_or_default())
+}
+
+/// Whether a path is one that customers' browsers come to.
+pub(super) fn is_customers(path: &str) -> bool {
+    ["/connect", "/oauth"].iter().any(|ours| path.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Says to a customer that there is no such page.
+pub(super) fn no_page(status: StatusCode, plane: &Plane) -> Response {
+    outcome::no_page(status, &plane.page_headers)
 }
 
 /// What a scope lets an agent do: the policy author's words, else the scope's name.
@@ -155,6 +176,21 @@ mod tests {
         let value = set_cookie(&Proof::new("x".into())).unwrap();
         assert_eq!(value.to_str().unwrap(), "__Host-scopegate-connect=x; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Lax");
         assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn customers_browsers_come_to_two_places() {
+        for (path, theirs) in [
+            ("/connect", true),
+            ("/connect/", true),
+            ("/connect/a/b", true),
+            ("/oauth/callback", true),
+            ("/connected", false),
+            ("/", false),
+            ("/v1/connect", false),
+        ] {
+            assert_eq!(is_customers(path), theirs, "{path}");
+        }
     }
 
     #[test]

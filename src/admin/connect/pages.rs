@@ -22,20 +22,57 @@ pub(super) struct Consent<'a> {
     pub api: &'a str,
     /// The role that asks.
     pub role: &'a str,
-    /// What it will be able to do.
-    pub may: Vec<Line<'a>>,
+    /// What it will be able to do, in the policy author's words.
+    pub may: Vec<&'a str>,
+    /// What of that deserves a second look.
+    pub careful: Vec<Careful<'a>>,
     /// What this API could do and the role may not.
     pub never: Vec<&'a str>,
     /// When the link ends.
     pub until: String,
 }
 
-/// One thing that a role will be able to do.
-pub(super) struct Line<'a> {
+/// One thing that a role will be able to do, and that can do harm.
+pub(super) struct Careful<'a> {
     /// The policy author's words.
     pub text: &'a str,
-    /// How much harm it can do.
-    pub risk: Risk,
+    /// Why it stands apart.
+    pub mark: &'static str,
+}
+
+impl<'a> Consent<'a> {
+    /// Adds what the role will be able to do to the group that its risk belongs to.
+    pub(super) fn asks(&mut self, text: &'a str, risk: Risk) {
+        let mark = match risk {
+            Risk::Low => return self.may.push(text),
+            Risk::High => "can do harm",
+            Risk::Capability => "gives out further access",
+        };
+        self.careful.push(Careful { text, mark });
+    }
+}
+
+/// How a message is meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tone {
+    /// It went as it should.
+    Done,
+    /// Somebody else has to do something first.
+    Waiting,
+    /// Nothing came of it, and nothing is wrong.
+    Nothing,
+    /// It does not work.
+    Trouble,
+}
+
+impl Tone {
+    /// The ARIA role that makes a screen reader say the message.
+    fn role(self) -> &'static str {
+        match self {
+            Self::Done | Self::Waiting | Self::Nothing => "status",
+            Self::Trouble => "alert",
+        }
+    }
 }
 
 /// A page that says how it went.
@@ -50,8 +87,8 @@ pub(super) struct Message<'a> {
     pub list: Vec<&'a str>,
     /// Where the application wants the customer back.
     pub back: Option<&'a str>,
-    /// ARIA role: `status` for what went as it should, `alert` for the rest.
-    pub role: &'static str,
+    /// How it is meant.
+    pub tone: Tone,
 }
 
 /// Renders a page with its headers.
@@ -105,8 +142,12 @@ mod tests {
     use super::*;
 
     fn consent<'a>(api: &'a str, text: &'a str) -> Consent<'a> {
-        let may = vec![Line { text, risk: Risk::High }, Line { text: "Read accounts", risk: Risk::Low }];
-        Consent { api, role: "publisher", may, never: vec!["Delete everything"], until: "2026-11-26 09:10 UTC".into() }
+        let (may, careful) = (Vec::new(), Vec::new());
+        let mut page = Consent { api, role: "publisher", may, careful, never: vec!["Delete everything"], until: "2026-11-26 09:10 UTC".into() };
+        for (text, risk) in [(text, Risk::High), ("Read accounts", Risk::Low), ("Share files", Risk::Capability)] {
+            page.asks(text, risk);
+        }
+        page
     }
 
     #[test]
@@ -115,8 +156,9 @@ mod tests {
         for part in [
             "Connect Practice CRM",
             "publisher",
-            "Read accounts",
-            "(can do harm)",
+            "<li>Read accounts</li>",
+            "opportunities&#60;/b&#62; <span class=\"mark\">can do harm</span>",
+            "Share files <span class=\"mark\">gives out further access</span>",
             "Delete everything",
             "2026-11-26 09:10 UTC",
             "<form method=\"post\">",

@@ -1,6 +1,7 @@
 //! The plane over real HTTP, with a real store, vault and audit in a folder of its own, and the practice provider.
 
 mod accounts;
+mod imports;
 mod pages;
 mod plane;
 mod tokens;
@@ -13,7 +14,7 @@ use crate::grants::GrantsParts;
 use crate::http_client::{HttpClient, Trust};
 use crate::practice::{Browser, Label, Page, Practice, Registration};
 use crate::store::SqliteStore;
-use crate::vault::{Keyring, key_file};
+use crate::vault::{KeyRoom, Keyring, key_file};
 use axum::http::HeaderMap;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::ClientRegistration;
@@ -115,7 +116,11 @@ impl Stage {
             return_to: vec![Url::parse("https://shop.example").unwrap()],
             open_grants: 100,
         });
+        let files = folder.path().to_path_buf();
+        let files = move || Ok(Keyring::read(&files.join("kek"), &[files.join("kek-1")])?);
+        let keys = KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone());
         let parts = AdminParts {
+            keys,
             token: BearerSecret::new(TOKEN.into()),
             metrics_access: MetricsAccess::Open,
             public_url,

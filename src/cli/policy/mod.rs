@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 pub(super) mod report;
+mod schema;
 mod test;
 
 use super::Outcome;
@@ -22,6 +23,8 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Says what the gateway would decide for a request, and why.
     Explain(explain::Explain),
+    /// Writes the JSON Schema with which editors complete and check these files.
+    Schema(schema::Schema),
 }
 
 impl Policy {
@@ -30,6 +33,7 @@ impl Policy {
             Self::Check(verb) => verb.run(format),
             Self::Test(verb) => verb.run(format),
             Self::Explain(verb) => verb.run(format),
+            Self::Schema(verb) => verb.run(),
         }
     }
 }

@@ -14,8 +14,9 @@ use url::form_urlencoded;
 #[template(
     ext = "html",
     source = r#"<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Practice provider</title>
-<style>body{font:16px/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}fieldset{border:1px solid #ccc;border-radius:8px}button{font:inherit;padding:.4rem 1.2rem}</style>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Practice provider</title>
+<style>:root{color-scheme:light dark}body{background:Canvas;color:CanvasText}main{font:16px/1.5 system-ui;max-width:32rem;margin:4rem auto;padding:0 1rem}fieldset{border:1px solid #ccc;border-radius:8px}button{font:inherit;padding:.4rem 1.2rem}</style>
+<main>
 <h1>Practice provider</h1>
 <p><b>{{ client }}</b> asks for access to your data.</p>
 <form method="post">
@@ -23,7 +24,7 @@ use url::form_urlencoded;
 <p><label>You are <select name="who">{% for who in people %}<option>{{ who }}</option>{% endfor %}</select></label></p>
 <fieldset><legend>It may</legend>{% for scope in scopes %}<p><label><input type="checkbox" name="scope" value="{{ scope }}" checked> {{ scope }}</label></p>{% endfor %}</fieldset>
 <p><button name="verdict" value="allow">Allow</button> <button name="verdict" value="deny">Deny</button></p>
-</form></html>
+</form></main></html>
 "#
 )]
 struct ConsentPage<'a> {

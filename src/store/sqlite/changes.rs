@@ -2,8 +2,10 @@
 
 use super::news::{self, Changed};
 use super::writer::Done;
-use super::{failed, leases, number, unreadable};
-use crate::store::{Applied, AuthorizationRecord, Change, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, StoreError};
+use super::{failed, leases, number, queries, unreadable};
+use crate::store::{
+    Applied, AuthorizationRecord, Change, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, KekId, Sealed, SealedRecord, StoreError,
+};
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, Params, params};
 use scopegate_core::account::{AccountRecord, GrantFacts, HandleRecord, HandleTarget};
@@ -32,6 +34,8 @@ pub(super) fn apply(connection: &Connection, change: Change, now: Timestamp) -> 
         }
         Change::BindSession { id, customer, now, over_before } => bind_session(connection, &id, &customer, now, over_before),
         Change::InsertDataKey(record) => insert_data_key(connection, &record),
+        Change::RewrapDataKey { record, expected } => rewrap_data_key(connection, &record, &expected),
+        Change::Reseal { record, sealed } => reseal(connection, record, sealed),
         Change::Holding(lease) => leases::is_held(connection, &lease, now).map(done_if),
     }
 }
@@ -88,7 +92,7 @@ fn set_intent(connection: &Connection, grant: &GrantId, version: u64, intent: Op
 }
 
 fn touch_grant(connection: &Connection, id: &GrantId, used_at: Timestamp) -> Result<Applied, StoreError> {
-    let Some(grant) = super::queries::grant(connection, id)? else { return Ok(Applied::Done) };
+    let Some(grant) = queries::grant(connection, id)? else { return Ok(Applied::Done) };
     if used_at <= grant.facts.used_at {
         return Ok(Applied::Done);
     }
@@ -153,8 +157,33 @@ fn insert_data_key(connection: &Connection, record: &DataKeyRecord) -> Result<Ap
         DataKeyPurpose::Seal => "seal",
         DataKeyPurpose::Digest => "digest",
     };
-    let query = "INSERT INTO data_keys (id, purpose, kek, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    changed_one(connection, "insert a data key", query, params![record.id.0, purpose, record.kek.0, record.wrapped, record.created_at.millis()])
+    let query = "INSERT INTO data_keys (id, purpose, kek, made_with, wrapped, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let row = params![record.id.0, purpose, record.kek.0, record.made_with.0, record.wrapped, record.created_at.millis()];
+    changed_one(connection, "insert a data key", query, row)
+}
+
+fn rewrap_data_key(connection: &Connection, record: &DataKeyRecord, expected: &KekId) -> Result<Applied, StoreError> {
+    let query = "UPDATE data_keys SET kek = ?2, wrapped = ?3 WHERE id = ?1 AND kek = ?4";
+    changed_one(connection, "wrap a data key anew", query, params![record.id.0, record.kek.0, record.wrapped, expected.0])
+}
+
+fn reseal(connection: &Connection, record: SealedRecord, sealed: Sealed) -> Result<Applied, StoreError> {
+    match record {
+        SealedRecord::Grant(read) => {
+            let query = "UPDATE grants SET sealed = ?3 WHERE id = ?1 AND version = ?2 AND sealed = ?4";
+            let row = params![read.facts.id.as_str(), number(read.facts.version)?, sealed.as_bytes(), read.sealed.as_bytes()];
+            execute(connection, "seal a grant anew", query, row)?;
+        }
+        // Its text may be that of an older version of this program: what it says is compared.
+        SealedRecord::Authorization(read) => {
+            if queries::authorization(connection, "id", read.id.as_str())?.as_ref() == Some(&read) {
+                let record = AuthorizationRecord { phase: read.phase.with_sealed(sealed), ..read };
+                let query = "UPDATE authorizations SET record = ?2 WHERE id = ?1";
+                execute(connection, "seal an authorization anew", query, params![record.id.as_str(), json(&record)?])?;
+            }
+        }
+    }
+    Ok(Applied::Done)
 }
 
 /// Forgets authorizations that ended, and sessions that were last used, before `before`.

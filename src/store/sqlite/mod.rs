@@ -11,8 +11,8 @@ mod queries;
 mod writer;
 
 use super::schema::{self, SchemaFault};
-use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName, LeaseOwner};
-use super::{SessionRecord, Store, StoreError};
+use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName};
+use super::{LeaseOwner, SealedId, SealedRecord, SessionRecord, Store, StoreError};
 use crate::clock::Clock;
 use crate::tasks;
 use async_trait::async_trait;
@@ -174,6 +174,14 @@ impl Store for SqliteStore {
 
     async fn data_keys(&self) -> Result<Vec<DataKeyRecord>, StoreError> {
         self.read(queries::data_keys).await
+    }
+
+    async fn sealed_counts(&self) -> Result<Vec<(DataKeyId, u64)>, StoreError> {
+        self.read(queries::sealed_counts).await
+    }
+
+    async fn sealed_with(&self, key: DataKeyId, after: Option<SealedId>, limit: usize) -> Result<Vec<SealedRecord>, StoreError> {
+        self.read(move |connection| queries::sealed_with(connection, key, after.as_ref(), limit)).await
     }
 
     async fn acquire(&self, name: &LeaseName, owner: &LeaseOwner, ttl: Duration) -> Result<Option<Lease>, StoreError> {

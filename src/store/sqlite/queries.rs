@@ -2,14 +2,15 @@
 
 use super::{failed, unreadable};
 use crate::store::{
-    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SessionRecord, Snapshot,
-    StoreError,
+    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SealedId, SealedRecord,
+    SessionRecord, Snapshot, StoreError,
 };
 use rusqlite::types::{FromSqlError, Type};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use scopegate_core::id::{GrantId, SessionId};
 use scopegate_core::time::Timestamp;
 use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 
 /// A column that holds a record as JSON.
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -85,9 +86,11 @@ pub(super) fn one<T, K: ToSql>(
 }
 
 pub(super) fn grant(connection: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreError> {
-    one(connection, "a grant", "SELECT facts, sealed, intent FROM grants WHERE id = ?1", id.as_str(), |row| {
-        Ok(GrantRecord { facts: json(row, 0)?, sealed: Sealed::from_bytes(row.get(1)?), intent: intent(row, 2)? })
-    })
+    one(connection, "a grant", "SELECT facts, sealed, intent FROM grants WHERE id = ?1", id.as_str(), grant_record)
+}
+
+fn grant_record(row: &Row<'_>) -> rusqlite::Result<GrantRecord> {
+    Ok(GrantRecord { facts: json(row, 0)?, sealed: Sealed::from_bytes(row.get(1)?), intent: intent(row, 2)? })
 }
 
 fn intent(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Intent>> {
@@ -115,15 +118,63 @@ pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<
 }
 
 pub(super) fn data_keys(connection: &Connection) -> Result<Vec<DataKeyRecord>, StoreError> {
-    let query = "SELECT id, purpose, kek, wrapped, created_at FROM data_keys ORDER BY created_at, id";
+    let query = "SELECT id, purpose, kek, made_with, wrapped, created_at FROM data_keys ORDER BY created_at, id";
     all(connection, "a data key", query, |row| {
         let purpose = match row.get_ref(1)?.as_str()? {
             "seal" => DataKeyPurpose::Seal,
             "digest" => DataKeyPurpose::Digest,
             _unknown => return Err(FromSqlError::InvalidType.into()),
         };
-        Ok(DataKeyRecord { id: DataKeyId(row.get(0)?), purpose, kek: KekId(row.get(2)?), wrapped: row.get(3)?, created_at: timestamp(row, 4)? })
+        let (id, kek, made_with) = (DataKeyId(row.get(0)?), KekId(row.get(2)?), KekId(row.get(3)?));
+        Ok(DataKeyRecord { id, purpose, kek, made_with, wrapped: row.get(4)?, created_at: timestamp(row, 5)? })
     })
+}
+
+pub(super) fn sealed_counts(connection: &Connection) -> Result<Vec<(DataKeyId, u64)>, StoreError> {
+    // What is too short to name a key was not sealed by a vault.
+    let grants = "SELECT substr(sealed, 2, 16), count(*) FROM grants WHERE length(sealed) > 16 GROUP BY substr(sealed, 2, 16)";
+    let counted: Vec<([u8; 16], i64)> = all(connection, "a grant", grants, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut counts: HashMap<DataKeyId, u64> = HashMap::new();
+    for (key, count) in counted {
+        counts.insert(DataKeyId(key), u64::try_from(count).map_err(unreadable("a count"))?);
+    }
+    for record in authorizations(connection)? {
+        if let Some(parts) = record.phase.sealed().and_then(Sealed::parts) {
+            *counts.entry(parts.key).or_default() += 1;
+        }
+    }
+    Ok(counts.into_iter().collect())
+}
+
+pub(super) fn sealed_with(connection: &Connection, key: DataKeyId, after: Option<&SealedId>, limit: usize) -> Result<Vec<SealedRecord>, StoreError> {
+    let (grant, authorization) = match after {
+        None => (Some(""), ""),
+        Some(SealedId::Grant(id)) => (Some(id.as_str()), ""),
+        Some(SealedId::Authorization(id)) => (None, id.as_str()),
+    };
+    let mut found = Vec::new();
+    if let Some(grant) = grant {
+        let query = "SELECT facts, sealed, intent FROM grants WHERE substr(sealed, 2, 16) = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let grants = connection.prepare_cached(query).and_then(|mut query| {
+            let rows = query.query_map(params![key.0, grant, limit], grant_record)?;
+            rows.map(|record| record.map(SealedRecord::Grant)).collect::<rusqlite::Result<Vec<_>>>()
+        });
+        found = grants.map_err(fault("a grant"))?;
+    }
+    let room = limit.saturating_sub(found.len());
+    if room == 0 {
+        return Ok(found);
+    }
+    let sealed_so = |record: &AuthorizationRecord| record.phase.sealed().and_then(Sealed::parts).is_some_and(|parts| parts.key == key);
+    let others = authorizations(connection)?.into_iter().filter(|record| record.id.as_str() > authorization && sealed_so(record));
+    found.extend(others.take(room).map(SealedRecord::Authorization));
+    Ok(found)
+}
+
+/// All of them: they live for a day at most.
+fn authorizations(connection: &Connection) -> Result<Vec<AuthorizationRecord>, StoreError> {
+    all(connection, "an authorization", "SELECT record FROM authorizations ORDER BY id", |row| json(row, 0))
 }
 
 /// A column that holds a name.

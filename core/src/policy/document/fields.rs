@@ -12,13 +12,15 @@ pub struct Fields<'n> {
     span: Span,
     entries: &'n [Entry],
     asked: Vec<&'static str>,
+    /// Keys that must be there and are not, where a key stands that is nearly one.
+    awaited: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     /// Opens the mapping `node`, which is `what` ("an operation") to its author. None, and a finding, where it is none.
     pub fn open(node: &'n Node, what: &'static str, findings: &mut Findings<'_>) -> Option<Self> {
         match &node.value {
-            Value::Map(entries) => Some(Self { what, span: node.span, entries, asked: Vec::new() }),
+            Value::Map(entries) => Some(Self { what, span: node.span, entries, asked: Vec::new(), awaited: Vec::new() }),
             Value::Refused => None,
             Value::Plain(_) | Value::Quoted(_) | Value::List(_) => {
                 findings.add(code::WRONG_KIND.at(node.span, format!("{what} is a mapping, and this is {}", node.kind())));
@@ -54,10 +56,16 @@ impl<'n> Fields<'n> {
     /// The value of a key that must be there; a finding where it is not.
     pub fn require(&mut self, key: &'static str, findings: &mut Findings<'_>) -> Option<&'n Node> {
         let value = self.take(key);
-        if value.is_none() && !self.means(key) {
-            findings.add(code::MISSING_KEY.at(self.span, format!("{} has no `{key}`", self.what)));
+        match value {
+            Some(_) => {}
+            None if self.means(key) => self.awaited.push(key),
+            None => self.missing(key, findings),
         }
         value
+    }
+
+    fn missing(&self, key: &str, findings: &mut Findings<'_>) {
+        findings.add(code::MISSING_KEY.at(self.span, format!("{} has no `{key}`", self.what)));
     }
 
     /// Whether a key stands there that is nearly `key`: it will be reported as unknown, with `key` as what was meant.
@@ -66,9 +74,12 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|entry| nearest(&entry.key.value, [key]).is_some())
     }
 
-    /// Ends the reading: reports every key that nobody took.
+    /// Ends the reading: reports every key that nobody took, and every missing one that none of those means.
     pub fn close(self, findings: &mut Findings<'_>) {
-        for Entry { key, .. } in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.value.as_str())) {
+        let untaken: Vec<&Entry> = self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.value.as_str())).collect();
+        let meant = |key: &str| untaken.iter().any(|entry| nearest(&entry.key.value, [key]).is_some());
+        self.awaited.iter().filter(|key| !meant(key)).for_each(|key| self.missing(key, findings));
+        for Entry { key, .. } in untaken {
             let help = suggestion(&key.value, self.asked.iter().copied());
             findings.add(code::UNKNOWN_KEY.at(key.span, format!("`{}` is no key of {}", key.value, self.what)).maybe_help(help));
         }

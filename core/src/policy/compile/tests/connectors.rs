@@ -30,6 +30,9 @@ fn addresses_are_whole_and_have_one_reading() {
         ("upstream: https://api.example\nhosts: {up: «nowhere»}", &[("SG0208", "is no URL")]),
         ("oauth: {token_url: «/token»}", &[("SG0208", "is no URL")]),
         ("«oauth»: {}", &[("SG0102", "`oauth` has no `token_url`")]),
+        // A key that is there in its own right means no other.
+        ("«oauth»: {token_type: bot}", &[("SG0102", "`oauth` has no `token_url`")]),
+        ("oauth: {«tokn_url»: https://l.example/t}", &[("SG0101", "did you mean `token_url`?")]),
         ("upstream: «\"https://{\"»", &[("SG0203", "braces")]),
         ("upstream: «\"https://{a b}.example.com\"»", &[("SG0203", "braces")]),
     ] {

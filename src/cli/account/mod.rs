@@ -1,5 +1,7 @@
 //! `scopegate account`: the admin API from the command line.
 
+mod import;
+
 use super::Outcome;
 use super::api::{Call, Door, segment};
 use super::output::Format;
@@ -18,6 +20,14 @@ pub(super) struct Account {
     verb: Verb,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    #[command(flatten)]
+    OneCall(OneCall),
+    /// Brings many accounts with their credentials; run again, it goes on where it was cut off.
+    Import(import::Import),
+}
+
 /// Names one account.
 #[derive(Clone, Debug, clap::Args)]
 struct Name {
@@ -27,8 +37,9 @@ struct Name {
     identifier: String,
 }
 
+/// Verbs that are one call of the admin API.
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum OneCall {
     /// Gets or makes an account.
     Ensure {
         #[command(flatten)]
@@ -103,11 +114,15 @@ enum Verb {
 
 impl Account {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
-        self.door.open()?.ask(self.verb.call()?)?.show(format)
+        let api = self.door.open()?;
+        match self.verb {
+            Verb::OneCall(verb) => api.ask(verb.call()?)?.show(format),
+            Verb::Import(verb) => verb.run(&api, format),
+        }
     }
 }
 
-impl Verb {
+impl OneCall {
     fn call(self) -> anyhow::Result<Call> {
         Ok(match self {
             Self::Ensure { name, customer, role, shared_with, variables } => {

@@ -1,0 +1,117 @@
+//! An upstream over TLS that speaks HTTP/2 or HTTP/1.1, and says which.
+
+use crate::certified::{self, Signed};
+use crate::http2::named;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Request, Response};
+use scopegate::tasks::Tasks;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Answers with what it got: `{protocol, headers}`; a POST is echoed as it comes, in its content type, with trailers.
+pub(crate) struct SecureUpstream {
+    pub(crate) address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    tasks: Tasks,
+}
+
+impl SecureUpstream {
+    pub(crate) async fn start(signed: &Signed, protocols: &[&str]) -> Self {
+        let acceptor = certified::server(signed, protocols);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (address, tasks, connections) = (listener.local_addr().unwrap(), Tasks::new(Handle::current()), Arc::<AtomicUsize>::default());
+        let (spawner, end, count) = (tasks.clone(), tasks.token(), Arc::clone(&connections));
+        tasks.spawn("secure upstream", async move {
+            while let Some(Ok((stream, _))) = end.run_until_cancelled(listener.accept()).await {
+                let served = serve(stream, acceptor.clone(), spawner.clone(), Arc::clone(&count));
+                spawner.spawn("secure connection", end.clone().run_until_cancelled_owned(served));
+            }
+        });
+        Self { address, connections, tasks }
+    }
+
+    /// Connections whose handshake went well.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for SecureUpstream {
+    fn drop(&mut self) {
+        self.tasks.token().cancel();
+    }
+}
+
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, tasks: Tasks, connections: Arc<AtomicUsize>) {
+    // a client that does not trust it leaves here
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    connections.fetch_add(1, Ordering::SeqCst);
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+        while let Some(Ok((request, answer))) = connection.accept().await {
+            tasks.spawn("secure stream", http2(request, answer));
+        }
+    } else {
+        // a client that leaves is no failure
+        let _ = http1(stream).await;
+    }
+}
+
+async fn http2(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let (parts, mut body) = request.into_parts();
+    if parts.uri.path().ends_with("refused") && parts.headers.get("idempotency-key").is_none() {
+        return respond.send_reset(Reason::REFUSED_STREAM);
+    }
+    let mut answer = Response::new(());
+    answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    if parts.method != "POST" {
+        let told = serde_json::json!({"protocol": "h2", "target": parts.uri.to_string(), "headers": named(&parts.headers)});
+        let Ok(mut sending) = respond.send_response(answer, false) else { return };
+        // the client may have left
+        let _ = sending.send_data(told.to_string().into(), true);
+        return;
+    }
+    if let Some(of_request) = parts.headers.get("content-type") {
+        answer.headers_mut().insert("content-type", of_request.clone());
+    }
+    let Ok(mut sending) = respond.send_response(answer, false) else { return };
+    while let Some(Ok(data)) = body.data().await {
+        // a window that cannot be opened belongs to a stream that has ended
+        let _ = body.flow_control().release_capacity(data.len());
+        if sending.send_data(data, false).is_err() {
+            return;
+        }
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    trailers.insert("set-cookie", "a=b".parse().unwrap());
+    if let Some(token) = parts.headers.get("authorization") {
+        trailers.insert("grpc-message", token.clone());
+    }
+    // the client may have left
+    let _ = sending.send_trailers(trailers);
+}
+
+async fn http1(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Ok(());
+            }
+        }
+        bytes.clear();
+        let body = r#"{"protocol": "http/1.1"}"#;
+        stream
+            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+            .await?;
+    }
+}

@@ -1,0 +1,98 @@
+//! Upstreams over TLS: certificates are checked, HTTP/2 is spoken where it is offered, and gRPC passes whole.
+
+use crate::certified::Authority;
+use crate::http2::{self, Http2};
+use crate::raw;
+use crate::secure_upstream::SecureUpstream;
+use crate::stage::{POLICY, Script, Stage};
+use bytes::Bytes;
+use reqwest::Method;
+
+/// A gateway in front of `upstream`, which listens for HTTP/1 and, second, for HTTP/2.
+async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
+    let policy = POLICY.replace("operations:\n", "operations:\n      - {id: rpc, match: \"POST /v1/rpc.Crm/{method}\", require: accounts:read}\n");
+    let stage = Stage::with(Script {
+        listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
+        upstream: Some(format!("https://{}", upstream.address)),
+        egress: format!(", ca_file: {}", trusts.file().display()),
+        settings: "limits: {requests_per_account: none, upstream: {connect: 5s, head: 20s, idle: 20s}}\n".into(),
+        policy,
+        ..Script::default()
+    })
+    .await;
+    stage.account("acme", "user_1", "researcher").await;
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_is_spoken_where_it_is_offered_and_http1_elsewhere() {
+    let authority = Authority::new();
+    let signed = authority.sign("upstream", "127.0.0.1");
+    for (offered, spoken) in [(&["h2", "http/1.1"][..], "h2"), (&["http/1.1"], "http/1.1"), (&[], "http/1.1")] {
+        let upstream = SecureUpstream::start(&signed, offered).await;
+        let stage = stage(&upstream, &authority).await;
+        for _ in 0..5 {
+            let reply = stage.call(Method::GET, "/crm/v1/accounts/A-1?fields=a%2Cb", "user_1").await;
+            assert_eq!((reply.status, reply.text("protocol")), (200, spoken), "{}", reply.body);
+            if spoken == "h2" {
+                assert_eq!(reply.text("target"), format!("https://{}/v1/accounts/A-1?fields=a%2Cb", upstream.address));
+                let headers = reply.body["headers"].to_string();
+                assert!(headers.contains("Bearer ") && !headers.contains("scopegate-"), "{headers}");
+            }
+        }
+        let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+        let answer = client.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_1")], b"").await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status, body["protocol"].as_str()), (200, Some(spoken)));
+        assert!(upstream.connections() <= 2, "connections are kept: {}", upstream.connections());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_cannot_prove_its_name_gets_nothing() {
+    let (trusted, foreign) = (Authority::new(), Authority::new());
+    let elsewhere = trusted.sign("elsewhere", "api.example");
+    let forged = foreign.sign("forged", "127.0.0.1");
+    for signed in [&elsewhere, &forged] {
+        let upstream = SecureUpstream::start(signed, &["h2", "http/1.1"]).await;
+        let stage = stage(&upstream, &trusted).await;
+        let reply = stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await;
+        assert_eq!((reply.status, reply.text("reason")), (502, "upstream_unreachable"), "{}", reply.body);
+        assert_eq!(upstream.connections(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_passes_both_ways_with_its_trailers_and_without_the_token() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    let headers = [("scopegate-account", "user_1"), ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "20S")];
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Talk", &headers), false).await;
+    // each message comes back before the next one leaves
+    let mut answer = {
+        sending.send_data(Bytes::from_static(b"\0\0\0\0\x05first"), false).unwrap();
+        answer.await.unwrap()
+    };
+    assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].as_bytes()), (200, b"application/grpc".as_slice()));
+    let first = answer.body_mut().data().await.unwrap().unwrap();
+    assert_eq!(first, b"\0\0\0\0\x05first".as_slice());
+    sending.send_data(Bytes::from_static(b"\0\0\0\0\x06second"), true).unwrap();
+    let (rest, trailers) = http2::whole(answer.into_body()).await.unwrap();
+    assert_eq!(rest, b"\0\0\0\0\x06second");
+    let trailers = http2::named(&trailers.unwrap());
+    let told: Vec<_> = trailers.iter().map(|(name, value)| (name.as_str(), value.trim_start_matches("Bearer ").trim_matches('*'))).collect();
+    assert_eq!(told, [("grpc-status", "0"), ("grpc-message", "")], "the cookie stays and the token is overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_upstream_refused_unread_is_sent_once_more_where_that_is_safe() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let reply = stage.call(Method::GET, "/crm/v1/files/refused", "user_1").await;
+    assert_eq!((reply.status, reply.text("reason")), (502, "upstream_unreachable"), "{}", reply.body);
+    let reply = stage.send(stage.request(Method::GET, "/crm/v1/files/refused", "user_1").header("Idempotency-Key", "a")).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
