@@ -62,10 +62,8 @@ impl RefreshCall {
     /// An honest rotation, whose answer is written by `writer`.
     async fn answer_with(&self, writer: impl FnOnce(Map<String, Value>) -> Response) -> Response {
         let Ok(issued) = self.issue().await else { return self.not_honoured() };
-        match self.dialect.answer(&issued) {
-            Value::Object(members) => writer(members),
-            other => Json(other).into_response(),
-        }
+        let answer = self.dialect.answer(&issued);
+        answer.as_object().cloned().map_or_else(|| Json(answer).into_response(), writer)
     }
 }
 
