@@ -254,11 +254,6 @@ impl Stage {
         self.served.signal("TERM");
     }
 
-    /// Tells the gateway to read again what it may read again.
-    pub(crate) fn hang_up(&self) {
-        self.served.signal("HUP");
-    }
-
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.terminate();

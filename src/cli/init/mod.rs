@@ -77,7 +77,7 @@ impl Content {
             Self::Text(text) => (text.to_owned(), 0o666),
             Self::Schema(schema) => (format!("{:#}\n", schema()), 0o666),
             Self::Token => (format!("{}\n", hex::encode(chance::bytes::<24>())), 0o600),
-            Self::WrappingKey => return key_file::generate(path).with_context(failed),
+            Self::WrappingKey => return key_file::generate(path).map(drop).with_context(failed),
         };
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o777).create(folder).with_context(|| format!("making {}", folder.display()))?;
