@@ -3,8 +3,8 @@
 //! A module imports only from the rows above its own; `tests/architecture.rs` reads the sources and says so.
 //!
 //! ```text
-//! the world's basics   clock chance tasks egress metrics
-//! doors                http_client store audit catalog
+//! the world's basics   clock chance process tasks egress metrics
+//! doors                http_client certificates store audit catalog
 //! what holds secrets   vault directory caller limits
 //! what acts            grants gateway
 //! edges                proxy (the only one that names pingora) admin practice
@@ -35,6 +35,7 @@ pub mod app;
 pub mod audit;
 pub mod caller;
 pub mod catalog;
+pub mod certificates;
 pub mod chance;
 pub mod cli;
 pub mod clock;
@@ -48,6 +49,7 @@ pub mod limits;
 pub mod logs;
 pub mod metrics;
 pub mod practice;
+pub mod process;
 pub mod proxy;
 pub mod settings;
 pub mod store;

@@ -161,7 +161,7 @@ impl Kills {
             Cause::Operator => vec![post(), get()],
         };
         let answered = |request: reqwest::RequestBuilder| async move {
-            let sent = tokio::time::timeout(BOUND, request.send()).await.expect("answered, refused or cut off in time");
+            let sent = tokio::time::timeout(BOUND, request.send()).await.unwrap_or_else(|_| panic!("neither answered nor cut off in time"));
             // The gateway may have gone in the middle of it.
             sent.ok().map(|answer| answer.status().as_u16())
         };
@@ -174,7 +174,7 @@ impl Kills {
         // Connections are taken in their order: whatever the gateway had sent has been heard when this one is answered.
         let closed = self.stage.http.get(format!("{}/authorize", self.stage.practice.provider_origin())).header("connection", "close");
         closed.send().await.unwrap();
-        tokio::time::timeout(BOUND, provider.until_idle()).await.expect("the provider comes to rest");
+        tokio::time::timeout(BOUND, provider.until_idle()).await.unwrap_or_else(|_| panic!("{point:?}: the provider does not come to rest"));
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&self.stage.path("data"), Clock::system()).unwrap());
         let open: Vec<GrantId> = store.intents().await.unwrap().into_iter().map(|(grant, _)| grant).collect();
         let directory = Directory::open(store).await.unwrap();
@@ -191,8 +191,8 @@ impl Kills {
 
     /// Asks for every grant as the next callers do, and settles what is open.
     async fn ask_again(&mut self, point: Point, cause: Cause) {
-        for number in 0..GRANTS.len() {
-            let (identifier, label) = (GRANTS[number], self.watched[number].label.clone());
+        for (number, identifier) in GRANTS.into_iter().enumerate() {
+            let label = self.watched[number].label.clone();
             let path = account_path("crm", identifier);
             let first = self.timed(point, Method::GET, "/crm/v1/accounts/A-1", identifier).await;
             assert!(matches!((first.status, first.text("reason")), (200, "") | (403, "reauthorization_required")), "{point:?} {cause:?}: {first:?}");
@@ -215,7 +215,8 @@ impl Kills {
 
     async fn timed(&mut self, point: Point, method: Method, target: &str, identifier: &str) -> Reply {
         let began = self.stage.clock.instant();
-        let reply = tokio::time::timeout(BOUND, self.stage.call(method, target, identifier)).await.expect("answered or refused in time");
+        let reply = tokio::time::timeout(BOUND, self.stage.call(method, target, identifier)).await;
+        let reply = reply.unwrap_or_else(|_| panic!("{point:?}: neither answered nor refused in time"));
         let tally = self.tallies.entry(point).or_default();
         tally.slowest = tally.slowest.max(self.stage.clock.instant().since(began));
         reply

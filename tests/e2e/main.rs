@@ -1,15 +1,10 @@
 //! Scopegate from the outside: the built binary between a practice provider and a practice API, spoken to over sockets.
 //! One module per promise that a user relies on.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::panic,
-    reason = "these are tests, also where a function is none"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests, also where a function is none")]
 
 mod audit;
+mod canary;
 mod certified;
 mod chromium;
 mod fountain;
@@ -35,6 +30,7 @@ mod leaves_others_undisturbed;
 mod loses_nothing_when_it_is_killed;
 mod never_tells_secrets;
 mod one_event_per_request;
+mod outlives_a_full_disk;
 mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
@@ -44,3 +40,4 @@ mod speaks_to_upstreams_over_tls;
 mod speaks_with_a_real_oauth_server;
 mod streams_without_holding;
 mod survives_a_kill;
+mod takes_its_secrets_along;

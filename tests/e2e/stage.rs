@@ -71,7 +71,7 @@ pub(crate) struct Script {
     /// What its `gateway` says besides the usual, each `, key: value`.
     pub(crate) gateway: &'static str,
     /// What its `admin` says besides the usual, each `, key: value`.
-    pub(crate) admin: &'static str,
+    pub(crate) admin: String,
     /// Connectors that have a registration besides the usual ones.
     pub(crate) clients: &'static [&'static str],
     /// Keys of `connectors.crm` besides the usual ones; `upstream` among them replaces the practice API.
@@ -100,7 +100,7 @@ impl Default for Script {
             listen: "[\"127.0.0.1:0\"]".into(),
             egress: String::new(),
             gateway: "",
-            admin: "",
+            admin: String::new(),
             clients: &[],
             upstream: None,
             policy: POLICY.into(),
@@ -252,6 +252,11 @@ impl Stage {
     /// Tells the gateway to end, and does not wait for it.
     pub(crate) fn tell_to_stop(&self) {
         self.served.signal("TERM");
+    }
+
+    /// The gateway's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.served.child.id()
     }
 
     /// Ends the gateway, by SIGTERM.
@@ -443,8 +448,9 @@ impl Ears {
         while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             let text = String::from_utf8_lossy(&line);
             if let Some((_, places)) = text.split_once("gateway at ")
-                && let Some((gateways, admin)) = places.trim_end().split_once(", admin at http://")
+                && let Some((gateways, admin)) = places.trim_end().split_once(", admin at ")
             {
+                let admin = admin.split_once("://").unwrap().1;
                 let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
                 let _ = self.listening.send((gateways, admin.parse().unwrap()));
             }
