@@ -208,6 +208,17 @@ impl App {
     /// # Errors
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+        Self::start_over(settings, watcher, |settings, clock| Ok(Arc::new(SqliteStore::open(&settings.store, clock)?))).await
+    }
+
+    /// The same over whatever store `open` makes.
+    /// # Errors
+    /// Why nothing was started: nothing listens then.
+    pub async fn start_over(
+        settings: Settings,
+        watcher: Option<Watcher>,
+        open: impl FnOnce(&Settings, Clock) -> Result<Arc<dyn Store>, StoreError>,
+    ) -> Result<Running, StartError> {
         process::outlive_quotas().map_err(StartError::Signals)?;
         let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
@@ -222,7 +233,7 @@ impl App {
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
+        let store = open(&settings, clock.clone())?;
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
