@@ -5,6 +5,7 @@
 
 mod changes;
 mod copy;
+mod inspect;
 mod leases;
 mod mark;
 mod news;
@@ -13,6 +14,7 @@ mod queries;
 mod writer;
 
 pub use copy::{CopyError, back_up, restore};
+pub use inspect::{Inspected, inspect};
 pub use mark::{Rollback, RolledBack};
 
 use super::schema::{self, SchemaFault};
