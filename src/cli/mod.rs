@@ -6,6 +6,7 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod doctor;
 mod init;
 mod keys;
 mod manual;
@@ -15,9 +16,12 @@ mod progress;
 mod serve;
 mod version;
 
+use crate::process;
 use clap::{Parser, Subcommand};
 use output::Format;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
+use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,6 +55,8 @@ enum Verb {
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Looks for whatever may be wrong with a deployment, and says what to do about it.
+    Doctor(doctor::Doctor),
     /// Writes the completion script of a shell.
     Completion {
         /// Which shell.
@@ -70,7 +76,7 @@ enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 struct SettingsFile {
     /// The settings file.
-    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE", global = true)]
     config: PathBuf,
 }
 
@@ -83,9 +89,22 @@ enum Outcome {
     No,
 }
 
+/// Where a panic happened. What it said could hold a secret, and is told nowhere.
+fn mistake(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let trace = Backtrace::capture();
+    let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+    format!("scopegate: a mistake of this program at {place}{trace}")
+}
+
 /// Runs the verb that `arguments` name; the first is the program's name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| output::tell(&mistake(panic))));
+    if let Err(error) = process::leave_no_core() {
+        output::complain(&anyhow::Error::from(error).context("a core dump could hold secrets, and cannot be prevented"));
+        return ExitCode::from(2);
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -103,6 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
+        Verb::Doctor(verb) => verb.run(format),
         Verb::Completion { shell } => Ok(manual::completion(shell)),
         Verb::Man { page } => manual::man(page),
         Verb::Version => version::run(format),

@@ -60,7 +60,7 @@ fn serve(settings: Settings) -> anyhow::Result<Outcome> {
             }
             Err(error) => return Err(error.into()),
         };
-        tell(&format!("scopegate: gateway at {}, admin at http://{}", running.gateway_addresses(), running.admin));
+        tell(&format!("scopegate: gateway at {}, admin at {}", running.gateway_addresses(), running.admin_address()));
         app::told_to_stop(&running).await?;
         if let Err(error) = running.shutdown().await {
             complain(&error.into());

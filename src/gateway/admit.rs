@@ -12,9 +12,9 @@ use bytes::Bytes;
 use scopegate_core::account::{ConnectedAccount, HandleTarget, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::id::{CustomerId, Identifier, SessionId};
-use scopegate_core::policy::{self, Decision, Permit};
+use scopegate_core::policy::{self, Decision, Operations, Permit};
 use scopegate_core::refusal::Refusal;
-use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead};
+use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead, Request};
 use std::sync::Arc;
 
 const TWIN: Ambiguity = Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
@@ -78,7 +78,10 @@ impl Exchange {
         let session = session_of(head)?;
         self.record.event.session.clone_from(&session);
         if matches!(head.framing, Framing::Length(length) if length > parts.bounds.body) {
-            return Err(Refusal::BodyTooLarge { limit: parts.bounds.body });
+            let limit = policy::largest_body(&self.policies, connector, &request).unwrap_or_default().max(parts.bounds.body);
+            if matches!(head.framing, Framing::Length(length) if length > limit) {
+                return Err(Refusal::BodyTooLarge { limit });
+            }
         }
         self.known.request = Some(request);
         Ok(session)
@@ -200,23 +203,54 @@ impl Exchange {
     async fn decide(&mut self) -> Result<Step, Refusal> {
         let (Some(account), Some(request)) = (&self.known.account, &self.known.request) else { return Err(Refusal::UnknownAccount) };
         match policy::decide(&self.policies, account, request) {
-            Decision::Permit(permit) => self.send(permit).await,
+            Decision::Permit(permit) => {
+                self.record.allowed(permit.allowance());
+                self.known.operations = Some(permit.operations().clone());
+                self.check_length(u64::MAX)?;
+                self.count_operations(permit.operations())?;
+                self.send(permit).await
+            }
             Decision::ReadBody(operations) => {
                 self.record.concerns(&operations);
                 self.known.operations = Some(operations);
-                Ok(Step::ReadBody { limit: self.gateway.parts.bounds.inspected_body })
+                let limit = self.gateway.parts.bounds.inspected_body;
+                self.check_length(limit as u64)?;
+                Ok(Step::ReadBody { limit })
             }
             Decision::Deny(denial) => Err(denial.into()),
         }
     }
 
+    /// Whether a body that announces its length is within what its operations, and `most`, allow.
+    fn check_length(&self, most: u64) -> Result<(), Refusal> {
+        let limit = self.bounds().body.min(most);
+        match self.known.request.as_ref().and_then(Request::length) {
+            Some(length) if length > limit => Err(Refusal::BodyTooLarge { limit }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Counts what limits itself: of a batch each part.
+    fn count_operations(&self, operations: &Operations) -> Result<(), Refusal> {
+        let (Some(account), Some(connector)) = (&self.known.account, &self.known.connector) else { return Ok(()) };
+        for operation in operations.done() {
+            let Some(rate) = operation.limits.requests_per_account else { continue };
+            let counted = self.gateway.parts.rates.count_operation(&account.record.id, &connector.id, &operation.id, rate);
+            counted.map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+        }
+        Ok(())
+    }
+
     /// Opens the grant, finds the address, writes the head. A place in the audit is taken before anything leaves.
     async fn send(&mut self, permit: Permit) -> Result<Step, Refusal> {
         let operations = permit.operations().clone();
-        self.record.allowed(&operations);
-        self.known.operations = Some(operations.clone());
+        let body = permit.allowance().body.clone();
         let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
         let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
+        if let (Some(body), Some(request)) = (body, &mut self.known.request) {
+            request.body = Body::Whole(body.clone());
+            self.known.body = Some(body);
+        }
         let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
             return Err(Refusal::UnknownConnector);
         };

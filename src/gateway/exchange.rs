@@ -7,14 +7,14 @@ use super::{Gateway, identify::Named};
 use crate::audit::Verdict;
 use crate::caller::Caller;
 use crate::grants::Admission;
-use crate::limits::AccountPlace;
+use crate::limits::{AccountPlace, Bounds};
 use bytes::Bytes;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::connector::Connector;
 use scopegate_core::id::Identifier;
 use scopegate_core::policy::{Operations, PolicySet};
-use scopegate_core::refusal::{Context, Problem, Refusal, SafeMethod, shaped};
+use scopegate_core::refusal::{Context, Problem, Reason, Refusal, SafeMethod, shaped};
 use scopegate_core::request::{Head, HeadFault, OutgoingHead, Request};
 use scopegate_core::scope::Scope;
 use std::net::SocketAddr;
@@ -44,6 +44,8 @@ pub(super) struct Known {
     /// Counts as under way until this exchange ends.
     pub(super) place: Option<AccountPlace>,
     pub(super) operations: Option<Operations>,
+    /// The body that is sent instead of the one that came.
+    pub(super) body: Option<Bytes>,
     pub(super) admission: Option<Admission>,
     pub(super) passage: Option<Passage>,
 }
@@ -71,7 +73,7 @@ impl Exchange {
     /// Something is wrong with a body that is under way.
     pub fn body_failed(&mut self, fault: BodyFault) -> Answer {
         // before the grant is opened only a policy reads a body, and it reads less than what may pass
-        let bounds = &self.gateway.parts.bounds;
+        let bounds = self.bounds();
         let limit = if self.known.admission.is_none() { bounds.inspected_body as u64 } else { bounds.body };
         self.refuse(match fault {
             BodyFault::TooLarge => Refusal::BodyTooLarge { limit },
@@ -112,10 +114,12 @@ impl Exchange {
     pub(super) fn decision_header(&self) -> String {
         let event = &self.record.event;
         let mut text = match event.decision {
-            Verdict::Allow => "allow".to_owned(),
-            Verdict::Deny | Verdict::WouldDeny => "deny".to_owned(),
+            Verdict::Allow | Verdict::WouldDeny => "allow".to_owned(),
+            Verdict::Deny => "deny".to_owned(),
         };
-        if let Some(reason) = event.reason {
+        // what shadow mode lets through is told to the audit alone
+        let untold = (event.decision == Verdict::WouldDeny).then_some(Reason::RoleLacksScope);
+        if let Some(reason) = event.reason.filter(|reason| Some(*reason) != untold) {
             text.push_str(";reason=");
             text.push_str(reason.as_str());
         }
@@ -199,8 +203,13 @@ impl Exchange {
         holders.iter().filter(|other| may(other)).map(|other| other.identifier.clone()).collect()
     }
 
+    /// Sizes and times of this request, as far as its operations say their own.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.known.operations.iter().fold(self.gateway.parts.bounds, |bounds, operations| bounds.of(operations))
+    }
+
     pub(super) fn forward(&self, head: OutgoingHead, addresses: &[SocketAddr]) -> Box<Forward> {
-        let bounds = &self.gateway.parts.bounds;
+        let bounds = self.bounds();
         let tls = (head.origin.scheme() == scopegate_core::connector::Scheme::Https).then(|| head.origin.host().to_owned());
         Box::new(Forward {
             websocket: head.websocket,
@@ -211,6 +220,7 @@ impl Exchange {
             connect_timeout: bounds.connect,
             head_timeout: bounds.head,
             idle_timeout: bounds.idle,
+            body: self.known.body.clone(),
             head,
         })
     }

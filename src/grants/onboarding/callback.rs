@@ -313,7 +313,7 @@ fn blamed(fault: &ProviderFault) -> OutcomeFault {
         ProviderFault::Said(TokenFault::ClientRefused { .. }) | ProviderFault::NoCall(_) | ProviderFault::NoEvidence(_) | ProviderFault::Key(_) => {
             OutcomeFault::Misconfigured
         }
-        ProviderFault::Said(TokenFault::NotHonoured | TokenFault::Declined { .. } | TokenFault::Garbage)
+        ProviderFault::Said(TokenFault::NotHonoured | TokenFault::Declined { .. } | TokenFault::Failed { .. } | TokenFault::Garbage)
         | ProviderFault::NotSent(_)
         | ProviderFault::Lost(_) => OutcomeFault::Provider,
     }

@@ -106,7 +106,8 @@ fn where_two_hold_their_requirements_are_multiplied() {
         operation("right.none", "GET /none/y/{z}", "none"),
     ]);
     let required = |role, text| match ruling(&policies, role, GrantStanding::Live(&granted(None)), &request(text, None)) {
-        Ruling::Allow(operations) | Ruling::ReadBody(operations) => operations.required().to_vec(),
+        Ruling::Allow(allowance) => allowance.operations.required().to_vec(),
+        Ruling::ReadBody(operations) => operations.required().to_vec(),
         Ruling::Deny(denial) => denial.operations().map(Operations::required).unwrap_or_default().to_vec(),
     };
     let product = vec![scopes("a:read c:read"), scopes("b:read c:read")];
