@@ -23,6 +23,8 @@ use pages::{Accounts, Audit, Overview, SignIn, page};
 use scopegate_core::account::Status;
 use serde::Deserialize;
 
+const STATUSES: [Status; 5] = [Status::Pending, Status::Active, Status::ReauthorizationRequired, Status::Disabled, Status::Revoked];
+
 /// Rows on one page.
 const ROWS: usize = 50;
 
@@ -85,9 +87,7 @@ async fn overview(_: Operator, State(plane): State<Plane>) -> Response {
     let rejected = plane.policies.last_rejected();
     let store = plane.store.ready().await.is_ok();
     let latest = plane.audit.search(audit::Filter::default(), None, 20).await;
-    let statuses = [Status::Active, Status::Pending, Status::ReauthorizationRequired, Status::Disabled, Status::Revoked];
-    let counted = plane.directory.count_by_status();
-    let accounts = statuses.map(|status| (status.as_str(), counted.get(&status).copied().unwrap_or_default()));
+    let accounts = plane.directory.by_status().map(|(status, count)| (status.as_str(), count));
     page(
         StatusCode::OK,
         &Overview {
@@ -128,7 +128,7 @@ async fn accounts(_: Operator, State(plane): State<Plane>, which: Result<Query<W
         connector: wanted(&which.connector),
         customer: wanted(&which.customer),
         role: wanted(&which.role),
-        status: wanted(&which.status),
+        status: STATUSES.into_iter().find(|status| status.as_str() == which.status.trim()),
     };
     let page_of = plane.directory.list(&filter, wanted(&which.cursor).as_ref(), ROWS);
     let more = page_of.next.map(|next| link("/console/accounts", &which.pairs(), &next.to_string()));

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use scopegate_core::account::ConnectedAccount;
 use scopegate_core::policy::Diagnostic;
 use std::fmt::Display;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -54,7 +54,7 @@ pub(super) struct Overview<'a> {
 #[template(path = "console/accounts.html")]
 pub(super) struct Accounts<'a> {
     pub(super) which: &'a [(&'static str, &'a str)],
-    pub(super) accounts: &'a [Arc<ConnectedAccount>],
+    pub(super) accounts: &'a [ConnectedAccount],
     /// Where the list goes on.
     pub(super) more: Option<String>,
 }
