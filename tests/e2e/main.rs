@@ -17,6 +17,7 @@ mod secure_upstream;
 mod stage;
 
 mod changes_its_wrapping_key;
+mod counts_without_names;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod dev_keeps_its_promises;
