@@ -122,7 +122,11 @@ struct WhichAccounts {
     cursor: String,
 }
 
-async fn accounts(_: Operator, State(plane): State<Plane>, which: Result<Query<WhichAccounts>, axum::extract::rejection::QueryRejection>) -> Response {
+async fn accounts(
+    _: Operator,
+    State(plane): State<Plane>,
+    which: Result<Query<WhichAccounts>, axum::extract::rejection::QueryRejection>,
+) -> Response {
     let Ok(Query(which)) = which else { return refused() };
     let filter = AccountFilter {
         connector: wanted(&which.connector),
