@@ -6,6 +6,7 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod doctor;
 mod init;
 mod keys;
 mod manual;
@@ -13,6 +14,7 @@ mod output;
 mod policy;
 mod progress;
 mod serve;
+mod store;
 mod version;
 
 use crate::process;
@@ -51,9 +53,14 @@ enum Verb {
     /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Backs the embedded store up, and puts a backup in its place.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Looks for whatever may be wrong with a deployment, and says what to do about it.
+    Doctor(doctor::Doctor),
     /// Writes the completion script of a shell.
     Completion {
         /// Which shell.
@@ -118,7 +125,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
+        Verb::Store(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
+        Verb::Doctor(verb) => verb.run(format),
         Verb::Completion { shell } => Ok(manual::completion(shell)),
         Verb::Man { page } => manual::man(page),
         Verb::Version => version::run(format),
