@@ -20,6 +20,7 @@ mod stage;
 mod changes_its_policies_whole;
 mod changes_its_wrapping_key;
 mod comes_back_from_a_backup;
+mod counts_without_names;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
 mod decides_alike_everywhere;
