@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod import;
 pub(super) mod report;
 mod schema;
 mod test;
@@ -23,6 +24,9 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Says what the gateway would decide for a request, and why.
     Explain(explain::Explain),
+    /// Makes a connector document of an API's own description.
+    #[command(subcommand)]
+    Import(import::Import),
     /// Writes the JSON Schema with which editors complete and check these files.
     Schema(schema::Schema),
 }
@@ -33,6 +37,7 @@ impl Policy {
             Self::Check(verb) => verb.run(format),
             Self::Test(verb) => verb.run(format),
             Self::Explain(verb) => verb.run(format),
+            Self::Import(verb) => verb.run(format),
             Self::Schema(verb) => verb.run(),
         }
     }
