@@ -62,13 +62,16 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(made).ok()
 }
 
-/// Keys below which anything may stand, also what looks like a reference.
-const DATA: [&str; 5] = ["example", "examples", "default", "enum", "const"];
+/// Where the API itself is described, in either version.
+const DESCRIBED: [&str; 6] = ["paths", "components", "parameters", "responses", "definitions", "securityDefinitions"];
 
-/// Refuses references out of the file, wherever they stand: nobody knows what would be read there.
+/// Keys below which anything may stand, also what looks like a reference.
+const DATA: [&str; 6] = ["description", "example", "examples", "default", "enum", "const"];
+
+/// Refuses references out of the file, wherever the API is described: nobody knows what would be read there.
 pub(super) fn refuse_foreign(root: Item<'_>) -> Result<(), Fault> {
     let mut seen: HashSet<Id> = HashSet::new();
-    let mut open = vec![root];
+    let mut open: Vec<Item<'_>> = DESCRIBED.into_iter().filter_map(|key| root.get(key)).collect();
     let mut foreign: Option<(usize, &str)> = None;
     while let Some(item) = open.pop() {
         if !seen.insert(item.id()) {

@@ -369,7 +369,7 @@ fn what_is_no_description_or_has_two_readings_is_refused_with_its_place() {
         ("a: &x {b: c}\nd: {<<: *x}", Some((2, 5)), "merge key"),
         ("a: b\n---\nc: d", Some((2, 1)), "second document"),
         ("a: &x [*x]", Some((1, 8)), "inside of what it names"),
-        ("{a: b}: c", Some((1, 1)), "a key is a text"),
+        ("? [a]\n: b", Some((1, 3)), "a key is a text"),
         (&format!("{{\"a\": {}}}", deep(256)), Some((1, 262)), "more than 256 levels"),
         (&format!("a: {}", deep(256)), Some((1, 259)), "more than 256 levels"),
         (&aliases(10_001), Some((3, 40_005)), "more than 10000 times"),
