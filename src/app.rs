@@ -6,6 +6,7 @@
 use crate::admin::{self, AdminParts};
 use crate::audit::{AuditError, AuditLog, Rotation};
 use crate::caller::Callers;
+use crate::certificates::{CertificateError, CertificateFiles, Certificates};
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
 use crate::egress::Egress;
@@ -13,10 +14,11 @@ use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unre
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
-use crate::metrics::Metrics;
-use crate::proxy::{BindError, CertificateError, Certificates, Listener, Patience, Proxy, ProxyError, Speaks};
+use crate::metrics::{Metrics, ResultLabels};
+use crate::process;
+use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
@@ -24,6 +26,7 @@ use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -48,11 +51,12 @@ pub struct Running {
     pub public: Option<SocketAddr>,
     /// The policies in force.
     pub policies: Arc<PolicyRoom>,
-    /// What each of the gateway's addresses shows over TLS.
-    certificates: Vec<Option<Arc<Certificates>>>,
+    /// What is shown over TLS, and where.
+    certificates: Vec<(SocketAddr, Arc<Certificates>)>,
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -110,6 +114,9 @@ pub enum StartError {
         #[source]
         source: BindError,
     },
+    /// The system lets us watch no signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
     /// `admin.public_url` is none.
     #[error("`{0}` is no URL for customers' browsers")]
     PublicUrl(String),
@@ -168,10 +175,12 @@ pub fn check(settings: &Settings) -> Checked {
         ok = false;
         problems.push(format!("error: encryption: {error}"));
     }
-    for (address, files) in settings.gateway.listen.iter().filter_map(ListenSettings::certificates) {
+    let of_gateway = settings.gateway.listen.iter().filter_map(|listen| Some(("gateway.listen", listen.certificates()?)));
+    let of_admin = settings.admin.tls.as_ref().map(|files| ("admin.tls", (settings.admin.listen, files)));
+    for (key, (address, files)) in of_gateway.chain(of_admin) {
         if let Err(error) = Certificates::read(files.clone()) {
             ok = false;
-            problems.push(format!("error: gateway.listen: {address}: {}", whole(&error)));
+            problems.push(format!("error: {key}: {address}: {}", whole(&error)));
         }
     }
     if let Some(url) = &settings.admin.public_url
@@ -190,16 +199,33 @@ fn whole(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl App {
-    /// Starts a gateway; `watcher` is told of every event. Must be called on a multi-threaded runtime.
+    /// Starts a gateway; `watcher` is told of every event, and a store that was rolled back is taken or not. Must be called on a
+    /// multi-threaded runtime.
     /// # Errors
     /// Why nothing was started: nothing listens then.
-    pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+    pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
+        let open = |settings: &Settings, clock| {
+            let store = SqliteStore::open_marked(&settings.store, clock, &mark_file(settings), rollback)?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        Self::start_over(settings, watcher, open).await
+    }
+
+    /// The same over whatever store `open` makes.
+    /// # Errors
+    /// Why nothing was started: nothing listens then.
+    pub async fn start_over(
+        settings: Settings,
+        watcher: Option<Watcher>,
+        open: impl FnOnce(&Settings, Clock) -> Result<Arc<dyn Store>, StoreError>,
+    ) -> Result<Running, StartError> {
+        process::outlive_quotas().map_err(StartError::Signals)?;
         let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
             None
@@ -213,7 +239,7 @@ impl App {
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
+        let store = open(&settings, clock.clone())?;
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
@@ -275,7 +301,7 @@ impl App {
             vault,
             keys: keys.clone(),
             audit: audit.clone(),
-            metrics,
+            metrics: metrics.clone(),
             grants,
             policies: Arc::clone(&policies),
             clock: clock.clone(),
@@ -283,12 +309,18 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining }))
     }
 }
 
 fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// Where it is noted how far the store is: beside the audit, and not one of its files.
+fn mark_file(settings: &Settings) -> PathBuf {
+    let audit = &settings.audit.file;
+    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// The keys in force; the next ones come from the settings as they are then.
@@ -333,6 +365,8 @@ struct Listeners {
     gateway: Vec<(Listener, Speaks)>,
     admin: (TcpListener, SocketAddr),
     public: Option<(TcpListener, SocketAddr)>,
+    /// What both of them show.
+    web: Option<Arc<Certificates>>,
 }
 
 /// What a running gateway keeps for its end.
@@ -341,6 +375,7 @@ struct Ended {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -353,28 +388,32 @@ impl Listeners {
             gateway: settings.gateway.listen.iter().map(gateway_listener).collect::<Result<_, _>>()?,
             admin: web("admin.listen", settings.admin.listen)?,
             public: settings.admin.public_listen.map(|address| web("admin.public_listen", address)).transpose()?,
+            web: settings.admin.tls.as_ref().map(|files| certificates(settings.admin.listen, files)).transpose()?,
         })
     }
 
     /// Under which the customers' pages are reached besides `admin.public_url`.
     fn origins(&self) -> Vec<String> {
-        std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address)).map(|address| format!("http://{address}")).collect()
+        let scheme = if self.web.is_some() { "https" } else { "http" };
+        let addresses = std::iter::once(self.admin.1).chain(self.public.as_ref().map(|(_, address)| *address));
+        addresses.map(|address| format!("{scheme}://{address}")).collect()
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
-        let certificates =
-            self.gateway.iter().map(|(_, speaks)| if let Speaks::Tls(shown) = speaks { Some(Arc::clone(shown)) } else { None }).collect();
+        let mut certificates: Vec<_> =
+            self.gateway.iter().filter_map(|(listener, speaks)| Some((listener.address(), speaks.certificates()?))).collect();
+        certificates.extend(self.web.clone().map(|shown| (self.admin.1, shown)));
         self.gateway.into_iter().for_each(|(listener, speaks)| proxy.open(listener, speaks));
         let public = self.public.map(|(listener, address)| {
-            serve_web(&tasks, "customers' pages", listener, admin::public_router(parts.clone()));
+            serve_web(&tasks, "customers' pages", listener, self.web.clone(), admin::public_router(parts.clone()));
             address
         });
         let (listener, admin) = self.admin;
-        serve_web(&tasks, "admin plane", listener, admin::router(parts));
+        serve_web(&tasks, "admin plane", listener, self.web, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, metrics, clock, tasks, draining, drain, grace }
     }
 }
 
@@ -384,13 +423,14 @@ fn gateway_listener(wanted: &ListenSettings) -> Result<(Listener, Speaks), Start
     let speaks = match &wanted.protocol {
         Protocol::Plain => Speaks::Plain,
         Protocol::PriorKnowledge => Speaks::PriorKnowledge,
-        Protocol::Tls(files) => {
-            let certificates = Certificates::read(files.clone()).map_err(|source| StartError::Certificates { address, source: Box::new(source) })?;
-            Speaks::Tls(Arc::new(certificates))
-        }
+        Protocol::Tls(files) => Speaks::Tls(certificates(address, files)?),
     };
     let listener = Listener::bind(address).map_err(|source| StartError::Address { key: "gateway.listen", source })?;
     Ok((listener, speaks))
+}
+
+fn certificates(address: SocketAddr, files: &CertificateFiles) -> Result<Arc<Certificates>, StartError> {
+    Certificates::read(files.clone()).map(Arc::new).map_err(|source| StartError::Certificates { address, source: Box::new(source) })
 }
 
 fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -401,10 +441,10 @@ fn web_listener(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, plane: admin::Router) {
+fn serve_web(tasks: &Tasks, name: &'static str, listener: TcpListener, certificates: Option<Arc<Certificates>>, plane: admin::Router) {
     let ends = tasks.token();
     tasks.spawn(name, async move {
-        if let Err(error) = admin::serve(listener, plane, ends).await {
+        if let Err(error) = admin::serve(listener, certificates, plane, ends).await {
             tracing::error!(error = %error, "{name} ended");
         }
     });
@@ -422,8 +462,18 @@ impl Running {
     /// The gateway's addresses as URLs.
     #[must_use]
     pub fn gateway_addresses(&self) -> String {
-        let url = |(address, tls): (&SocketAddr, &Option<_>)| format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-        self.gateway.iter().zip(&self.certificates).map(url).collect::<Vec<_>>().join(", ")
+        self.gateway.iter().map(|address| self.url(address)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The admin plane's address as a URL.
+    #[must_use]
+    pub fn admin_address(&self) -> String {
+        self.url(&self.admin)
+    }
+
+    fn url(&self, address: &SocketAddr) -> String {
+        let tls = self.certificates.iter().any(|(shown_at, _)| shown_at == address);
+        format!("{}://{address}", if tls { "https" } else { "http" })
     }
 
     /// Readiness first, then drain, then requests in flight end whole.
@@ -444,17 +494,16 @@ impl Running {
     /// Reads policies, certificates and key files again and goes on with the audit in a new file, as SIGHUP asks.
     pub async fn reload(&self) {
         self.audit.reopen();
-        for (address, certificates) in self.gateway.iter().zip(&self.certificates) {
-            match certificates.as_ref().map(|shown| shown.reload()) {
-                Some(Ok(())) => tracing::info!(%address, "certificates reloaded"),
-                Some(Err(error)) => {
-                    tracing::error!(%address, error = %whole(&error), "the new certificates cannot be used; the old ones stay in use")
-                }
-                None => {}
+        for (address, certificates) in &self.certificates {
+            match certificates.reload() {
+                Ok(()) => tracing::info!(%address, "certificates reloaded"),
+                Err(error) => tracing::error!(%address, error = %whole(&error), "the new certificates cannot be used; the old ones stay in use"),
             }
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
+        let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
+        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),

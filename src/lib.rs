@@ -3,12 +3,12 @@
 //! A module imports only from the rows above its own; `tests/architecture.rs` reads the sources and says so.
 //!
 //! ```text
-//! the world's basics   clock chance tasks egress metrics
-//! doors                http_client store audit catalog
+//! the world's basics   clock chance process tasks egress metrics
+//! doors                http_client certificates store audit catalog
 //! what holds secrets   vault directory caller limits
 //! what acts            grants gateway
 //! edges                proxy (the only one that names pingora) admin practice
-//! everything together  settings logs app dev cli
+//! everything together  settings logs app doctor dev cli
 //! ```
 //!
 //! # Invariants, and what proves each
@@ -35,11 +35,13 @@ pub mod app;
 pub mod audit;
 pub mod caller;
 pub mod catalog;
+pub mod certificates;
 pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod dev;
 pub mod directory;
+pub mod doctor;
 pub mod egress;
 pub mod gateway;
 pub mod grants;
@@ -48,6 +50,7 @@ pub mod limits;
 pub mod logs;
 pub mod metrics;
 pub mod practice;
+pub mod process;
 pub mod proxy;
 pub mod settings;
 pub mod store;

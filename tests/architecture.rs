@@ -29,10 +29,10 @@ const CORE: &[&[&str]] = &[
 
 /// Modules of `src`.
 const ROOT: &[&[&str]] = &[
-    &["clock", "chance"],
+    &["clock", "chance", "process"],
     &["tasks"],
     &["egress", "metrics"],
-    &["http_client"],
+    &["http_client", "certificates"],
     &["store"],
     &["audit", "catalog"],
     &["vault"],
@@ -46,6 +46,7 @@ const ROOT: &[&[&str]] = &[
     &["settings"],
     &["logs"],
     &["app"],
+    &["doctor"],
     &["dev"],
     &["cli"],
 ];
@@ -263,6 +264,62 @@ fn the_core_touches_nothing_of_the_world() {
         for name in NEVER_IN_CORE {
             wrong.extend(lines_with(&source.code, name).into_iter().map(|line| format!("{}:{line}: `{name}` in the core", source.path)));
         }
+    }
+    assert_none(&wrong);
+}
+
+/// The lines of code in front of each of these lines, up to and with the beginning of the type that it is a part of.
+fn heads_of_types<'s>(source: &'s Source, holding: &'s str) -> impl Iterator<Item = (usize, String)> + 's {
+    let lines: Vec<&str> = source.code.lines().collect();
+    lines_with(&source.code, holding).into_iter().filter_map(move |number| {
+        let begins = |line: &&str| line.ends_with('{') && ["struct", "enum"].iter().any(|word| !lines_with(line, word).is_empty());
+        let at = lines[..number].iter().rposition(begins)?;
+        let within = lines[at..number - 1].iter().all(|line| !line.starts_with('}'));
+        let attributes = lines[..at].iter().rev().take_while(|line| line.trim_start().starts_with("#[") || line.trim().is_empty());
+        (within && lines[number - 1].contains(": ")).then(|| (number, attributes.copied().collect()))
+    })
+}
+
+#[test]
+fn what_is_wiped_is_not_shown() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for source in sources("core/src").into_iter().chain(sources("src")) {
+        for (number, head) in heads_of_types(&source, "Zeroizing") {
+            seen += 1;
+            if ["Debug", "Display", "Serialize"].iter().any(|shown| !lines_with(&head, shown).is_empty()) {
+                wrong.push(format!("{}:{number}: a secret in a type that can be shown", source.path));
+            }
+        }
+    }
+    assert!(seen >= 4, "{seen} types were looked at");
+    assert_none(&wrong);
+}
+
+/// Whether a secret's text stands next to a comparison.
+fn compares_a_secret(line: &str) -> bool {
+    let next_to = |(at, by): (usize, &str)| {
+        let right = line[at + by.len()..].split([' ', '{', ',', ';']).next().unwrap_or_default();
+        line[..at].ends_with("reveal()") || right.ends_with("reveal()")
+    };
+    [" == ", " != "].iter().any(|by| line.match_indices(by).any(next_to))
+}
+
+/// Whoever can try may learn from how long a comparison takes: secrets are compared as digests, or by `constant_time`.
+#[test]
+fn secrets_are_not_compared_byte_by_byte() {
+    for (line, expected) in [
+        ("if token.reveal() == given {", true),
+        ("if given != *self.token.reveal() {", true),
+        ("a == b && user.chain(token.reveal())", false),
+        ("if name == wanted => format!(\"{}\", token.reveal()),", false),
+    ] {
+        assert_eq!(compares_a_secret(line), expected, "{line}");
+    }
+    let mut wrong = Vec::new();
+    // The practice servers have no secrets.
+    for source in sources("core/src").into_iter().chain(sources("src")).filter(|source| !source.path.starts_with("src/practice/")) {
+        let lines = source.code.lines().enumerate().filter(|(_, line)| compares_a_secret(line));
+        wrong.extend(lines.map(|(at, line)| format!("{}:{}: {}", source.path, at + 1, line.trim())));
     }
     assert_none(&wrong);
 }

@@ -29,8 +29,20 @@ macro_rules! secrets {
                 to.write_str(concat!(stringify!($name), "(***)"))
             }
         }
+
+        const _: fn() = <$name as Undisplayed<_>>::proven;
     )+};
 }
+
+/// Where a type has `Display`, both implementations fit, and what asks for one without saying which does not compile.
+trait Undisplayed<Which> {
+    fn proven() {}
+}
+
+struct Displayed;
+
+impl<T> Undisplayed<()> for T {}
+impl<T: fmt::Display> Undisplayed<Displayed> for T {}
 
 secrets! {
     /// An access token (RFC 6749 section 1.4). `Serialize` exists for the sealed record alone.

@@ -9,6 +9,7 @@
 
 mod api;
 mod auth;
+mod channel;
 mod connect;
 mod extract;
 mod page;
@@ -20,6 +21,7 @@ pub use auth::MetricsAccess;
 pub use axum::Router;
 
 use crate::audit::AuditLog;
+use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
 use crate::gateway::PolicyRoom;
@@ -132,8 +134,8 @@ pub fn public_router(parts: AdminParts) -> Router {
 /// Answers on a listener that is bound until `end`; what is under way ends whole.
 /// # Errors
 /// The listener failed.
-pub async fn serve(listener: TcpListener, plane: Router, end: CancellationToken) -> std::io::Result<()> {
-    axum::serve(Reception::new(listener), plane).with_graceful_shutdown(end.cancelled_owned()).await
+pub async fn serve(listener: TcpListener, certificates: Option<Arc<Certificates>>, plane: Router, end: CancellationToken) -> std::io::Result<()> {
+    axum::serve(Reception::new(listener, certificates), plane).with_graceful_shutdown(end.cancelled_owned()).await
 }
 
 /// The routes, and an answer for everything else.

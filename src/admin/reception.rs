@@ -4,6 +4,8 @@
 //! a head has ten seconds, a client without a request a minute, and one that does not take its
 //! answer another. Where all places are taken, who has waited longest makes room.
 
+use super::channel::Channel;
+use crate::certificates::Certificates;
 use crate::limits::{Guests, Seat};
 use axum::serve::Listener;
 use std::io;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -29,6 +31,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Lets clients in.
 pub(super) struct Reception {
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     guests: Arc<Guests>,
 }
 
@@ -55,20 +58,21 @@ enum Stage {
 }
 
 impl Reception {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, guests: Guests::new(CONNECTIONS) }
+    /// Clients are shown `certificates`, where there are any.
+    pub(super) fn new(listener: TcpListener, certificates: Option<Arc<Certificates>>) -> Self {
+        Self { listener, certificates, guests: Guests::new(CONNECTIONS) }
     }
 }
 
 impl Listener for Reception {
-    type Io = Visitor<TcpStream>;
+    type Io = Visitor<Channel>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
             let (stream, peer) = Listener::accept(&mut self.listener).await;
             if let Some(seat) = self.guests.seat().await {
-                return (Visitor::new(stream, seat), peer);
+                return (Visitor::new(Channel::new(stream, self.certificates.as_deref()), seat), peer);
             }
         }
     }

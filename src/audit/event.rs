@@ -31,6 +31,9 @@ pub struct Event {
     pub path: Option<String>,
     /// The operation's id, several sorted and joined with `+`.
     pub operation: Option<String>,
+    /// The operations of the parts of a batch, sorted, each once.
+    #[serde(default)]
+    pub parts: Vec<String>,
     /// The alternatives of what is needed.
     pub required: Vec<Vec<Scope>>,
     /// What of them is not held.
@@ -66,7 +69,7 @@ pub enum Verdict {
     Allow,
     /// It was refused.
     Deny,
-    /// It was allowed because its connector only watches; it would have been refused.
+    /// It was allowed because its connector or its role is in shadow mode; it would have been refused.
     WouldDeny,
 }
 
@@ -100,6 +103,7 @@ impl Event {
             method: None,
             path: None,
             operation: None,
+            parts: Vec::new(),
             required: Vec::new(),
             missing: Vec::new(),
             decision: Verdict::Deny,
@@ -148,6 +152,7 @@ pub(super) mod tests {
             method: Some("PATCH".into()),
             path: Some("/v1/opportunities/7".into()),
             operation: Some("opportunity.update".into()),
+            parts: vec!["account.get".into()],
             required: vec![vec!["opportunities:write".parse().unwrap()], vec!["a:b".parse().unwrap(), "c:d".parse().unwrap()]],
             missing: vec!["opportunities:write".parse().unwrap()],
             reason: Some(Reason::RoleLacksScope),

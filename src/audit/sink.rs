@@ -156,7 +156,7 @@ impl Writer {
             match messages.recv_timeout(if left_over { RETRY } else { GLANCE }) {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.write_out(),
+                Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
             if self.waiting.is_empty() && !more_wait {
                 gather();
@@ -168,6 +168,13 @@ impl Writer {
             }
             more_wait = self.events >= GROUP;
             self.write_out();
+        }
+    }
+
+    fn end(&mut self) {
+        self.write_out();
+        if self.events > 0 {
+            tracing::error!(events = self.events, "the disk has taken none of the last audit events, and the process ends: they are lost");
         }
     }
 

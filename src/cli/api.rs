@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::output::{Format, say, say_json, table, tell};
+use crate::certificates;
 use crate::settings::{self, AdminDoor};
 use anyhow::{Context, bail};
 use reqwest::Method;
@@ -77,7 +78,11 @@ impl Api {
     }
 
     fn new(door: AdminDoor) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60)).build()?;
+        let mut client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(Duration::from_secs(60));
+        if let Some(cert_file) = &door.cert_file {
+            client = client.tls_backend_preconfigured(certificates::recognising(cert_file)?);
+        }
+        let client = client.build()?;
         Ok(Self { door, client, runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 

@@ -6,6 +6,7 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod doctor;
 mod init;
 mod keys;
 mod manual;
@@ -13,11 +14,15 @@ mod output;
 mod policy;
 mod progress;
 mod serve;
+mod store;
 mod version;
 
+use crate::process;
 use clap::{Parser, Subcommand};
 use output::Format;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
+use std::panic::PanicHookInfo;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,9 +53,14 @@ enum Verb {
     /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Backs the embedded store up, and puts a backup in its place.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Looks for whatever may be wrong with a deployment, and says what to do about it.
+    Doctor(doctor::Doctor),
     /// Writes the completion script of a shell.
     Completion {
         /// Which shell.
@@ -70,7 +80,7 @@ enum Verb {
 #[derive(Clone, Debug, clap::Args)]
 struct SettingsFile {
     /// The settings file.
-    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", default_value = "scopegate.yaml", value_name = "FILE", global = true)]
     config: PathBuf,
 }
 
@@ -83,9 +93,22 @@ enum Outcome {
     No,
 }
 
+/// Where a panic happened. What it said could hold a secret, and is told nowhere.
+fn mistake(panic: &PanicHookInfo<'_>) -> String {
+    let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    let trace = Backtrace::capture();
+    let trace = if trace.status() == BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+    format!("scopegate: a mistake of this program at {place}{trace}")
+}
+
 /// Runs the verb that `arguments` name; the first is the program's name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| output::tell(&mistake(panic))));
+    if let Err(error) = process::leave_no_core() {
+        output::complain(&anyhow::Error::from(error).context("a core dump could hold secrets, and cannot be prevented"));
+        return ExitCode::from(2);
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -102,7 +125,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
+        Verb::Store(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
+        Verb::Doctor(verb) => verb.run(format),
         Verb::Completion { shell } => Ok(manual::completion(shell)),
         Verb::Man { page } => manual::man(page),
         Verb::Version => version::run(format),

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use scopegate_core::account::{ConnectedAccount, HandleTarget, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::id::{CustomerId, Identifier, SessionId};
-use scopegate_core::policy::{self, Decision, Permit};
+use scopegate_core::policy::{self, Decision, Operations, Permit};
 use scopegate_core::refusal::Refusal;
-use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead};
+use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead, Request};
 use std::sync::Arc;
 
 const TWIN: Ambiguity = Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
@@ -78,7 +78,10 @@ impl Exchange {
         let session = session_of(head)?;
         self.record.event.session.clone_from(&session);
         if matches!(head.framing, Framing::Length(length) if length > parts.bounds.body) {
-            return Err(Refusal::BodyTooLarge { limit: parts.bounds.body });
+            let limit = policy::largest_body(&self.policies, connector, &request).unwrap_or_default().max(parts.bounds.body);
+            if matches!(head.framing, Framing::Length(length) if length > limit) {
+                return Err(Refusal::BodyTooLarge { limit });
+            }
         }
         self.known.request = Some(request);
         Ok(session)
@@ -111,15 +114,50 @@ impl Exchange {
         if let Named::Identifier(identifier) = &named {
             self.record.event.account = Some(identifier.to_string());
         }
-        let account = self.account_of(&named).filter(|account| account.record.switch == Switch::On);
-        let may_use = |account: &ConnectedAccount| self.known.caller.as_ref().is_some_and(|caller| caller.acts_for(&account.record.customer));
-        let account = account.filter(may_use).ok_or(Refusal::UnknownAccount)?;
+        let age = self.gateway.parts.directory.age();
+        let account = self.usable(&named)?;
+        self.known.found = Some((named, age));
         let event = &mut self.record.event;
         event.account = Some(account.record.identifier.to_string());
         event.customer = Some(account.record.customer.clone());
         event.role = Some(account.record.role.clone());
         self.known.account = Some(account);
         Ok(())
+    }
+
+    /// The account, if it is in use and the caller may use it.
+    fn usable(&self, named: &Named) -> Result<ConnectedAccount, Refusal> {
+        let account = self.account_of(named).filter(|account| account.record.switch == Switch::On);
+        let may_use = |account: &ConnectedAccount| self.known.caller.as_ref().is_some_and(|caller| caller.acts_for(&account.record.customer));
+        account.filter(may_use).ok_or(Refusal::UnknownAccount)
+    }
+
+    /// Judges anew what changed while the request waited, for its body, a token, an address: whoever was disabled, deleted or
+    /// given another role, or whose handle was taken away meanwhile, sends nothing any more.
+    /// # Errors
+    /// What is to be answered instead.
+    pub(super) fn still_may(&self) -> Result<(), Refusal> {
+        let Some((named, age)) = &self.known.found else { return Ok(()) };
+        if self.gateway.parts.directory.age() == *age {
+            return Ok(());
+        }
+        let (Some(before), Some(request)) = (&self.known.account, &self.known.request) else { return Ok(()) };
+        let account = self.usable(named)?;
+        if account.record.id != before.record.id {
+            return Err(Refusal::UnknownAccount);
+        }
+        match policy::decide(&self.policies, &account, request) {
+            Decision::Permit(_) | Decision::ReadBody(_) => Ok(()),
+            Decision::Deny(denial) => Err(denial.into()),
+        }
+    }
+
+    /// `refusal`, but of an account that is not there any more nothing is told.
+    pub(super) fn gone_or(&self, refusal: Refusal) -> Refusal {
+        match self.still_may() {
+            Err(gone @ Refusal::UnknownAccount) => gone,
+            Ok(()) | Err(_) => refusal,
+        }
     }
 
     fn account_of(&self, named: &Named) -> Option<ConnectedAccount> {
@@ -165,23 +203,54 @@ impl Exchange {
     async fn decide(&mut self) -> Result<Step, Refusal> {
         let (Some(account), Some(request)) = (&self.known.account, &self.known.request) else { return Err(Refusal::UnknownAccount) };
         match policy::decide(&self.policies, account, request) {
-            Decision::Permit(permit) => self.send(permit).await,
+            Decision::Permit(permit) => {
+                self.record.allowed(permit.allowance());
+                self.known.operations = Some(permit.operations().clone());
+                self.check_length(u64::MAX)?;
+                self.count_operations(permit.operations())?;
+                self.send(permit).await
+            }
             Decision::ReadBody(operations) => {
                 self.record.concerns(&operations);
                 self.known.operations = Some(operations);
-                Ok(Step::ReadBody { limit: self.gateway.parts.bounds.inspected_body })
+                let limit = self.gateway.parts.bounds.inspected_body;
+                self.check_length(limit as u64)?;
+                Ok(Step::ReadBody { limit })
             }
             Decision::Deny(denial) => Err(denial.into()),
         }
     }
 
+    /// Whether a body that announces its length is within what its operations, and `most`, allow.
+    fn check_length(&self, most: u64) -> Result<(), Refusal> {
+        let limit = self.bounds().body.min(most);
+        match self.known.request.as_ref().and_then(Request::length) {
+            Some(length) if length > limit => Err(Refusal::BodyTooLarge { limit }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Counts what limits itself: of a batch each part.
+    fn count_operations(&self, operations: &Operations) -> Result<(), Refusal> {
+        let (Some(account), Some(connector)) = (&self.known.account, &self.known.connector) else { return Ok(()) };
+        for operation in operations.done() {
+            let Some(rate) = operation.limits.requests_per_account else { continue };
+            let counted = self.gateway.parts.rates.count_operation(&account.record.id, &connector.id, &operation.id, rate);
+            counted.map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+        }
+        Ok(())
+    }
+
     /// Opens the grant, finds the address, writes the head. A place in the audit is taken before anything leaves.
     async fn send(&mut self, permit: Permit) -> Result<Step, Refusal> {
         let operations = permit.operations().clone();
-        self.record.allowed(&operations);
-        self.known.operations = Some(operations.clone());
+        let body = permit.allowance().body.clone();
         let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
-        let admission = opened.map_err(|why| no_token(why, &operations))?;
+        let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
+        if let (Some(body), Some(request)) = (body, &mut self.known.request) {
+            request.body = Body::Whole(body.clone());
+            self.known.body = Some(body);
+        }
         let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
             return Err(Refusal::UnknownConnector);
         };
@@ -195,6 +264,7 @@ impl Exchange {
             NoAddress::Denied => Refusal::EgressDenied(operations.clone()),
             NoAddress::Unresolved => Refusal::UpstreamUnreachable(operations.clone()),
         })?;
+        self.still_may()?;
         self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
         self.known.passage = Some(super::passage::Passage::new(connector, door, &head, request, &admission));
         admission.authorize(&mut head);

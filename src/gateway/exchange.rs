@@ -7,18 +7,21 @@ use super::{Gateway, identify::Named};
 use crate::audit::Verdict;
 use crate::caller::Caller;
 use crate::grants::Admission;
-use crate::limits::AccountPlace;
+use crate::limits::{AccountPlace, Bounds};
 use bytes::Bytes;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::connector::Connector;
 use scopegate_core::id::Identifier;
 use scopegate_core::policy::{Operations, PolicySet};
-use scopegate_core::refusal::{Context, Problem, Refusal, SafeMethod, shaped};
+use scopegate_core::refusal::{Context, Problem, Reason, Refusal, SafeMethod, shaped};
 use scopegate_core::request::{Head, HeadFault, OutgoingHead, Request};
 use scopegate_core::scope::Scope;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// So many accounts are named to whom a step could be delegated.
+const MOST_DELEGATES: usize = 20;
 
 /// One request. Dropped without [`finish`](Self::finish), it still leaves its audit event.
 #[derive(Debug)]
@@ -39,9 +42,13 @@ pub(super) struct Known {
     pub(super) named: Option<Result<Named, Refusal>>,
     pub(super) caller: Option<Caller>,
     pub(super) account: Option<ConnectedAccount>,
+    /// What the request said of it, and how old the directory was then.
+    pub(super) found: Option<(Named, u64)>,
     /// Counts as under way until this exchange ends.
     pub(super) place: Option<AccountPlace>,
     pub(super) operations: Option<Operations>,
+    /// The body that is sent instead of the one that came.
+    pub(super) body: Option<Bytes>,
     pub(super) admission: Option<Admission>,
     pub(super) passage: Option<Passage>,
 }
@@ -69,7 +76,7 @@ impl Exchange {
     /// Something is wrong with a body that is under way.
     pub fn body_failed(&mut self, fault: BodyFault) -> Answer {
         // before the grant is opened only a policy reads a body, and it reads less than what may pass
-        let bounds = &self.gateway.parts.bounds;
+        let bounds = self.bounds();
         let limit = if self.known.admission.is_none() { bounds.inspected_body as u64 } else { bounds.body };
         self.refuse(match fault {
             BodyFault::TooLarge => Refusal::BodyTooLarge { limit },
@@ -110,10 +117,12 @@ impl Exchange {
     pub(super) fn decision_header(&self) -> String {
         let event = &self.record.event;
         let mut text = match event.decision {
-            Verdict::Allow => "allow".to_owned(),
-            Verdict::Deny | Verdict::WouldDeny => "deny".to_owned(),
+            Verdict::Allow | Verdict::WouldDeny => "allow".to_owned(),
+            Verdict::Deny => "deny".to_owned(),
         };
-        if let Some(reason) = event.reason {
+        // what shadow mode lets through is told to the audit alone
+        let untold = (event.decision == Verdict::WouldDeny).then_some(Reason::RoleLacksScope);
+        if let Some(reason) = event.reason.filter(|reason| Some(*reason) != untold) {
             text.push_str(";reason=");
             text.push_str(reason.as_str());
         }
@@ -191,14 +200,21 @@ impl Exchange {
         if !self.policies.discloses_delegates() {
             return Vec::new();
         }
-        let roles: Vec<_> = self.policies.who_holds(&account.record.connector, operations).collect();
-        let holders = self.gateway.parts.directory.holders(&account.record.customer, &account.record.connector);
-        let may = |other: &AccountRecord| other.switch == Switch::On && roles.contains(&&other.role);
-        holders.iter().filter(|other| may(other)).map(|other| other.identifier.clone()).collect()
+        let AccountRecord { customer, connector, .. } = account.record.as_ref();
+        let directory = &self.gateway.parts.directory;
+        let others = directory.holders(customer, connector).into_iter().filter(|other| other.switch == Switch::On && other.id != account.record.id);
+        let others = others.filter_map(|other| directory.by_id(&other.id));
+        let may = |other: &ConnectedAccount| self.policies.could_do(connector, &other.standing(), operations);
+        others.filter(may).map(|other| other.record.identifier.clone()).take(MOST_DELEGATES).collect()
+    }
+
+    /// Sizes and times of this request, as far as its operations say their own.
+    pub(super) fn bounds(&self) -> Bounds {
+        self.known.operations.iter().fold(self.gateway.parts.bounds, |bounds, operations| bounds.of(operations))
     }
 
     pub(super) fn forward(&self, head: OutgoingHead, addresses: &[SocketAddr]) -> Box<Forward> {
-        let bounds = &self.gateway.parts.bounds;
+        let bounds = self.bounds();
         let tls = (head.origin.scheme() == scopegate_core::connector::Scheme::Https).then(|| head.origin.host().to_owned());
         Box::new(Forward {
             websocket: head.websocket,
@@ -209,6 +225,7 @@ impl Exchange {
             connect_timeout: bounds.connect,
             head_timeout: bounds.head,
             idle_timeout: bounds.idle,
+            body: self.known.body.clone(),
             head,
         })
     }

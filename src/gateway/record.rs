@@ -5,10 +5,11 @@ use crate::audit::{AuditFull, AuditLog, Event, Place, Verdict};
 use crate::clock::Clock;
 use crate::metrics::{ConnectorLabels, Metrics, RequestLabels};
 use scopegate_core::connector::Connector;
-use scopegate_core::policy::Operations;
+use scopegate_core::policy::{Allowance, Operations};
 use scopegate_core::refusal::{Reason, Refusal};
 use scopegate_core::request::{Request, dropped_headers};
 use scopegate_core::time::Instant;
+use std::collections::BTreeSet;
 
 /// Writes exactly one event: when it is finished, else when it is dropped.
 #[derive(Debug)]
@@ -59,22 +60,32 @@ impl Record {
     }
 
     /// It was allowed, so far.
-    pub(super) fn allowed(&mut self, operations: &Operations) {
-        self.concerns(operations);
+    pub(super) fn allowed(&mut self, allowance: &Allowance) {
+        self.concerns(&allowance.operations);
         self.event.decision = Verdict::Allow;
         self.event.reason = None;
+        if let Some(lack) = &allowance.shadow {
+            self.event.decision = Verdict::WouldDeny;
+            self.event.reason = Some(Reason::RoleLacksScope);
+            self.event.missing.clone_from(&lack.missing_scopes);
+        }
     }
 
     /// It is about these operations.
     pub(super) fn concerns(&mut self, operations: &Operations) {
         self.event.operation = Some(operations.to_string());
         self.event.required = operations.required().to_vec();
+        self.event.parts = operations.parts().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
     }
 
     /// It was refused, or went wrong afterwards.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         let reason = refusal.reason();
-        self.event.decision = if reason.is_allowed() { Verdict::Allow } else { Verdict::Deny };
+        self.event.decision = match self.event.decision {
+            Verdict::WouldDeny if reason.is_allowed() => Verdict::WouldDeny,
+            Verdict::Allow | Verdict::Deny | Verdict::WouldDeny if reason.is_allowed() => Verdict::Allow,
+            Verdict::Allow | Verdict::Deny | Verdict::WouldDeny => Verdict::Deny,
+        };
         self.event.reason = Some(reason);
         if let Some(operations) = refusal.operations() {
             self.concerns(operations);

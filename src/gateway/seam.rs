@@ -60,6 +60,8 @@ pub struct Forward {
     pub addresses: Vec<SocketAddr>,
     /// The name that the upstream's certificate must hold; none for plain http.
     pub tls: Option<String>,
+    /// The body that is sent, instead of the one that was brought; none: as it comes.
+    pub body: Option<Bytes>,
     /// The most bytes that a body which nobody reads may have.
     pub body_limit: u64,
     /// Whether the upstream may answer 101 and take the connection over.

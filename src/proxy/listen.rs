@@ -5,7 +5,8 @@ use super::door::Door;
 use super::relay::Relay;
 use super::request::ATTEMPTS;
 use super::wire::{Rewound, Wire};
-use super::{Certificates, Patience, ProxyError, multiplex, trust};
+use super::{Patience, ProxyError, multiplex, trust};
+use crate::certificates::Certificates;
 use crate::gateway::{Arrival, Gateway};
 use crate::http_client::Trust;
 use crate::limits::{Guests, Seat};
@@ -53,6 +54,17 @@ pub enum Speaks {
     PriorKnowledge,
     /// HTTP/1.1 or HTTP/2 over TLS, as ALPN says.
     Tls(Arc<Certificates>),
+}
+
+impl Speaks {
+    /// What is shown, where TLS is spoken.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        match self {
+            Self::Tls(certificates) => Some(Arc::clone(certificates)),
+            Self::Plain | Self::PriorKnowledge => None,
+        }
+    }
 }
 
 /// An address cannot be had.

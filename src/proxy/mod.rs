@@ -7,7 +7,6 @@
 //! **Invariant: nothing reaches an upstream but what the gateway said to send, and every
 //! request that was begun ends in its exchange**, also one that is no request at all.
 
-mod certificates;
 mod connection;
 mod door;
 mod listen;
@@ -23,7 +22,6 @@ mod trust;
 mod under_way;
 mod wire;
 
-pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use listen::{BindError, Drained, Listener, Proxy, Speaks};
 pub use progress::Pace;
 

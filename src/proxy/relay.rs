@@ -64,8 +64,8 @@ impl ProxyHttp for Relay {
         Ok(())
     }
 
-    async fn request_body_filter(&self, _: &mut Session, _: &mut Option<Bytes>, ends: bool, ctx: &mut Self::CTX) -> Result<()> {
-        known(ctx)?.body_passes(end(ends));
+    async fn request_body_filter(&self, _: &mut Session, body: &mut Option<Bytes>, ends: bool, ctx: &mut Self::CTX) -> Result<()> {
+        known(ctx)?.body_passes(body, end(ends));
         Ok(())
     }
 

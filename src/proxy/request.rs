@@ -203,14 +203,15 @@ impl Visit {
         for (name, value) in &head.headers {
             request.append_header(name.clone(), value.as_ref())?;
         }
+        let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         if version == http::Version::HTTP_2 {
             request.set_version(version);
-            if let Framing::Length(length) = self.head.framing {
+            if let Framing::Length(length) = framing {
                 request.insert_header("content-length", length.to_string())?;
             }
             return Ok(self.departs_upwards(request));
         }
-        match self.head.framing {
+        match framing {
             // without it pingora would announce a body, which an offer to change the protocol has only on its side
             Framing::None if head.websocket => request.insert_header("content-length", "0")?,
             Framing::None => {}
@@ -228,9 +229,12 @@ impl Visit {
         request
     }
 
-    /// A piece of the body goes up.
-    pub(super) fn body_passes(&mut self, end: BodyEnd) {
+    /// A piece of the body goes up. A body that was written anew goes instead of the one that was read whole.
+    pub(super) fn body_passes(&mut self, body: &mut Option<Bytes>, end: BodyEnd) {
         self.count_body();
+        if let Some(anew) = self.forward.as_ref().and_then(|forward| forward.body.as_ref()) {
+            *body = Some(if end == BodyEnd::Last { anew.clone() } else { Bytes::new() });
+        }
         if let (BodyEnd::Last, false, Some(forward)) = (end, self.heard, &self.forward) {
             self.side.await_answer(forward.head_timeout);
         }

@@ -3,8 +3,8 @@
 use super::scalar::Scalars;
 use super::{AdminSettings, GatewaySettings, ListenSettings, Protocol};
 use crate::admin::MetricsAccess;
+use crate::certificates::CertificateFiles;
 use crate::gateway::TokenSlot;
-use crate::proxy::CertificateFiles;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::secret::BearerSecret;
@@ -150,11 +150,11 @@ pub(super) fn admin(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> O
     let return_to = fields.take("return_to").map(|node| origins(node, scalars)).unwrap_or_default();
     let doors = [("open", MetricsAccess::Open), ("token", MetricsAccess::Token)];
     let metrics = fields.take("metrics").and_then(|node| values::word(node, &doors, scalars.findings)).unwrap_or(MetricsAccess::Open);
-    if let Some(node) = fields.take("tls") {
-        scalars.unserved(node, "this version serves the admin plane over plain HTTP alone: put a proxy that ends TLS in front");
-    }
+    let certificates = fields.take("tls").map(|node| tls(node, scalars));
     fields.close(scalars.findings);
-    Some(AdminSettings { listen: listen?, token: BearerSecret::new(token?), public_listen, public_url, return_to, metrics })
+    // certificates that are said and not understood must not become none
+    let tls = certificates.map_or(Some(None), |files| files.map(Some))?;
+    Some(AdminSettings { listen: listen?, tls, token: BearerSecret::new(token?), public_listen, public_url, return_to, metrics })
 }
 
 fn origins(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Vec<String> {

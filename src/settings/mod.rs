@@ -13,14 +13,15 @@ pub use schema::schema;
 
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;
+use crate::certificates::CertificateFiles;
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
-use crate::limits::{Bounds, Rate};
-use crate::proxy::CertificateFiles;
+use crate::limits::Bounds;
 use ipnet::IpNet;
 use scalar::Scalars;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
+use scopegate_core::policy::Rate;
 use scopegate_core::policy::document::{self, Fields, Node};
 use scopegate_core::policy::{Diagnostic, Findings, Origin, Override, Source};
 use scopegate_core::secret::BearerSecret;
@@ -123,12 +124,22 @@ pub struct AdminSettings {
     pub token: BearerSecret,
     /// Where customers' browsers connect, apart from operators.
     pub public_listen: Option<SocketAddr>,
+    /// What both addresses show over TLS; none where they speak plain HTTP.
+    pub tls: Option<CertificateFiles>,
     /// The origin that customers' browsers know; none: that of `public_listen`, else of `listen`.
     pub public_url: Option<String>,
     /// Origins where `return_to` may lead.
     pub return_to: Vec<String>,
     /// Whether `/metrics` asks for the token.
     pub metrics: MetricsAccess,
+}
+
+impl AdminSettings {
+    /// How both addresses are spoken to.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// `encryption`.
@@ -180,6 +191,8 @@ pub struct LimitSettings {
 pub struct AdminDoor {
     /// Its origin.
     pub url: String,
+    /// The certificate that it shows, where it speaks TLS.
+    pub cert_file: Option<PathBuf>,
     /// What it wants to see.
     pub token: BearerSecret,
 }
@@ -211,7 +224,7 @@ fn first(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Asks the environment for a variable.
-type Environment = fn(&str) -> Option<String>;
+pub type Environment = fn(&str) -> Option<String>;
 
 #[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
 fn environment(name: &str) -> Option<String> {
@@ -229,10 +242,13 @@ impl Settings {
     /// # Errors
     /// It cannot be read, or has mistakes: all of them.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        Self::of(open(path)?, path, environment)
+        Self::parse(open(path)?, path, environment)
     }
 
-    fn of(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    /// Reads the text of a settings file that stands, or could stand, at `path`; `environment` answers for `${NAME}`.
+    /// # Errors
+    /// It has mistakes: all of them.
+    pub fn parse(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
         let sources = [source];
         let mut findings = Findings::new(&sources);
         let made = root(&sources, &mut findings, |fields, findings| {
@@ -251,7 +267,7 @@ impl Settings {
     /// The origin that customers' browsers know, where the settings say one or the listeners have one.
     #[must_use]
     pub fn public_url(&self, admin: SocketAddr, public: Option<SocketAddr>) -> String {
-        self.admin.public_url.clone().unwrap_or_else(|| format!("http://{}", public.unwrap_or(admin)))
+        self.admin.public_url.clone().unwrap_or_else(|| format!("{}://{}", self.admin.scheme(), public.unwrap_or(admin)))
     }
 }
 
@@ -265,7 +281,7 @@ pub fn admin_door(path: &Path) -> Result<AdminDoor, SettingsError> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let admin = gateway::admin(fields.take("admin"), &mut Scalars { folder, environment, findings })?;
         let host = if admin.listen.ip().is_unspecified() { SocketAddr::new([127, 0, 0, 1].into(), admin.listen.port()) } else { admin.listen };
-        Some(AdminDoor { url: format!("http://{host}"), token: admin.token })
+        Some(AdminDoor { url: format!("{}://{host}", admin.scheme()), cert_file: admin.tls.map(|files| files.cert_file), token: admin.token })
     });
     finished(made, findings.into_diagnostics(), &sources)
 }
@@ -355,7 +371,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Settings, Vec<String>> {
         let source = Source { name: "s.yaml".into(), text: text.into(), origin: Origin::Own };
-        Settings::of(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
+        Settings::parse(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
             SettingsError::Faulty { diagnostics, .. } => {
                 diagnostics.iter().map(|one| format!("{}:{} {} {}", one.line, one.column, one.code, one.message)).collect()
             }

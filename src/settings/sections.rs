@@ -3,12 +3,12 @@
 use super::scalar::Scalars;
 use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, callers, gateway};
 use crate::grants::Clients;
-use crate::limits::{Bounds, Rate};
+use crate::limits::Bounds;
 use scopegate_core::connector::PlainHttp;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::{ClientKey, ClientRegistration};
-use scopegate_core::policy::Override;
 use scopegate_core::policy::document::{Fields, Node, Value, values};
+use scopegate_core::policy::{Override, Rate};
 use scopegate_core::secret::ClientSecret;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};

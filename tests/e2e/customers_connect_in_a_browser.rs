@@ -15,7 +15,7 @@ const CONTINUE: &str = "Continue to Practice CRM";
 const SHOP: &str = "https://shop.example";
 
 async fn stage() -> Stage {
-    Stage::with(Script { admin: ", return_to: [\"https://shop.example\"]", ..Script::default() }).await
+    Stage::with(Script { admin: ", return_to: [\"https://shop.example\"]".into(), ..Script::default() }).await
 }
 
 /// A link for an account that may not be there yet.

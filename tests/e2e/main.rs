@@ -1,19 +1,15 @@
 //! Scopegate from the outside: the built binary between a practice provider and a practice API, spoken to over sockets.
 //! One module per promise that a user relies on.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::panic,
-    reason = "these are tests, also where a function is none"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests, also where a function is none")]
 
 mod audit;
+mod canary;
 mod certified;
 mod chromium;
 mod fountain;
 mod http2;
+mod mortal;
 mod oauth_server;
 mod raw;
 mod recorder;
@@ -21,18 +17,27 @@ mod scripted;
 mod secure_upstream;
 mod stage;
 
+mod changes_its_policies_whole;
 mod changes_its_wrapping_key;
+mod comes_back_from_a_backup;
 mod customers_connect_in_a_browser;
 mod customers_connect_over_http;
+mod decides_alike_everywhere;
+mod decides_what_content_holds;
 mod dev_keeps_its_promises;
+mod doctor_looks_and_changes_nothing;
+mod ends_at_once;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
+mod keeps_sessions_to_their_customer;
 mod leaves_others_undisturbed;
+mod loses_nothing_when_it_is_killed;
 mod never_tells_secrets;
 mod one_event_per_request;
+mod outlives_a_full_disk;
 mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
@@ -42,3 +47,5 @@ mod speaks_to_upstreams_over_tls;
 mod speaks_with_a_real_oauth_server;
 mod streams_without_holding;
 mod survives_a_kill;
+mod takes_its_secrets_along;
+mod tells_what_happened;

@@ -3,7 +3,7 @@
 use crate::certified::{self, Authority, Signed};
 use crate::http2::{self, Http2};
 use crate::raw::Answer;
-use crate::stage::{Script, Stage};
+use crate::stage::{Script, Stage, run};
 use crate::{audit, raw};
 use bytes::Bytes;
 use reqwest::Method;
@@ -412,4 +412,28 @@ async fn who_says_nothing_at_the_door_is_let_go_alone() {
     let _ = garbage.read_to_end(&mut said).await;
     let answer = doors.http2().await.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_1")], b"").await.unwrap();
     assert_eq!(answer.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_admin_plane_speaks_tls_to_browsers_and_to_our_own_verbs() {
+    let authority = Authority::new();
+    let shown = authority.sign("admin", "localhost");
+    let admin = format!(", tls: {{cert_file: {}, key_file: {}}}", shown.cert.display(), shown.key.display());
+    let stage = Stage::with(Script { admin, ..Script::default() }).await;
+    let get = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut stream = certified::connect(&authority.client(&["h2", "http/1.1"], None), stage.admin).await.unwrap();
+    stream.write_all(get).await.unwrap();
+    assert_eq!(raw::read(stream).await[0].status, 200);
+    assert!(raw::exchange(stage.admin, get).await.is_empty(), "nothing is said to who speaks plainly");
+    // one who begins a handshake and goes silent keeps nobody waiting
+    let _silent = raw::connect(stage.admin).await;
+    let settings = std::fs::read_to_string(stage.path("scopegate.yaml")).unwrap();
+    std::fs::write(stage.path("verbs.yaml"), settings.replace("listen: \"127.0.0.1:0\", token", &format!("listen: \"{}\", token", stage.admin)))
+        .unwrap();
+    let list = run(stage.folder.path(), &["account", "list", "-c", "verbs.yaml", "-o", "json"]);
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    // another certificate than the one in the settings is another server
+    authority.sign("admin", "localhost");
+    let list = run(stage.folder.path(), &["account", "list", "-c", "verbs.yaml", "-o", "json"]);
+    assert_eq!(list.status.code(), Some(2), "{}", String::from_utf8_lossy(&list.stdout));
 }

@@ -1,6 +1,16 @@
 //! What a body says, where a policy asks for it. Each reader has limits, and refuses
 //! what two servers could read differently.
 
+mod batch;
+mod graphql;
 mod json;
+mod soql;
+#[cfg(test)]
+mod tape;
 
-pub use json::{InvalidPointer, JsonBody, Pointer};
+pub use batch::{Batch, BatchFault, BatchFormat, BatchShape, InvalidLine, JsonShape, Line, Part, PartShape, Pattern, Piece};
+pub use graphql::{Asked, Call, GraphqlKind, GraphqlLimits};
+pub use json::{InvalidPointer, Json, Pointer};
+pub use soql::{ByType, Select, Source};
+#[cfg(test)]
+pub(crate) use tape::{Tape, tapes};

@@ -143,7 +143,7 @@ impl Expectation {
     #[must_use]
     pub fn is_met_by(&self, ruling: &Ruling) -> bool {
         match (self, ruling) {
-            (Self::Allow(expected), Ruling::Allow(operations)) => expected.is_empty() || operations.ids().eq(expected),
+            (Self::Allow(expected), Ruling::Allow(allowance)) => expected.is_empty() || allowance.operations.ids().eq(expected),
             (Self::Deny { reason, missing }, Ruling::Deny(denial)) => {
                 let lacks = denial.lack().map(|lack| lack.missing_scopes.as_slice()).unwrap_or_default();
                 let same = lacks.iter().all(|scope| missing.contains(scope)) && missing.iter().all(|scope| lacks.contains(scope));
@@ -240,7 +240,7 @@ impl CaseOutcome<'_> {
     #[must_use]
     pub fn came(&self) -> String {
         match &self.ruling {
-            Ruling::Allow(operations) => format!("allow {operations}"),
+            Ruling::Allow(allowance) => format!("allow {}", allowance.operations),
             Ruling::ReadBody(operations) => format!("the body decides on {operations}, and the test has none"),
             Ruling::Deny(denial) => {
                 let missing = denial.lack().map(|lack| lack.missing_scopes.clone()).unwrap_or_default();

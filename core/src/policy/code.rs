@@ -108,10 +108,14 @@ codes! {
     UNKNOWN_PARAMETER = "SG0410" Error;
     /// A condition on a body that such a request never carries.
     NEVER_MET = "SG0411" Warning;
-    /// A key of the language that this version refuses instead of judging.
-    NOT_JUDGED = "SG0412" Warning;
     /// A writing operation that a reading scope satisfies.
     WRITE_BY_READ = "SG0413" Warning;
+    /// An object that `objects` does not name.
+    UNKNOWN_OBJECT = "SG0414" Error;
+    /// A parameter whose values nothing lists.
+    UNKNOWN_NAMES = "SG0415" Error;
+    /// Names that grow to more operations than any API has.
+    TOO_MANY_NAMES = "SG0416" Error;
 
     /// A connector that no document names.
     UNKNOWN_CONNECTOR = "SG0501" Error;

@@ -3,8 +3,10 @@
 use super::operation::Operation;
 use crate::account::AccountRecord;
 use crate::id::OperationId;
+use crate::inspect::GraphqlKind;
 use crate::request::Ambiguity;
 use crate::scope::Scope;
+use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,11 +15,22 @@ use std::sync::Arc;
 #[must_use]
 pub enum Ruling {
     /// It may be done.
-    Allow(Operations),
+    Allow(Allowance),
     /// The body decides: read it whole and ask again.
     ReadBody(Operations),
     /// It may not be done.
     Deny(Denial),
+}
+
+/// What may be done, and how.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    /// The operations that the request is.
+    pub operations: Operations,
+    /// The body that is sent, written anew; none: as it came.
+    pub body: Option<Bytes>,
+    /// What the role lacks although shadow mode lets it through.
+    pub shadow: Option<Lack>,
 }
 
 /// The answer of [`super::decide`]: a decision is a value, needs no I/O and cannot fail.
@@ -37,12 +50,12 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Permit {
     account: Arc<AccountRecord>,
-    operations: Operations,
+    allowance: Allowance,
 }
 
 impl Permit {
-    pub(super) fn new(account: Arc<AccountRecord>, operations: Operations) -> Self {
-        Self { account, operations }
+    pub(super) fn new(account: Arc<AccountRecord>, allowance: Allowance) -> Self {
+        Self { account, allowance }
     }
 
     /// The account that it was made for.
@@ -54,7 +67,13 @@ impl Permit {
     /// The operations that it allows.
     #[must_use]
     pub fn operations(&self) -> &Operations {
-        &self.operations
+        &self.allowance.operations
+    }
+
+    /// All that was allowed.
+    #[must_use]
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
     }
 }
 
@@ -63,12 +82,48 @@ impl Permit {
 pub struct Operations {
     all: Arc<[Arc<Operation>]>,
     required: Arc<[Vec<Scope>]>,
+    contained: Arc<[Contained]>,
+}
+
+/// Something that the content of a request holds, as the policy calls it.
+#[derive(Clone, Debug)]
+pub enum Contained {
+    /// A query reads this object.
+    Object(String),
+    /// A GraphQL request asks for this root field.
+    Field(GraphqlKind, String),
+    /// A part of a batch is these operations.
+    Part(Operations),
 }
 
 impl Operations {
     /// `all` sorted by id and not empty; `required` the product of what they need, `[]` where nothing is.
     pub(super) fn new(all: Arc<[Arc<Operation>]>, required: Arc<[Vec<Scope>]>) -> Self {
-        Self { all, required }
+        Self { all, required, contained: Arc::default() }
+    }
+
+    /// The same with what the content holds.
+    pub(super) fn containing(self, required: Arc<[Vec<Scope>]>, contained: Arc<[Contained]>) -> Self {
+        Self { required, contained, ..self }
+    }
+
+    /// What the content holds, as far as it was read: objects and fields, or the parts of a batch in order.
+    #[must_use]
+    pub fn contained(&self) -> &[Contained] {
+        &self.contained
+    }
+
+    /// The operations of the parts of a batch, in order.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        self.contained.iter().filter_map(|one| match one {
+            Contained::Part(operations) => Some(operations),
+            Contained::Object(_) | Contained::Field(..) => None,
+        })
+    }
+
+    /// Each operation that is done, those of a batch's parts too, as often as it is.
+    pub fn done(&self) -> impl Iterator<Item = &Arc<Operation>> {
+        self.all.iter().chain(self.parts().flat_map(|part| part.all.iter()))
     }
 
     /// Each operation, by id.
@@ -77,9 +132,10 @@ impl Operations {
         &self.all
     }
 
-    /// Their ids, sorted.
+    /// Their ids, sorted, each once.
     pub fn ids(&self) -> impl Iterator<Item = &OperationId> {
-        self.all.iter().map(|operation| &operation.id)
+        let mut last = None;
+        self.all.iter().map(|operation| &operation.id).filter(move |id| last.replace(*id) != Some(*id))
     }
 
     /// All alternatives, each a list of scopes; `[]` where nothing is needed.
@@ -138,6 +194,18 @@ impl Lack {
         });
         lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
     }
+
+    /// Both together, each scope once.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        for (into, more) in [(&mut self.required_scopes, other.required_scopes), (&mut self.missing_scopes, other.missing_scopes)] {
+            for scope in more {
+                if !into.contains(&scope) {
+                    into.push(scope);
+                }
+            }
+        }
+        self
+    }
 }
 
 /// Why not.
@@ -147,6 +215,24 @@ pub enum Denial {
     Ambiguous(Ambiguity),
     /// No document names this operation.
     UnknownOperation,
+    /// A query reads, or a GraphQL request asks for, what the operation does not name.
+    Undeclared {
+        /// Which operations.
+        operations: Operations,
+        /// What it is.
+        what: Undeclared,
+    },
+    /// A part of a batch is refused, and with it the batch.
+    InBatch {
+        /// Which operations the batch is.
+        operations: Operations,
+        /// What all parts lack together.
+        lack: Option<Lack>,
+        /// The part, from 1: the first that has this reason.
+        part: usize,
+        /// Why the part is refused.
+        denial: Box<Self>,
+    },
     /// A role's `deny`, the author's own sentence, or a need that nobody knows.
     OperationDenied {
         /// Which operations.
@@ -175,6 +261,15 @@ pub enum Denial {
         /// Which operations.
         operations: Operations,
     },
+}
+
+/// Something that an operation does not name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Undeclared {
+    /// An object of `soql`, or a relationship that leads to none.
+    Object,
+    /// A root field of `graphql`.
+    Field(GraphqlKind),
 }
 
 /// Why not, as the contract names it; in the order in which they are asked for.
@@ -227,12 +322,27 @@ impl DenialReason {
 }
 
 impl Denial {
+    /// The same for a request whose content nobody has read.
+    pub(super) fn without_contained(mut self) -> Self {
+        match &mut self {
+            Self::Undeclared { operations, .. }
+            | Self::InBatch { operations, .. }
+            | Self::OperationDenied { operations, .. }
+            | Self::RoleLacksScope { operations, .. }
+            | Self::ConsentRequired { operations, .. }
+            | Self::ReauthorizationRequired { operations } => operations.contained = Arc::default(),
+            Self::Ambiguous(_) | Self::UnknownOperation => {}
+        }
+        self
+    }
+
     /// Its reason.
     #[must_use]
     pub const fn reason(&self) -> DenialReason {
         match self {
             Self::Ambiguous(_) => DenialReason::AmbiguousRequest,
-            Self::UnknownOperation => DenialReason::UnknownOperation,
+            Self::UnknownOperation | Self::Undeclared { .. } => DenialReason::UnknownOperation,
+            Self::InBatch { denial, .. } => denial.reason(),
             Self::OperationDenied { .. } => DenialReason::OperationDenied,
             Self::RoleLacksScope { .. } => DenialReason::RoleLacksScope,
             Self::ConsentRequired { .. } => DenialReason::ConsentRequired,
@@ -245,7 +355,9 @@ impl Denial {
     pub const fn operations(&self) -> Option<&Operations> {
         match self {
             Self::Ambiguous(_) | Self::UnknownOperation => None,
-            Self::OperationDenied { operations, .. }
+            Self::Undeclared { operations, .. }
+            | Self::InBatch { operations, .. }
+            | Self::OperationDenied { operations, .. }
             | Self::RoleLacksScope { operations, .. }
             | Self::ConsentRequired { operations, .. }
             | Self::ReauthorizationRequired { operations } => Some(operations),
@@ -257,7 +369,12 @@ impl Denial {
     pub const fn lack(&self) -> Option<&Lack> {
         match self {
             Self::RoleLacksScope { lack, .. } | Self::ConsentRequired { lack, .. } => Some(lack),
-            Self::Ambiguous(_) | Self::UnknownOperation | Self::OperationDenied { .. } | Self::ReauthorizationRequired { .. } => None,
+            Self::InBatch { lack, .. } => lack.as_ref(),
+            Self::Ambiguous(_)
+            | Self::UnknownOperation
+            | Self::Undeclared { .. }
+            | Self::OperationDenied { .. }
+            | Self::ReauthorizationRequired { .. } => None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Models for tests, written shortly.
 
 use super::decision::Ruling;
-use super::model::{ConnectorModel, Model, RoleModel};
+use super::limits::Limits;
+use super::model::{ConnectorModel, Mode, Model, RoleModel};
 use super::operation::{Narrow, Need, Operation};
 use super::set::{PolicySet, judge};
 use super::template::PathTemplate;
@@ -62,6 +63,7 @@ pub(super) fn operation(id: &str, matches: &str, need: &str) -> Operation {
         template: PathTemplate::parse(template).unwrap(),
         narrow: Vec::new(),
         need: Need::Scopes(if need == "none" { vec![Vec::new()] } else { need.split('|').map(scopes).collect() }),
+        content: None,
         risk: Risk::Low,
         host: None,
         body: false,
@@ -70,6 +72,7 @@ pub(super) fn operation(id: &str, matches: &str, need: &str) -> Operation {
         allow_query: Vec::new(),
         allow_encoded: Vec::new(),
         replay_after_401: false,
+        limits: Limits::default(),
     }
 }
 
@@ -84,11 +87,14 @@ pub(super) fn by_json(pointer: &str, value: impl Into<serde_json::Value>) -> Nar
 /// A role with what it allows by connector, each scope spelled out.
 pub(super) fn role(name: &str, allow: &[(&str, &str)]) -> RoleModel {
     let allow: IndexMap<_, _> = allow.iter().map(|(connector, names)| (connector.parse().unwrap(), scopes(names))).collect();
-    RoleModel { name: name.parse().unwrap(), spelled_out: allow.clone(), allow, deny: IndexMap::new() }
+    RoleModel { name: name.parse().unwrap(), spelled_out: allow.clone(), allow, deny: IndexMap::new(), mode: Mode::Enforce }
 }
 
 pub(super) fn assemble(connectors: Vec<(Connector, Vec<Operation>)>, roles: Vec<RoleModel>) -> PolicySet {
-    let connectors = connectors.into_iter().map(|(connector, operations)| ConnectorModel { connector: Arc::new(connector), operations }).collect();
+    let connectors = connectors
+        .into_iter()
+        .map(|(connector, operations)| ConnectorModel { connector: Arc::new(connector), operations, mode: Mode::Enforce })
+        .collect();
     PolicySet::assemble(Model { connectors, roles, disclose_delegates: false }, "hash".to_owned())
 }
 
@@ -110,7 +116,7 @@ pub(super) fn ruled(policies: &PolicySet, connector: &str, role: &str, grant: Gr
 
 pub(super) fn said(ruling: &Ruling) -> String {
     match ruling {
-        Ruling::Allow(operations) => format!("allow {operations}"),
+        Ruling::Allow(allowance) => format!("allow {}", allowance.operations),
         Ruling::ReadBody(operations) => format!("read {operations}"),
         Ruling::Deny(denial) => {
             let missing = denial.lack().map(|lack| lack.missing_scopes.clone()).unwrap_or_default();

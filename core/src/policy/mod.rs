@@ -11,6 +11,7 @@ mod case;
 mod choice;
 mod code;
 mod compile;
+mod content;
 mod decision;
 mod diagnostic;
 pub mod document;
@@ -18,6 +19,7 @@ mod explain;
 #[cfg(test)]
 mod fixture;
 mod judge;
+mod limits;
 mod model;
 mod narrow;
 mod operation;
@@ -33,14 +35,16 @@ mod template;
 pub use case::{Case, CaseLine, CaseOutcome, Expectation, InvalidCase, run};
 pub use code::Code;
 pub use compile::{Compiled, Origin, Override, Source, Summary, compile, hash_of};
-pub use decision::{Decision, Denial, DenialReason, DeniedBy, Lack, Operations, Permit, Ruling};
+pub use content::{Alternatives, Content, Graphql, QueryPlace, Soql};
+pub use decision::{Allowance, Contained, Decision, Denial, DenialReason, DeniedBy, Lack, Operations, Permit, Ruling, Undeclared};
 pub use diagnostic::{Diagnostic, Finding, Findings, Severity};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
-pub use model::{ConnectorModel, Model, RoleModel};
+pub use limits::{InvalidRate, InvalidSize, Limits, Rate, Size};
+pub use model::{ConnectorModel, Mode, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
 pub use render::{Look, render};
 pub use schema::{cases_schema, policy_schema};
-pub use set::{PolicySet, decide, judge, read};
+pub use set::{PolicySet, decide, judge, largest_body, read};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
 
 /// The language of policy documents, as README, `scopegate man` and these pages show it.

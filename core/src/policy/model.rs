@@ -26,6 +26,18 @@ pub struct ConnectorModel {
     pub connector: Arc<Connector>,
     /// Its operations in the author's order.
     pub operations: Vec<Operation>,
+    /// Whether roles are enforced at it.
+    pub mode: Mode,
+}
+
+/// Whether what a role lacks is refused.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It is done, and the audit says that it would have been refused.
+    Shadow,
 }
 
 /// One role: what it may use, by connector. A connector without an entry may not be used at all.
@@ -40,4 +52,6 @@ pub struct RoleModel {
     pub spelled_out: IndexMap<ConnectorId, Vec<Scope>>,
     /// Operations that it refuses, its ancestors' included.
     pub deny: IndexMap<ConnectorId, Vec<OperationId>>,
+    /// Whether it is enforced.
+    pub mode: Mode,
 }

@@ -1,7 +1,7 @@
 //! `where`: conditions on a request besides method and path.
 
 use super::operation::Narrow;
-use crate::inspect::JsonBody;
+use crate::inspect::Json;
 use crate::request::{Ambiguity, Query, Request};
 
 /// Whether the conditions of an operation hold.
@@ -38,7 +38,7 @@ pub(super) fn by_head(conditions: &[Narrow], request: &Request) -> Result<Holds,
 /// Judges the conditions that the head left open.
 /// # Errors
 /// A key of the body that could be read as meeting a condition, and as not meeting it.
-pub(super) fn by_body(conditions: &[Narrow], body: &JsonBody) -> Result<bool, Ambiguity> {
+pub(super) fn by_body(conditions: &[Narrow], body: &Json) -> Result<bool, Ambiguity> {
     let mut ambiguity = None;
     for condition in conditions {
         match condition {

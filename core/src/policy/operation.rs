@@ -1,11 +1,13 @@
 //! One operation: a method on a path template, perhaps narrowed, and what it needs.
 
+use super::content::{Alternatives, Content};
+use super::limits::Limits;
 use super::template::PathTemplate;
 use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::inspect::Pointer;
 use crate::request::Method;
-use crate::scope::Scope;
+use std::sync::Arc;
 
 /// One operation of a connector, with one match; a list of matches makes several of the same id.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct Operation {
     pub narrow: Vec<Narrow>,
     /// What it needs.
     pub need: Need,
+    /// What it reads of the content, which has needs of its own.
+    pub content: Option<Arc<Content>>,
     /// How much harm it can do.
     pub risk: Risk,
     /// Another origin of the connector.
@@ -36,6 +40,8 @@ pub struct Operation {
     pub allow_encoded: Vec<(String, String)>,
     /// Whether a 401 means that nothing was executed.
     pub replay_after_401: bool,
+    /// What it limits itself.
+    pub limits: Limits,
 }
 
 /// A condition on the request besides method and path.
@@ -61,7 +67,7 @@ pub enum Narrow {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Need {
     /// Alternatives in the author's order; one must be held wholly. One empty alternative: nothing.
-    Scopes(Vec<Vec<Scope>>),
+    Scopes(Alternatives),
     /// `require: unknown`: always refused.
     Unknown,
     /// `deny`: always refused, with the author's sentence.

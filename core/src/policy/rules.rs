@@ -1,17 +1,20 @@
 //! The rules of one connector, ready to be asked.
 
 use super::choice;
+use super::content::{Alternatives, Content, Graphql};
 use super::decision::Operations;
-use super::model::{ConnectorModel, RoleModel};
+use super::model::{ConnectorModel, Mode, RoleModel};
 use super::operation::{Narrow, Need, Operation};
 use super::role::Ceiling;
 use super::router::Router;
-use super::scopes::Scopes;
+use super::scopes::{Coverage, Scopes};
 use super::template::Letters;
+use crate::account::{GrantStanding, Standing};
 use crate::connector::Connector;
 use crate::id::RoleName;
+use crate::inspect::GraphqlKind;
 use crate::scope::{Requirement, Scope, ScopeSet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The rules of one connector.
@@ -24,6 +27,8 @@ pub(super) struct Rules {
     pub(super) rules: Vec<Rule>,
     /// The roles that have an entry for this connector.
     pub(super) ceilings: HashMap<RoleName, Ceiling>,
+    /// The roles that are not enforced here: what they lack is let through, and noted.
+    pub(super) shadowed: HashSet<RoleName>,
     /// Query parameters that some `where` names.
     pub(super) telling: Vec<String>,
 }
@@ -34,12 +39,14 @@ pub(super) struct Rule {
     pub(super) operation: Arc<Operation>,
     /// Never met where the operation is refused whoever asks.
     pub(super) requirement: Arc<Requirement>,
+    /// What may be found in its content needs, in the author's order: by kind for `graphql`, the first for `soql`.
+    pub(super) contents: [Vec<Arc<Requirement>>; 3],
     /// The answer's part where it is the only one meant.
     alone: Operations,
 }
 
 /// The operations that a request is. Never empty; sorted by id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Meant<'a>(Vec<&'a Rule>);
 
 /// So many alternatives of a product are listed in an answer; the decision itself never looks at the product.
@@ -47,8 +54,8 @@ const MOST_LISTED: usize = 256;
 
 impl Rules {
     pub(super) fn new(model: ConnectorModel, roles: &[RoleModel]) -> Self {
-        let ConnectorModel { connector, operations } = model;
-        let scopes = Scopes::new(&connector, operations.iter().flat_map(|operation| needed(&operation.need)));
+        let ConnectorModel { connector, operations, mode } = model;
+        let scopes = Scopes::new(&connector, operations.iter().flat_map(needed));
         let mut router = Router::new(Letters::of(&connector));
         let mut known = Shared::default();
         let mut rules = Vec::with_capacity(operations.len());
@@ -64,16 +71,20 @@ impl Rules {
             rules.push(known.rule(operation, &scopes));
         }
         let ceilings = roles.iter().filter_map(|role| Some((role.name.clone(), Ceiling::new(role, &connector.id, &scopes)?))).collect();
-        Self { connector, scopes, router, rules, ceilings, telling }
+        let is_shadowed = |role: &&RoleModel| mode == Mode::Shadow || role.mode == Mode::Shadow;
+        let shadowed = roles.iter().filter(is_shadowed).map(|role| role.name.clone()).collect();
+        Self { connector, scopes, router, rules, ceilings, shadowed, telling }
     }
 
-    /// Whether `role` allows these operations, whatever a customer granted.
-    pub(super) fn role_allows(&self, role: &RoleName, operations: &Operations) -> bool {
-        let Some(ceiling) = self.ceilings.get(role) else { return false };
-        let held = ceiling.held_for(operations.all().iter().map(AsRef::as_ref));
+    /// Whether whoever stands so may do these operations.
+    pub(super) fn could_do(&self, standing: &Standing<'_>, operations: &Operations) -> bool {
+        let (Some(ceiling), GrantStanding::Live(granted)) = (self.ceilings.get(standing.role), standing.grant) else { return false };
+        let coverage = Coverage::from(granted);
+        let held = ceiling.held_for(operations.done().map(AsRef::as_ref));
         let is_refused = |operation: &Arc<Operation>| ceiling.denies(&operation.id) || !matches!(operation.need, Need::Scopes(_));
-        let holds = |alternative: &Vec<Scope>| alternative.iter().all(|name| self.scopes.holds(held, name));
-        !operations.all().iter().any(is_refused) && (operations.required().is_empty() || operations.required().iter().any(holds))
+        let covers = |name: &Scope| self.scopes.table().number(name.as_str()).is_some_and(|number| self.scopes.covers(coverage, number));
+        let holds = |alternative: &Vec<Scope>| alternative.iter().all(|name| self.scopes.holds(held, name) && covers(name));
+        !operations.done().any(is_refused) && (operations.required().is_empty() || operations.required().iter().any(holds))
     }
 }
 
@@ -84,7 +95,7 @@ impl<'a> Meant<'a> {
             let is_beaten = |rule: &Rule| candidates.iter().any(|other| choice::beats(&other.operation, &rule.operation, count));
             candidates = candidates.iter().copied().filter(|rule| !is_beaten(rule)).collect();
             candidates.sort_by(|left, right| left.operation.id.cmp(&right.operation.id));
-            candidates.dedup_by(|left, right| left.operation.id == right.operation.id);
+            candidates.dedup_by(|left, right| left.operation.id == right.operation.id && left.operation.need == right.operation.need);
         }
         (!candidates.is_empty()).then_some(Self(candidates))
     }
@@ -93,38 +104,47 @@ impl<'a> Meant<'a> {
         &self.0
     }
 
-    /// Whether each of them has an alternative of which `met` is true.
-    pub(super) fn all_meet(&self, met: impl Fn(&ScopeSet) -> bool) -> bool {
-        self.0.iter().all(|rule| rule.requirement.alternatives().iter().any(&met))
+    /// What each of them needs.
+    pub(super) fn requirements(&self) -> impl Iterator<Item = &'a Requirement> {
+        self.0.iter().map(|rule| &*rule.requirement)
     }
 
     /// As they stand in an answer.
     pub(super) fn operations(&self, scopes: &Scopes) -> Operations {
-        if let [only] = self.0.as_slice() {
-            return only.alone.clone();
+        match self.0.as_slice() {
+            [only] => only.alone.clone(),
+            all => Operations::new(all.iter().map(|rule| Arc::clone(&rule.operation)).collect(), product(self.requirements(), scopes)),
         }
-        let product = self.0.iter().fold(Requirement::none(), |product, rule| {
-            let next = &rule.requirement;
-            let fits = product.alternatives().len() * next.alternatives().len() <= MOST_LISTED;
-            if fits { product.and(next) } else { first_of(&product, MOST_LISTED / 16).and(&first_of(next, 16)) }
-        });
-        let alternatives = if product.is_none() { &[] } else { product.alternatives() };
-        let named: Vec<_> = alternatives.iter().map(|alternative| scopes.table().named(alternative)).collect();
-        Operations::new(self.0.iter().map(|rule| Arc::clone(&rule.operation)).collect(), named.into())
     }
+}
+
+/// All of these together, as they are listed in an answer: each alternative by its names.
+pub(super) fn product<'a>(requirements: impl Iterator<Item = &'a Requirement>, scopes: &Scopes) -> Arc<[Vec<Scope>]> {
+    let mut seen: Vec<&Requirement> = Vec::new();
+    let product = requirements.fold(Requirement::none(), |product, next| {
+        if seen.contains(&next) {
+            return product;
+        }
+        seen.push(next);
+        let fits = product.alternatives().len() * next.alternatives().len() <= MOST_LISTED;
+        if fits { product.and(next) } else { first_of(&product, MOST_LISTED / 16).and(&first_of(next, 16)) }
+    });
+    let alternatives = if product.is_none() { &[] } else { product.alternatives() };
+    alternatives.iter().map(|alternative| scopes.table().named(alternative)).collect()
 }
 
 fn first_of(requirement: &Requirement, most: usize) -> Requirement {
     Requirement::any(requirement.alternatives().iter().take(most).cloned().collect())
 }
 
-fn needed(need: &Need) -> impl Iterator<Item = &Scope> {
-    match need {
+/// All scopes that an operation, or something in its content, may need.
+fn needed(operation: &Operation) -> impl Iterator<Item = &Scope> {
+    let own = match &operation.need {
         Need::Scopes(alternatives) => alternatives.as_slice(),
         Need::Unknown | Need::Denied(_) => &[],
-    }
-    .iter()
-    .flatten()
+    };
+    let within = operation.content.as_deref().into_iter().flat_map(Content::needs).flatten();
+    own.iter().chain(within).flatten()
 }
 
 /// What many operations need alike is kept once.
@@ -140,14 +160,38 @@ impl Shared {
             Need::Scopes(alternatives) => alternatives.clone(),
             Need::Unknown | Need::Denied(_) => Vec::new(),
         };
-        let (requirement, listed) = self.0.entry(alternatives).or_insert_with_key(|alternatives| {
-            let numbers = |names: &Vec<Scope>| names.iter().map(|name| scopes.table().number(name.as_str())).collect::<Option<ScopeSet>>();
-            let requirement = Requirement::any(alternatives.iter().filter_map(numbers).collect());
-            let listed: Arc<[Vec<Scope>]> = if requirement.is_none() { Arc::default() } else { alternatives.as_slice().into() };
-            (Arc::new(requirement), listed)
-        });
+        let (requirement, listed) = self.needed(&alternatives, scopes);
+        let mut each = |all: &mut dyn Iterator<Item = &Alternatives>| all.map(|alternatives| self.needed(alternatives, scopes).0).collect();
+        let contents = match operation.content.as_deref() {
+            Some(Content::Soql(soql)) => [each(&mut soql.objects.values()), Vec::new(), Vec::new()],
+            Some(Content::Graphql(graphql)) => KINDS.map(|kind| each(&mut graphql.of(kind).values())),
+            Some(Content::Batch(_)) | None => Default::default(),
+        };
         let operation = Arc::new(operation);
-        let alone = Operations::new(Arc::new([Arc::clone(&operation)]), Arc::clone(listed));
-        Rule { operation, requirement: Arc::clone(requirement), alone }
+        let alone = Operations::new(Arc::new([Arc::clone(&operation)]), listed);
+        Rule { operation, requirement, contents, alone }
     }
+
+    fn needed(&mut self, alternatives: &Alternatives, scopes: &Scopes) -> Needed {
+        if let Some(known) = self.0.get(alternatives) {
+            return known.clone();
+        }
+        let numbers = |names: &Vec<Scope>| names.iter().map(|name| scopes.table().number(name.as_str())).collect::<Option<ScopeSet>>();
+        let requirement = Requirement::any(alternatives.iter().filter_map(numbers).collect());
+        let listed: Arc<[Vec<Scope>]> = if requirement.is_none() { Arc::default() } else { alternatives.as_slice().into() };
+        let needed = (Arc::new(requirement), listed);
+        self.0.insert(alternatives.clone(), needed.clone());
+        needed
+    }
+}
+
+/// The kinds of GraphQL operations, as `Rule::contents` has them.
+const KINDS: [GraphqlKind; 3] = [GraphqlKind::Query, GraphqlKind::Mutation, GraphqlKind::Subscription];
+
+/// What a root field of `graphql` needs; none where the operation does not name it.
+pub(super) fn of_field<'a>(rule: &'a Rule, graphql: &Graphql, kind: GraphqlKind, field: &str) -> Option<&'a Requirement> {
+    let fields = graphql.of(kind);
+    let rest = || if field.starts_with("__") { None } else { fields.get_index_of("*") };
+    let place = KINDS.iter().position(|known| *known == kind)?;
+    rule.contents.get(place)?.get(fields.get_index_of(field).or_else(rest)?).map(AsRef::as_ref)
 }

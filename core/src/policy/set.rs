@@ -97,10 +97,10 @@ impl PolicySet {
         self.discloses_delegates
     }
 
-    /// The roles that allow these operations, whatever a customer granted, sorted by name.
-    pub fn who_holds(&self, connector: &ConnectorId, operations: &Operations) -> impl Iterator<Item = &RoleName> {
-        let rules = self.rules(connector);
-        self.roles.iter().filter(move |role| rules.is_some_and(|rules| rules.role_allows(role, operations)))
+    /// Whether whoever stands so may do these operations: by role and by grant.
+    #[must_use]
+    pub fn could_do(&self, connector: &ConnectorId, standing: &Standing<'_>, operations: &Operations) -> bool {
+        self.rules(connector).is_some_and(|rules| rules.could_do(standing, operations))
     }
 
     pub(super) fn rules(&self, connector: &ConnectorId) -> Option<&Rules> {
@@ -122,6 +122,13 @@ pub fn read(policies: &PolicySet, connector: Option<&ConnectorId>, request: &Req
     }
 }
 
+/// The largest body that an operation allows itself whose method and path match; none where none says so.
+#[must_use]
+pub fn largest_body(policies: &PolicySet, connector: Option<&ConnectorId>, request: &Request) -> Option<u64> {
+    let rules = policies.rules(connector?)?;
+    rules.find(request).into_operations().filter_map(|operation| operation.limits.body).max()
+}
+
 /// Judges `request` for whoever stands so. Serves dry runs, tests and `explain`; opens nothing.
 pub fn judge(policies: &PolicySet, connector: &ConnectorId, standing: &Standing<'_>, request: &Request) -> Ruling {
     match policies.rules(connector) {
@@ -133,7 +140,7 @@ pub fn judge(policies: &PolicySet, connector: &ConnectorId, standing: &Standing<
 /// Decides `request` for `account`.
 pub fn decide(policies: &PolicySet, account: &ConnectedAccount, request: &Request) -> Decision {
     match judge(policies, &account.record.connector, &account.standing(), request) {
-        Ruling::Allow(operations) => Decision::Permit(Permit::new(Arc::clone(&account.record), operations)),
+        Ruling::Allow(allowance) => Decision::Permit(Permit::new(Arc::clone(&account.record), allowance)),
         Ruling::ReadBody(operations) => Decision::ReadBody(operations),
         Ruling::Deny(denial) => Decision::Deny(denial),
     }

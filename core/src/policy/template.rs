@@ -173,6 +173,15 @@ impl PathTemplate {
         self.parameters.iter().filter(move |parameter| parameter.part == part).map(|parameter| &*parameter.name)
     }
 
+    /// The segment that a parameter takes alone, from 0; none where it shares one, or where more than one could be it.
+    pub(super) fn segment_of(&self, name: &str) -> Option<usize> {
+        let place = self.parameters.iter().find(|parameter| *parameter.name == *name)?.part;
+        match place {
+            Part::Before(at) if self.before.get(at) == Some(&Segment::Parameter) => Some(at),
+            Part::Before(_) | Part::Rest | Part::Behind(_) => None,
+        }
+    }
+
     /// How many segments stand before and behind `{+name}`: elsewhere all paths look the same to it.
     pub(super) fn edges(&self) -> (usize, usize) {
         (self.before.len(), self.rest.as_ref().map_or(0, |rest| rest.behind.len()))

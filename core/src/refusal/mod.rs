@@ -100,6 +100,8 @@ impl From<Denial> for Refusal {
         match denial {
             Denial::Ambiguous(ambiguity) => Self::Ambiguous(ambiguity),
             Denial::UnknownOperation
+            | Denial::Undeclared { .. }
+            | Denial::InBatch { .. }
             | Denial::OperationDenied { .. }
             | Denial::RoleLacksScope { .. }
             | Denial::ConsentRequired { .. }
@@ -146,13 +148,7 @@ impl Refusal {
     #[must_use]
     pub fn operations(&self) -> Option<&Operations> {
         match self {
-            Self::Denied(denial) => match denial {
-                Denial::Ambiguous(_) | Denial::UnknownOperation => None,
-                Denial::OperationDenied { operations, .. }
-                | Denial::RoleLacksScope { operations, .. }
-                | Denial::ConsentRequired { operations, .. }
-                | Denial::ReauthorizationRequired { operations } => Some(operations),
-            },
+            Self::Denied(denial) => denial.operations(),
             Self::GrantEnded(operations)
             | Self::NotConnected(operations)
             | Self::TokenUnavailable { operations, .. }
@@ -180,8 +176,7 @@ impl Refusal {
     /// What lacks, for denials of scope.
     #[must_use]
     pub fn lack(&self) -> Option<&Lack> {
-        let Self::Denied(Denial::RoleLacksScope { lack, .. } | Denial::ConsentRequired { lack, .. }) = self else { return None };
-        Some(lack)
+        if let Self::Denied(denial) = self { denial.lack() } else { None }
     }
 
     /// In how many whole seconds to try again, where waiting helps.
@@ -201,7 +196,8 @@ impl Refusal {
 fn of_denial(denial: &Denial) -> Reason {
     match denial {
         Denial::Ambiguous(_) => Reason::AmbiguousRequest,
-        Denial::UnknownOperation => Reason::UnknownOperation,
+        Denial::UnknownOperation | Denial::Undeclared { .. } => Reason::UnknownOperation,
+        Denial::InBatch { denial, .. } => of_denial(denial),
         Denial::OperationDenied { by: DeniedBy::Role | DeniedBy::Author(_) | DeniedBy::UnknownNeed, .. } => Reason::OperationDenied,
         Denial::RoleLacksScope { .. } => Reason::RoleLacksScope,
         Denial::ConsentRequired { .. } => Reason::ConsentRequired,

@@ -2,7 +2,8 @@
 
 use super::{Reason, Refusal, Retryable, Unauthenticated};
 use crate::id::{ConnectorId, Identifier, RequestId, RoleName};
-use crate::policy::{Denial, DeniedBy, Lack, Operations};
+use crate::inspect::GraphqlKind;
+use crate::policy::{Content, Denial, DeniedBy, Lack, Operations, Undeclared};
 use crate::scope::Scope;
 use serde::Serialize;
 
@@ -71,6 +72,9 @@ pub struct Problem {
     /// The operation, without the connector.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// The part of a batch, from 1, on whose account the batch is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<usize>,
     /// All alternatives; stands in every denial of scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required: Option<Vec<Vec<String>>>,
@@ -117,6 +121,7 @@ impl Problem {
             upstream_called: context.upstream_called,
             connector: context.connector.map(ToString::to_string),
             operation: refusal.operations().map(ToString::to_string),
+            part: if let Refusal::Denied(Denial::InBatch { part, .. }) = refusal { Some(*part) } else { None },
             required: lack.and(refusal.operations()).map(|operations| operations.required().iter().map(|all| texts(all)).collect()),
             required_scopes: lack.map(|lack| texts(&lack.required_scopes)),
             missing_scopes: lack.map(|lack| texts(&lack.missing_scopes)),
@@ -172,6 +177,8 @@ fn title(refusal: &Refusal, context: &Context<'_>) -> String {
             DeniedBy::UnknownNeed => format!("nobody has said yet which scopes {operations} needs"),
         },
         Refusal::Denied(Denial::Ambiguous(ambiguity)) | Refusal::Ambiguous(ambiguity) => ambiguity.sentence.into(),
+        Refusal::Denied(Denial::Undeclared { operations, what }) => format!("{operations} names no such {}", thing(*what)),
+        Refusal::Denied(Denial::InBatch { denial, .. }) => return title(&Refusal::from(Denial::clone(denial)), context),
         Refusal::Denied(Denial::UnknownOperation) => format!("no policy of {} names this operation", connector(context)),
         Refusal::Denied(Denial::ReauthorizationRequired { .. }) | Refusal::GrantEnded(_) => "the customer has to connect this account again".into(),
         Refusal::CallerUnauthenticated(why) => unauthenticated(*why).into(),
@@ -245,6 +252,16 @@ fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
             };
             format!("{} Do not retry; delegate, skip the step, or ask an administrator.", blocked(operations, why))
         }
+        Refusal::Denied(Denial::Undeclared { operations, what }) => format!(
+            "Blocked before reaching {}: {} that the policy of {operations} does not name. It names {}. Use only these, or ask an administrator to add to them.",
+            connector(context),
+            asked_for(*what),
+            declared(operations, *what)
+        ),
+        Refusal::Denied(Denial::InBatch { operations, part, denial, .. }) => format!(
+            "{} This is part {part} of the batch {operations}, of which nothing was sent.",
+            detail(&Refusal::from(Denial::clone(denial)), context)
+        ),
         Refusal::Denied(Denial::UnknownOperation) => format!(
             "Blocked before reaching {}: no policy names an operation for this method and path. Check both, or ask an administrator to add the operation.",
             connector(context)
@@ -296,6 +313,42 @@ fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
         Refusal::StoreUnavailable => {
             "Blocked at the gateway: store or audit log cannot be written, and nothing is done that is not kept. Wait, or ask an administrator.".into()
         }
+    }
+}
+
+const fn thing(what: Undeclared) -> &'static str {
+    match what {
+        Undeclared::Object => "object",
+        Undeclared::Field(_) => "field",
+    }
+}
+
+const fn asked_for(what: Undeclared) -> &'static str {
+    match what {
+        Undeclared::Object => "the query reads an object or a relationship",
+        Undeclared::Field(GraphqlKind::Query) => "the query asks for a root field",
+        Undeclared::Field(GraphqlKind::Mutation) => "the mutation asks for a root field",
+        Undeclared::Field(GraphqlKind::Subscription) => "the subscription asks for a root field",
+    }
+}
+
+/// So many names are told.
+const MOST_NAMES: usize = 30;
+
+/// What the policy of the operations names, as it writes it.
+fn declared(operations: &Operations, what: Undeclared) -> String {
+    let of_one = |content: &Content| -> Vec<String> {
+        match (content, what) {
+            (Content::Soql(soql), Undeclared::Object) => soql.objects.keys().cloned().collect(),
+            (Content::Graphql(graphql), Undeclared::Field(kind)) => graphql.of(kind).keys().cloned().collect(),
+            (Content::Soql(_) | Content::Graphql(_) | Content::Batch(_), _) => Vec::new(),
+        }
+    };
+    let names: Vec<String> = operations.all().iter().filter_map(|operation| operation.content.as_deref()).flat_map(of_one).collect();
+    match (names.get(..MOST_NAMES), names.as_slice()) {
+        (_, []) => "none".to_owned(),
+        (Some(first), all) if all.len() > MOST_NAMES => format!("{} and {} more", first.join(", "), all.len() - MOST_NAMES),
+        (_, all) => all.join(", "),
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn decode(text: &str, plus: Plus) -> Result<Vec<u8>, Malformed> {
 }
 
 /// `text` decoded once more as somebody lenient would: what is no escape stays, `+` is a blank, what is no UTF-8 is replaced.
-pub(super) fn decode_leniently(text: &str) -> String {
+pub(crate) fn decode_leniently(text: &str) -> String {
     let mut made = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, behind)) = rest.split_first() {

@@ -24,7 +24,7 @@ pub(crate) use allowed::is_common;
 pub use allowed::{ForbiddenHeader, HeaderPattern};
 pub use ambiguity::Ambiguity;
 pub use chunks::{ChunkReader, Fed};
-pub(crate) use escape::encoded;
+pub(crate) use escape::{decode_leniently as decoded_leniently, encoded};
 pub use framing::{Framing, StreamBody};
 pub use head::{Head, HeadFault, HeadFaultReason, HeadLimits, Version};
 pub use headers::Headers;
@@ -34,11 +34,14 @@ pub use method::Method;
 pub(crate) use outgoing::is_named;
 pub use outgoing::{OutgoingError, OutgoingHead, dropped_headers};
 pub use path::{CanonicalPath, Encoded};
+pub(crate) use query::is_override;
 pub use query::{Parameter, Query, Suspect};
 pub use scanner::{HeadScanner, Scan};
 pub use target::Target;
 
 use bytes::Bytes;
+
+const PART: Ambiguity = Ambiguity::new("batch-part-framing", "a part of the batch announces a body or a protocol that is not there");
 
 /// A request with exactly one reading, as the connector sees it: without the segment that names the connector.
 #[derive(Clone, Debug)]
@@ -85,7 +88,28 @@ impl Request {
     /// Whatever would have more than one reading on the wire.
     pub fn read(method: &str, target: &str, headers: &[(String, String)], body: Option<Bytes>) -> Result<Self, Ambiguity> {
         let method: Method = method.parse()?;
-        let Target { path, query } = target.parse()?;
+        Self::new(method, target.parse()?, headers, body)
+    }
+
+    /// A part of a batch, whose body is all there.
+    /// # Errors
+    /// Whatever would have more than one reading on the wire.
+    pub(crate) fn part(method: &str, target: Target, headers: &[(String, String)], body: Option<Bytes>) -> Result<Self, Ambiguity> {
+        let request = Self::new(method.parse()?, target, headers, body)?;
+        if request.body == Body::Unread || request.websocket { Err(PART) } else { Ok(request) }
+    }
+
+    /// How long its body is, as far as that is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match Framing::of(self) {
+            Framing::Length(length) => Some(length),
+            Framing::None | Framing::Chunked => None,
+        }
+    }
+
+    fn new(method: Method, target: Target, headers: &[(String, String)], body: Option<Bytes>) -> Result<Self, Ambiguity> {
+        let Target { path, query } = target;
         let mut read = Headers::default();
         for (name, value) in headers {
             read.push(headers::read_name(name.as_bytes())?, Bytes::copy_from_slice(headers::read_value(value.as_bytes())?));

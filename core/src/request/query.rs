@@ -209,6 +209,11 @@ fn named(bare: &str) -> Option<Ambiguity> {
     is_credential(bare).then_some(CREDENTIAL)
 }
 
+/// Whether a name overrides the method, in whatever case.
+pub(crate) fn is_override(name: &str) -> bool {
+    OVERRIDES.contains(&bare(name).as_str())
+}
+
 /// Whether a name, in lower case, is on the list of credentials.
 pub(super) fn is_credential(name: &str) -> bool {
     CREDENTIALS.binary_search(&plain(name).as_str()).is_ok()

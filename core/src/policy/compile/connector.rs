@@ -2,6 +2,7 @@
 
 use super::gather::{Gathered, Named};
 use super::merge;
+use super::names::Names;
 use super::operations::{self, OperationDraft};
 use super::scopes;
 use super::settings::Overrides;
@@ -13,6 +14,7 @@ use crate::id::ConnectorId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Located, Node, Value, nearest, values};
+use crate::policy::model::Mode;
 use indexmap::IndexMap;
 
 /// All connectors by name, also those with mistakes.
@@ -25,6 +27,7 @@ pub(super) struct ConnectorDraft {
     /// The source that says what it was imported from: its operations are not hand-written.
     pub(super) imported: Option<usize>,
     pub(super) connector: Connector,
+    pub(super) mode: Mode,
     /// All names of scopes, also of those with mistakes.
     pub(super) scope_names: Vec<String>,
     pub(super) operations: Vec<OperationDraft>,
@@ -118,12 +121,15 @@ fn draft(named: Named, findings: &mut Findings<'_>) -> Option<ConnectorDraft> {
     let scopes = scopes::read(fields.take("scopes"), findings);
     let hosts = fields.take("hosts").map(|node| hosts(node, &variables, findings)).unwrap_or_default();
     let facts = facts::read(&mut fields, id.as_ref(), &variables, findings);
-    let known = operations::Known { scopes: &scopes, hosts: &hosts.names };
+    let names = fields.take("names").map(|node| Names::read(node, findings)).unwrap_or_default();
+    let known = operations::Known { scopes: &scopes, hosts: &hosts.names, names: &names };
     let operations = fields.take("operations").map(|node| operations::read(node, &known, findings)).unwrap_or_default();
     fields.close(findings);
     let imported = node.get("source").map(|said| said.span.source);
+    let mode = facts.mode;
     let connector = facts.into_connector(id?, hosts.sound, variables, scopes.sound);
-    Some(ConnectorDraft { origin, imported, connector, scope_names: scopes.names, operations: operations.drafts, operation_ids: operations.ids })
+    let (scope_names, operations, operation_ids) = (scopes.names, operations.drafts, operations.ids);
+    Some(ConnectorDraft { origin, imported, connector, mode, scope_names, operations, operation_ids })
 }
 
 #[derive(Default)]

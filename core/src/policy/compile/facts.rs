@@ -2,11 +2,12 @@
 
 use super::urls::{self, Purpose};
 use super::variables::Variables;
-use super::{headers, later, oauth, refusal};
+use super::{headers, oauth, refusal, roles};
 use crate::connector::{Connector, Inject, OAuth, Provenance, RefusalShape, ScopeFacts, Template};
 use crate::id::ConnectorId;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Node, values};
+use crate::policy::model::Mode;
 use crate::request::HeaderPattern;
 use crate::scope::Scope;
 use indexmap::IndexMap;
@@ -27,6 +28,7 @@ pub(super) struct Facts {
     scan_answers: bool,
     replay_after_401: bool,
     refusal: Option<RefusalShape>,
+    pub(super) mode: Mode,
 }
 
 pub(super) fn read(fields: &mut Fields<'_>, id: Option<&ConnectorId>, variables: &Variables, findings: &mut Findings<'_>) -> Facts {
@@ -46,9 +48,7 @@ pub(super) fn read(fields: &mut Fields<'_>, id: Option<&ConnectorId>, variables:
     let scan_answers = flag(fields.take("scan_answers"), findings).unwrap_or(true);
     let replay_after_401 = fields.take("replay_after_401").is_some_and(|node| values::word(node, &[("all", ())], findings).is_some());
     let refusal = fields.take("refusal").and_then(|node| refusal::read(node, findings));
-    if let Some(node) = fields.take("mode") {
-        later::mode(node, findings);
-    }
+    let mode = fields.take("mode").and_then(|node| roles::mode(node, findings)).unwrap_or_default();
     Facts {
         title: title.or_else(|| id.map(ToString::to_string)),
         provider: provider.or_else(|| id.map(ToString::to_string)),
@@ -64,6 +64,7 @@ pub(super) fn read(fields: &mut Fields<'_>, id: Option<&ConnectorId>, variables:
         scan_answers,
         replay_after_401,
         refusal,
+        mode,
     }
 }
 

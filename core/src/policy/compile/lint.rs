@@ -51,7 +51,7 @@ fn same_shapes(draft: &ConnectorDraft, findings: &mut Findings<'_>) {
         let place = findings.pointer(first.span, later.span);
         if one.id == other.id {
             findings.add(code::SAME_OPERATION.at(later.span, format!("this match of `{}` stands at {place} already", one.id)).help("leave one out"));
-        } else if (&one.need, &one.host, one.websocket) == (&other.need, &other.host, other.websocket) {
+        } else if (&one.need, &one.content, &one.host, one.websocket) == (&other.need, &other.content, &other.host, other.websocket) {
             let message = format!("`{}` matches the same requests as `{}` at {place}", one.id, other.id);
             findings.add(code::SAME_OPERATION.at(later.span, message).help("make them one operation"));
         } else {

@@ -18,7 +18,7 @@ enum Join {
 impl Join {
     fn of(key: &str) -> Self {
         match key {
-            "variables" | "hosts" | "scopes" | "headers" | "oauth" => Self::Keys,
+            "variables" | "hosts" | "scopes" | "headers" | "oauth" | "names" => Self::Keys,
             "request_headers" | "refuse_headers" | "allow_query" => Self::Items,
             "operations" => Self::Ids,
             _ => Self::Replace,

@@ -1,15 +1,18 @@
 //! Documents -> [`PolicySet`]: everything that can fail happens here, and all of it is reported at once.
 
+mod batch;
 mod cases;
 mod connector;
+mod content;
 mod facts;
 mod gather;
 mod glob;
 mod headers;
-mod later;
+mod limits;
 mod lint;
 mod matching;
 mod merge;
+mod names;
 mod narrow;
 mod oauth;
 mod operations;
@@ -165,7 +168,8 @@ impl ConnectorDraft {
     }
 
     fn into_model(self) -> ConnectorModel {
-        ConnectorModel { connector: Arc::new(self.connector), operations: self.operations.into_iter().map(|draft| draft.operation).collect() }
+        let operations = self.operations.into_iter().map(|draft| draft.operation).collect();
+        ConnectorModel { connector: Arc::new(self.connector), operations, mode: self.mode }
     }
 }
 

@@ -44,15 +44,13 @@ fn scalar(node: &Node, findings: &mut Findings<'_>) -> Option<serde_json::Value>
 }
 
 /// Reports conditions on a body that a request of these matches never carries.
-pub(super) fn check_reachable(narrow: &[Located<Narrow>], matches: &[Match], body: BodyAllowed, findings: &mut Findings<'_>) {
+pub(super) fn check_reachable(narrow: &[Located<Narrow>], content: Option<Span>, matches: &[Match], body: BodyAllowed, findings: &mut Findings<'_>) {
     let bodiless = |found: &Match| matches!(found.method.as_str(), "GET" | "HEAD");
     if body == BodyAllowed::Always || matches.is_empty() || !matches.iter().any(bodiless) {
         return;
     }
     let json = narrow.iter().find(|one| matches!(one.value, Narrow::Json { .. }));
-    if let Some(Located { span, .. }) = json {
-        report(*span, findings);
-    }
+    json.map(|one| one.span).into_iter().chain(content).for_each(|span| report(span, findings));
 }
 
 fn report(span: Span, findings: &mut Findings<'_>) {

@@ -1,20 +1,24 @@
 //! The operations of a connector.
 
+use super::content;
 use super::facts::names;
-use super::later;
+use super::limits;
 use super::matching::{self, Match};
+use super::names::{self, Chosen, Names};
 use super::narrow::{self, BodyAllowed};
 use super::requirement::{BareList, alternatives};
 use super::scopes::{RISKS, Scopes};
 use crate::connector::Risk;
 use crate::id::OperationId;
 use crate::policy::code;
+use crate::policy::content::{Alternatives, Content};
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Located, Node, Span, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, values};
+use crate::policy::limits::Limits;
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
-use crate::scope::Scope;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// One match of an operation that has been read.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ pub(super) struct Operations {
 pub(super) struct Known<'a> {
     pub(super) scopes: &'a Scopes,
     pub(super) hosts: &'a [String],
+    pub(super) names: &'a Names,
 }
 
 /// Reads `operations:`.
@@ -70,29 +75,49 @@ fn operation(node: &Node, known: &Known<'_>, findings: &mut Findings<'_>) -> Opt
     }
     let matches = fields.require("match", findings).map(|node| matching::read(node, findings)).unwrap_or_default();
     let narrow = fields.take("where").map(|node| narrow::read(node, findings)).unwrap_or_default();
-    let need = need(&mut fields, known, findings);
+    let names = fields.take("names").map_or_else(|| known.names.clone(), |node| Names::read(node, findings).over(known.names));
+    let contents = content::read(&mut fields, known, &names, &matches, findings);
+    let needs = needs(&mut fields, known, &Naming { names: &names, matches: &matches }, contents.is_said, findings);
     let extras = extras(&mut fields, known, &matches, findings);
     fields.close(findings);
-    narrow::check_reachable(&narrow, &matches, extras.body, findings);
-    let (id, need) = (id?.value, need?);
-    let draft = |found: Match| OperationDraft { span: found.span, operation: extras.operation(id.clone(), found, &narrow, need.clone()) };
-    Some(matches.into_iter().map(draft).collect())
+    narrow::check_reachable(&narrow, contents.reads_body, &matches, extras.body, findings);
+    let id = id?.value;
+    let content = contents.content.map(Arc::new);
+    let draft = |(found, need): (Match, Need)| {
+        let span = found.span;
+        let operation = extras.operation(id.clone(), found, &narrow, need, content.clone());
+        OperationDraft { operation, span }
+    };
+    Some(needs?.into_iter().map(draft).collect())
 }
 
-/// What an operation needs: `require`, `deny`, or what a later version will judge.
-fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>) -> Option<Need> {
+/// What requirements may say in braces, and where it stands in paths.
+struct Naming<'a> {
+    names: &'a Names,
+    matches: &'a [Match],
+}
+
+/// What each match needs: `require`, `deny`, or what the content asks for. A match whose requirement names parameters is one for each of
+/// their values.
+fn needs(
+    fields: &mut Fields<'_>,
+    known: &Known<'_>,
+    naming: &Naming<'_>,
+    reads_content: bool,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<(Match, Need)>> {
     let required = fields.take("require");
     let denied = fields.take("deny");
-    let judged_later = later::read(fields, known.scopes, findings);
     let span = fields.span();
-    let need = required.map(|node| require(node, known.scopes, findings));
+    let needs = required.map(|node| require(node, known.scopes, naming, findings));
     let sentence = denied.map(|node| values::filled(node, findings).map(|text| text.value.trim().to_owned()));
-    match (need, sentence, judged_later) {
-        (need, Some(sentence), _) => need.map_or(Some(()), |need| need.map(drop)).and(sentence).map(Need::Denied),
-        (need, None, Some(sentence)) => need.map_or(Some(()), |need| need.map(drop)).map(|()| Need::Denied(sentence)),
-        (Some(need), None, None) => need,
-        (None, None, None) if fields.means("require") => None,
-        (None, None, None) => {
+    let all = |need: Need| naming.matches.iter().map(|found| (found.clone(), need.clone())).collect();
+    match (needs, sentence) {
+        (needs, Some(sentence)) => needs.map_or(Some(()), |needs| needs.map(drop)).and(sentence).map(Need::Denied).map(all),
+        (Some(needs), None) => needs,
+        (None, None) if reads_content => Some(all(Need::Scopes(vec![Vec::new()]))),
+        (None, None) if fields.means("require") => None,
+        (None, None) => {
             let help = "write `require: SCOPE`, or `require: none` if it really needs nothing";
             findings.add(code::NO_NEED.at(span, "this operation does not say what it needs").help(help));
             None
@@ -100,19 +125,73 @@ fn need(fields: &mut Fields<'_>, known: &Known<'_>, findings: &mut Findings<'_>)
     }
 }
 
-fn require(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Need> {
+fn require(node: &Node, scopes: &Scopes, naming: &Naming<'_>, findings: &mut Findings<'_>) -> Option<Vec<(Match, Need)>> {
+    let matches = naming.matches;
     if node.as_text() == Some("unknown") {
-        return Some(Need::Unknown);
+        return Some(matches.iter().map(|found| (found.clone(), Need::Unknown)).collect());
     }
-    requirement(node, scopes, findings).map(Need::Scopes)
+    let parameters = parameters_in(node);
+    if parameters.is_empty() {
+        let need = Need::Scopes(requirement(node, scopes, &Chosen::default(), findings)?);
+        return Some(matches.iter().map(|found| (found.clone(), need.clone())).collect());
+    }
+    let choices = naming.names.choices(&parameters, findings)?;
+    for parameter in &parameters {
+        let lacking = matches.iter().find(|found| !found.template.as_str().contains(&format!("{{{}}}", parameter.value)));
+        if let Some(found) = lacking {
+            let message = format!("`{}` is no parameter of the path {}", parameter.value, found.template);
+            findings.add(code::UNKNOWN_PARAMETER.at(parameter.span, message));
+            return None;
+        }
+    }
+    let mut made = Vec::new();
+    for chosen in &choices {
+        let need = requirement(node, scopes, chosen, findings).map(Need::Scopes);
+        for found in matches {
+            let template = chosen.in_path(found.template.as_str());
+            match (PathTemplate::parse(&template), &need) {
+                (Ok(template), Some(need)) => made.push((Match { template, ..found.clone() }, need.clone())),
+                (Ok(_), None) => {}
+                (Err(error), _) => {
+                    findings.add(code::INVALID_PATH.at(found.span, format!("with its names the path is {template}: {}", error.sentence)))
+                }
+            }
+        }
+    }
+    Some(made)
 }
 
-/// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative.
-pub(super) fn requirement(node: &Node, scopes: &Scopes, findings: &mut Findings<'_>) -> Option<Vec<Vec<Scope>>> {
+/// The parameters that a requirement names, each once, where they stand.
+fn parameters_in(node: &Node) -> Vec<Located<String>> {
+    let mut found: Vec<Located<String>> = Vec::new();
+    let mut add = |more: Vec<Located<String>>| {
+        for one in more {
+            if !found.iter().any(|known| known.value == one.value) {
+                found.push(one);
+            }
+        }
+    };
+    match &node.value {
+        Value::Plain(text) | Value::Quoted(text) => {
+            add(names::parameters(text).into_iter().map(|name| Located { value: name.to_owned(), span: node.span }).collect());
+        }
+        Value::List(items) => items.iter().for_each(|item| add(parameters_in(item))),
+        Value::Map(entries) => entries.iter().for_each(|entry| add(parameters_in(&entry.value))),
+        Value::Refused => {}
+    }
+    found
+}
+
+/// Scopes of the connector in disjunctive normal form; `none` stands for one empty alternative. Names stand as chosen.
+pub(super) fn requirement(node: &Node, scopes: &Scopes, chosen: &Chosen, findings: &mut Findings<'_>) -> Option<Alternatives> {
     if node.as_text() == Some("none") {
         return Some(vec![Vec::new()]);
     }
-    alternatives(node, BareList::MustSay, &mut |name, findings| scopes.find(name, findings), findings)
+    let mut leaf = |name: Located<&str>, findings: &mut Findings<'_>| {
+        let value = chosen.in_scope(name.value);
+        scopes.find(Located { value: value.as_str(), span: name.span }, findings)
+    };
+    alternatives(node, BareList::MustSay, &mut leaf, findings)
 }
 
 /// What is said of an operation besides its match and its need.
@@ -125,16 +204,18 @@ struct Extras {
     allow_query: Vec<String>,
     allow_encoded: Vec<(String, String)>,
     replay_after_401: bool,
+    limits: Limits,
 }
 
 impl Extras {
-    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need) -> Operation {
+    fn operation(&self, id: OperationId, found: Match, narrow: &[Located<Narrow>], need: Need, content: Option<Arc<Content>>) -> Operation {
         Operation {
             id,
             method: found.method,
             template: found.template,
             narrow: narrow.iter().map(|one| one.value.clone()).collect(),
             need,
+            content,
             risk: self.risk,
             host: self.host.clone(),
             body: self.body == BodyAllowed::Always,
@@ -143,6 +224,7 @@ impl Extras {
             allow_query: self.allow_query.clone(),
             allow_encoded: self.allow_encoded.clone(),
             replay_after_401: self.replay_after_401,
+            limits: self.limits,
         }
     }
 }
@@ -159,12 +241,10 @@ fn extras(fields: &mut Fields<'_>, known: &Known<'_>, matches: &[Match], finding
     let replay_after_401 = says("replay_after_401", "all", findings);
     let allow_query = fields.take("allow_query").map(|node| names(node, findings)).unwrap_or_default();
     let allow_encoded = fields.take("allow_encoded").map(|node| allow_encoded(node, matches, findings)).unwrap_or_default();
-    if let Some(node) = fields.take("mode") {
-        later::mode(node, findings);
-    }
+    let limits = fields.take("limits").map(|node| limits::read(node, findings)).unwrap_or_default();
     // An answer that sends the agent elsewhere may carry a credential in the address.
     let risk = if redirect_passes { Risk::Capability } else { risk };
-    Extras { risk, host, body, websocket, redirect_passes, allow_query, allow_encoded, replay_after_401 }
+    Extras { risk, host, body, websocket, redirect_passes, allow_query, allow_encoded, replay_after_401, limits }
 }
 
 fn host(node: &Node, hosts: &[String], findings: &mut Findings<'_>) -> Option<String> {

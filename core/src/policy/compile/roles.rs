@@ -2,13 +2,13 @@
 
 use super::connector::{ConnectorDraft, Connectors};
 use super::gather::{Gathered, Named};
-use super::{glob, later};
+use super::glob;
 use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Located, Node, Span, suggestion, values};
-use crate::policy::model::RoleModel;
+use crate::policy::model::{Mode, RoleModel};
 use crate::scope::Scope;
 use indexmap::{IndexMap, IndexSet};
 
@@ -22,6 +22,7 @@ struct Draft {
     extends: Vec<Located<String>>,
     allow: IndexMap<ConnectorId, Allowed>,
     deny: IndexMap<ConnectorId, IndexSet<OperationId>>,
+    mode: Mode,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -62,11 +63,14 @@ fn draft(named: &Named, names: &[&str], gathered: &Gathered, connectors: &Connec
     let extends = fields.take("extends").map(|node| reader.extends(node, names)).unwrap_or_default();
     let allow = fields.take("allow").map(|node| reader.by_connector(node, Reader::allowed)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| reader.by_connector(node, Reader::denied)).unwrap_or_default();
-    if let Some(node) = fields.take("mode") {
-        later::mode(node, findings);
-    }
+    let mode = fields.take("mode").and_then(|node| mode(node, findings)).unwrap_or_default();
     fields.close(findings);
-    Some(Draft { name: id?, span: name.span, extends, allow, deny })
+    Some(Draft { name: id?, span: name.span, extends, allow, deny, mode })
+}
+
+/// Reads `mode:`.
+pub(super) fn mode(node: &Node, findings: &mut Findings<'_>) -> Option<Mode> {
+    values::word(node, &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)], findings)
 }
 
 struct Reader<'r, 's> {
@@ -231,5 +235,6 @@ fn joined(draft: &Draft, drafts: &IndexMap<String, Draft>) -> RoleModel {
         spelled_out: allow.iter().map(|(connector, allowed)| (connector.clone(), allowed.spelled_out.iter().cloned().collect())).collect(),
         allow: allow.into_iter().map(|(connector, allowed)| (connector, allowed.all.into_iter().collect())).collect(),
         deny: deny.into_iter().map(|(connector, denied)| (connector, denied.into_iter().collect())).collect(),
+        mode: draft.mode,
     }
 }

@@ -3,7 +3,7 @@
 mod nearest;
 mod sentences;
 
-use super::decision::{DenialReason, Lack, Operations, Ruling};
+use super::decision::{Denial, DenialReason, Lack, Operations, Ruling};
 use super::set::{PolicySet, judge};
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::ConnectorId;
@@ -21,6 +21,15 @@ pub struct Explanation {
     pub reason: Option<DenialReason>,
     /// The operation, or several joined with `+`; none where nothing matched.
     pub operation: Option<String>,
+    /// What it would be refused for if shadow mode did not let it through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_deny: Option<DenialReason>,
+    /// The operations of the parts of a batch, in order, each as `operation`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
+    /// The part of a batch, from 1, on whose account the batch is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<usize>,
     /// The connector.
     pub connector: ConnectorId,
     /// The method.
@@ -73,13 +82,15 @@ pub fn explain(policies: &PolicySet, connector: &ConnectorId, standing: &Standin
     made.path = Some(request.path.as_str().to_owned());
     let mut scribe = Scribe::new(policies, connector, standing, request);
     match &ruling {
-        Ruling::Allow(operations) => {
+        Ruling::Allow(allowance) => {
             made.decision = Verdict::Allow;
             made.reason = None;
+            made.would_deny = allowance.shadow.as_ref().map(|_| DenialReason::RoleLacksScope);
             let is_held = |name: &Scope| made.role_scopes.contains(name) && made.granted_scopes.contains(name);
-            let lack = Lack::fewest(operations.required(), is_held);
-            made.name(operations, &lack);
-            scribe.allowed(operations);
+            let held = || Lack::fewest(allowance.operations.required(), is_held);
+            let lack = allowance.shadow.clone().unwrap_or_else(held);
+            made.name(&allowance.operations, &lack);
+            scribe.allowed(allowance);
         }
         Ruling::ReadBody(operations) => {
             made.name(operations, &Lack::default());
@@ -90,6 +101,7 @@ pub fn explain(policies: &PolicySet, connector: &ConnectorId, standing: &Standin
             if let Some(operations) = denial.operations() {
                 made.name(operations, denial.lack().unwrap_or(&Lack::default()));
             }
+            made.part = if let Denial::InBatch { part, .. } = denial { Some(*part) } else { None };
             made.nearest = scribe.denied(denial);
         }
     }
@@ -116,6 +128,9 @@ fn blank(policies: &PolicySet, connector: &ConnectorId, standing: &Standing<'_>,
         decision: Verdict::Deny,
         reason: Some(DenialReason::AmbiguousRequest),
         operation: None,
+        would_deny: None,
+        parts: Vec::new(),
+        part: None,
         connector: connector.clone(),
         method: method.to_owned(),
         path: None,
@@ -133,6 +148,7 @@ fn blank(policies: &PolicySet, connector: &ConnectorId, standing: &Standing<'_>,
 impl Explanation {
     fn name(&mut self, operations: &Operations, lack: &Lack) {
         self.operation = Some(operations.to_string());
+        self.parts = operations.parts().map(ToString::to_string).collect();
         self.required = operations.required().to_vec();
         self.required_scopes = lack.required_scopes.clone();
         self.missing_scopes = lack.missing_scopes.clone();

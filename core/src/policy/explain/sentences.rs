@@ -4,7 +4,8 @@ use super::Nearest;
 use super::nearest::nearest_operations;
 use crate::account::{GrantStanding, Granted, Standing};
 use crate::id::ConnectorId;
-use crate::policy::decision::{Denial, DenialReason, DeniedBy, Lack, Operations};
+use crate::inspect::GraphqlKind;
+use crate::policy::decision::{Allowance, Contained, Denial, DenialReason, DeniedBy, Lack, Operations, Undeclared};
 use crate::policy::narrow::{self, Holds};
 use crate::policy::operation::Operation;
 use crate::policy::rules::Rules;
@@ -37,19 +38,31 @@ impl<'a> Scribe<'a> {
         Self { policies, rules: policies.rules(connector), connector, standing, request, sentences: Vec::new() }
     }
 
-    pub(super) fn allowed(&mut self, operations: &Operations) {
+    pub(super) fn allowed(&mut self, allowance: &Allowance) {
+        let operations = &allowance.operations;
         self.operations(operations);
+        self.contained(operations);
         self.needs(operations);
         match self.standing.grant {
             GrantStanding::Live(Granted::Assumed) => self.say("nobody said what the customer granted, so it counts as all that the role allows"),
             GrantStanding::Live(Granted::Scopes(_)) | GrantStanding::Missing | GrantStanding::Ended => {}
         }
-        self.say(format!("the role `{}` and the customer's grant both hold that", self.standing.role));
+        match &allowance.shadow {
+            None => self.say(format!("the role `{}` and the customer's grant both hold that", self.standing.role)),
+            Some(lack) => {
+                self.role_lacks(operations, lack);
+                self.say(format!("shadow mode lets it through, and the audit says `would_deny` ({})", DenialReason::RoleLacksScope));
+            }
+        }
         self.say("allowed");
     }
 
     pub(super) fn body_lacks(&mut self, operations: &Operations) {
-        self.say(format!("the body decides whether this is `{operations}`, and there is none to read"));
+        let reads = operations.all().iter().find_map(|operation| operation.content.as_deref());
+        self.say(match reads {
+            None => format!("the body decides whether this is `{operations}`, and there is none to read"),
+            Some(content) => format!("this is `{operations}`, which reads the body by `{}`, and there is none to read", content.key()),
+        });
         self.say(verdict(DenialReason::AmbiguousRequest));
     }
 
@@ -64,13 +77,20 @@ impl<'a> Scribe<'a> {
                 return nearest;
             }
             Denial::UnknownOperation => nearest = self.unknown(),
+            Denial::Undeclared { what, .. } => self.say(undeclared(*what)),
+            Denial::InBatch { operations, lack, part, denial } => {
+                self.contained(operations);
+                self.in_batch(*part, denial, lack.as_ref());
+            }
             Denial::OperationDenied { by, .. } => self.refused(by),
             Denial::RoleLacksScope { operations, lack } => {
+                self.contained(operations);
                 self.needs(operations);
                 self.role_lacks(operations, lack);
             }
             Denial::ReauthorizationRequired { .. } => self.say("the customer's grant has ended: the customer has to connect the account again"),
             Denial::ConsentRequired { operations, lack, connected } => {
+                self.contained(operations);
                 self.needs(operations);
                 self.consent_lacks(lack, *connected);
             }
@@ -102,6 +122,37 @@ impl<'a> Scribe<'a> {
             };
             self.say(format!("{} {why}", described(other)));
         }
+    }
+
+    /// What the content holds, as the policy calls it.
+    fn contained(&mut self, operations: &Operations) {
+        let mut part = 0;
+        for one in operations.contained() {
+            self.say(match one {
+                Contained::Object(object) => format!("its query reads `{object}`"),
+                Contained::Field(kind, field) => format!("it asks for the {} `{field}`", root_field(*kind)),
+                Contained::Part(operations) => {
+                    part += 1;
+                    format!("part {part} is `{operations}`")
+                }
+            });
+        }
+    }
+
+    fn in_batch(&mut self, part: usize, denial: &Denial, lack: Option<&Lack>) {
+        match denial {
+            Denial::Ambiguous(ambiguity) => self.say(format!("part {part} has more than one reading: {} ({})", ambiguity.sentence, ambiguity.code)),
+            Denial::UnknownOperation => self.say(format!("part {part} is no operation of `{}`, and silence denies", self.connector)),
+            Denial::Undeclared { operations, what } => self.say(format!("part {part} is `{operations}`, and {}", undeclared(*what))),
+            Denial::OperationDenied { by, .. } => {
+                self.say(format!("part {part} is refused"));
+                self.refused(by);
+            }
+            Denial::RoleLacksScope { operations, lack: own } => self.role_lacks(operations, lack.unwrap_or(own)),
+            Denial::ConsentRequired { lack: own, connected, .. } => self.consent_lacks(lack.unwrap_or(own), *connected),
+            Denial::InBatch { .. } | Denial::ReauthorizationRequired { .. } => {}
+        }
+        self.say(format!("part {part} is refused, and with it the batch"));
     }
 
     fn needs(&mut self, operations: &Operations) {
@@ -171,6 +222,21 @@ impl<'a> Scribe<'a> {
         if !lack.missing_scopes.is_empty() {
             self.say(format!("the role `{}` would do; the customer has not granted {}", self.standing.role, listed(&lack.missing_scopes)));
         }
+    }
+}
+
+fn undeclared(what: Undeclared) -> String {
+    match what {
+        Undeclared::Object => "its query reads an object or a relationship that the policy does not name".to_owned(),
+        Undeclared::Field(kind) => format!("it asks for a {} that the policy does not name", root_field(kind)),
+    }
+}
+
+const fn root_field(kind: GraphqlKind) -> &'static str {
+    match kind {
+        GraphqlKind::Query => "root field of queries",
+        GraphqlKind::Mutation => "root field of mutations",
+        GraphqlKind::Subscription => "root field of subscriptions",
     }
 }
 

@@ -290,7 +290,6 @@ fn other_facts_are_taken_over_and_their_kinds_checked() {
         ("scan_answers: «no»", &[("SG0103", "`true` or `false`")][..]),
         ("replay_after_401: «true»", &[("SG0104", "`all`")]),
         ("«upstreams»: x", &[("SG0101", "did you mean `upstream`?")]),
-        ("mode: «shadow»", &[("SG0412", "it enforces")]),
         ("mode: «shadwo»", &[("SG0104", "did you mean `shadow`?")]),
         ("source: «{title: x}»", &[("SG0102", "`source` has no `kind`")]),
         ("«title»:", &[("SG0103", "nothing")]),

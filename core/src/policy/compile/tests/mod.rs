@@ -1,6 +1,7 @@
 //! Documents and what is found in them. In the texts of the tables, `«` and `»` stand around what a finding must point at.
 
 mod connectors;
+mod contents;
 mod documents;
 mod hostile;
 mod operations;

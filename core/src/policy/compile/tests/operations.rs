@@ -110,35 +110,8 @@ fn a_sentence_of_the_author_denies_whatever_is_required() {
 }
 
 #[test]
-fn what_this_version_cannot_judge_is_refused_and_said() {
-    for (keys, expected) in [
-        ("«soql»: {query: q, objects: {A: a:read, B: {any: [a:read, b:all]}}}", &[("SG0412", "does not judge `soql`")][..]),
-        ("«graphql»: {query: {a: a:read, b: none}, mutation: {c: a:write}, subscription: {}}", &[("SG0412", "`graphql`")]),
-        ("«batch»: {requests: /r, method: /m, url: /u, body: /b}", &[("SG0412", "`batch`")]),
-        ("require: a:read, «limits»: {requests: 1/s}", &[("SG0412", "`limits`")]),
-    ] {
-        let line = format!("{{id: x, match: POST /x, {keys}}}");
-        assert_found(&with_operations(&[&line]), expected);
-        let (plain, _) = unmarked(&line);
-        let need = operations_of(&[plain.trim_end()]).remove(0).need;
-        assert!(matches!(need, Need::Denied(sentence) if sentence.contains("cannot judge")), "{line}");
-    }
-    for (keys, expected) in [
-        ("«soql»: «{objects: {A: «a:raed»}}»", &[("SG0412", ""), ("SG0102", "no `query`"), ("SG0301", "`a:raed`")][..]),
-        ("«graphql»: {«querry»: {a: a:read}}", &[("SG0412", ""), ("SG0101", "did you mean `query`?")]),
-        ("«batch»: {requests: «r», method: /m, url: /u}", &[("SG0412", ""), ("SG0211", "JSON pointer")]),
-        ("«limits»: «fast», require: none", &[("SG0412", ""), ("SG0103", "a mapping")]),
-    ] {
-        let text = with_operations(&[&format!("{{id: x, match: POST /x, {keys}}}")]);
-        let codes: Vec<&str> = diagnostics(&[own("p.yaml", &unmarked(&text).0)]).iter().map(|one| one.code).collect();
-        assert_eq!(codes, expected.iter().map(|(code, _)| *code).collect::<Vec<_>>(), "{keys}");
-    }
-}
-
-#[test]
-fn shadow_mode_enforces_in_this_version() {
-    assert_found(&with_operations(&["{id: x, match: GET /x, require: a:read, mode: «shadow»}"]), &[("SG0412", "it enforces")]);
-    assert_clean(&with_operations(&["{id: x, match: GET /x, require: a:read, mode: enforce}"]));
+fn shadow_is_no_mode_of_an_operation() {
+    assert_found(&with_operations(&["{id: x, match: GET /x, require: a:read, «mode»: shadow}"]), &[("SG0101", "`mode` is no key of an operation")]);
 }
 
 #[test]

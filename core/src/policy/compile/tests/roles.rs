@@ -71,7 +71,7 @@ fn a_role_names_what_there_is() {
         ("r: «[crm]»", &[("SG0103", "a role is a mapping")]),
         ("r: {allow: «[crm]»}", &[("SG0103", "a mapping")]),
         ("«a b»: {}", &[("SG0107", "not a valid role")]),
-        ("r: {mode: «shadow»}", &[("SG0412", "it enforces")]),
+        ("r: {mode: «shadwo»}", &[("SG0104", "did you mean `shadow`?")]),
     ] {
         assert_found(&with_roles(lines), expected);
     }

@@ -1,16 +1,18 @@
-//! What a listener shows over TLS, and which clients it asks for.
+//! What a listener shows over TLS, and which clients it asks for; and how our own verbs recognise it.
 
 use arc_swap::ArcSwap;
-use rustls::crypto::aws_lc_rs;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
-use std::path::PathBuf;
+use rustls::{CertificateError as CertificateRejection, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// HTTP/2, else HTTP/1.1 (RFC 7301).
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", HTTP1];
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Where a listener's certificates are. All files are PEM.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -86,8 +88,74 @@ impl Certificates {
         Ok(())
     }
 
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    /// What a handshake needs, for connections that may speak HTTP/2.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
         self.config.load_full()
+    }
+
+    /// The same, for connections that speak HTTP/1.1 alone.
+    #[must_use]
+    pub fn current_http1(&self) -> Arc<ServerConfig> {
+        let mut config = ServerConfig::clone(&self.config.load());
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        Arc::new(config)
+    }
+}
+
+/// A client that takes one certificate and no other, whatever its names: the one in `cert_file`, which the server at the other end shows.
+/// # Errors
+/// The file cannot be used.
+pub fn recognising(cert_file: &Path) -> Result<ClientConfig, CertificateError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let shown = certificates(cert_file)?.into_iter().next().ok_or_else(|| CertificateError::NoCertificate(cert_file.to_owned()))?;
+    let unusable = |source| CertificateError::Mismatch { cert_file: cert_file.to_owned(), key_file: cert_file.to_owned(), source: Box::new(source) };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(unusable)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(Recognises { shown, provider })).with_no_client_auth())
+}
+
+/// Takes the very certificate that stands in our own file; the handshake proves that the other end has its key.
+#[derive(Debug)]
+struct Recognises {
+    shown: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Recognises {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if *end_entity == self.shown {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(rustls::Error::InvalidCertificate(CertificateRejection::ApplicationVerificationFailure))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -119,7 +187,7 @@ fn config(files: &CertificateFiles) -> Result<ServerConfig, CertificateError> {
     Ok(config)
 }
 
-fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let wrong = |source| CertificateError::File { path: path.to_owned(), holds: "certificate", source };
     let found = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     if found.is_empty() { Err(CertificateError::NoCertificate(path.to_owned())) } else { Ok(found) }
