@@ -1,9 +1,12 @@
 //! `scopegate policy`: the verbs that read policy files.
 
 mod check;
+mod diff;
 mod explain;
 mod import;
+mod matrix;
 pub(super) mod report;
+mod revision;
 mod schema;
 mod test;
 
@@ -24,6 +27,10 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Says what the gateway would decide for a request, and why.
     Explain(explain::Explain),
+    /// Prints each pair of role and operation that became allowed or denied.
+    Diff(diff::Diff),
+    /// Shows which role may do which operation.
+    Matrix(matrix::Matrix),
     /// Makes a connector document of an API's own description.
     #[command(subcommand)]
     Import(import::Import),
@@ -37,6 +44,8 @@ impl Policy {
             Self::Check(verb) => verb.run(format),
             Self::Test(verb) => verb.run(format),
             Self::Explain(verb) => verb.run(format),
+            Self::Diff(verb) => verb.run(format),
+            Self::Matrix(verb) => verb.run(format),
             Self::Import(verb) => verb.run(format),
             Self::Schema(verb) => verb.run(),
         }
