@@ -14,7 +14,7 @@ use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unre
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
-use crate::metrics::{Metrics, ResultLabels};
+use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
@@ -502,8 +502,6 @@ impl Running {
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
-        let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
-        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
