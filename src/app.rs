@@ -18,7 +18,7 @@ use crate::metrics::{Metrics, ResultLabels};
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
@@ -26,6 +26,7 @@ use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -204,11 +205,16 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 impl App {
-    /// Starts a gateway; `watcher` is told of every event. Must be called on a multi-threaded runtime.
+    /// Starts a gateway; `watcher` is told of every event, and a store that was rolled back is taken or not. Must be called on a
+    /// multi-threaded runtime.
     /// # Errors
     /// Why nothing was started: nothing listens then.
-    pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
-        Self::start_over(settings, watcher, |settings, clock| Ok(Arc::new(SqliteStore::open(&settings.store, clock)?))).await
+    pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
+        let open = |settings: &Settings, clock| {
+            let store = SqliteStore::open_marked(&settings.store, clock, &mark_file(settings), rollback)?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        Self::start_over(settings, watcher, open).await
     }
 
     /// The same over whatever store `open` makes.
@@ -227,7 +233,7 @@ impl App {
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
-        let policies = Arc::new(policies(&settings, &clock)?);
+        let policies = Arc::new(policies(&settings, &clock, metrics.clone())?);
         let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
@@ -311,6 +317,12 @@ fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
 }
 
+/// Where it is noted how far the store is: beside the audit, and not one of its files.
+fn mark_file(settings: &Settings) -> PathBuf {
+    let audit = &settings.audit.file;
+    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
+}
+
 /// The keys in force; the next ones come from the settings as they are then.
 fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
     let file = settings.file.clone();
@@ -318,9 +330,9 @@ fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
     KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
-fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
+fn policies(settings: &Settings, clock: &Clock, metrics: Metrics) -> Result<PolicyRoom, StartError> {
     let places = settings.policy_places();
-    PolicyRoom::open(places.clone(), clock.timestamp()).map_err(|error| match error {
+    PolicyRoom::open(places.clone(), clock.timestamp(), metrics).map_err(|error| match error {
         NotLoaded::Unreadable(unreadable) => unreadable.into(),
         NotLoaded::Faulty { diagnostics, .. } => {
             let own = crate::gateway::read_sources(&places.paths).unwrap_or_default();

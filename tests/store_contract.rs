@@ -11,6 +11,7 @@
 )]
 
 mod store_contract {
+    pub(crate) mod backup;
     pub(crate) mod cast;
     pub(crate) mod embedded;
     pub(crate) mod leases;

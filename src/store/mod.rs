@@ -22,7 +22,7 @@ pub use record::{
 };
 pub use sealed::Sealed;
 pub(crate) use sealed::SealedParts;
-pub use sqlite::{Inspected, SqliteStore, inspect};
+pub use sqlite::{CopyError, Inspected, Rollback, RolledBack, SqliteStore, back_up, inspect, restore};
 
 use async_trait::async_trait;
 use scopegate_core::id::{AccountId, AuthorizationId, GrantId, SessionId};
@@ -131,6 +131,17 @@ pub enum StoreError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// Older than what was seen of it.
+    #[error(
+        "the store at {} {how}: refresh tokens in it may be spent and revocations forgotten; put the newest copy in its place, or take this one with `scopegate serve --accept-rollback`",
+        path.display()
+    )]
+    RolledBack {
+        /// Which.
+        path: PathBuf,
+        /// In which way.
+        how: RolledBack,
     },
     /// A record that cannot be read back.
     #[error("the store holds {what} that cannot be read")]
