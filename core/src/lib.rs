@@ -5,7 +5,7 @@
 //! ```text
 //! words   id scope secret time
 //! nouns   request connector account answer inspect
-//! rules   policy refusal oauth refresh
+//! rules   policy import refusal oauth refresh
 //! ```
 //!
 //! # Invariants, and what proves each
@@ -24,6 +24,7 @@ pub mod account;
 pub mod answer;
 pub mod connector;
 pub mod id;
+pub mod import;
 pub mod inspect;
 pub mod oauth;
 pub mod policy;
