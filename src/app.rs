@@ -233,7 +233,7 @@ impl App {
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
-        let policies = Arc::new(policies(&settings, &clock)?);
+        let policies = Arc::new(policies(&settings, &clock, metrics.clone())?);
         let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
@@ -330,9 +330,9 @@ fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
     KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
-fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
+fn policies(settings: &Settings, clock: &Clock, metrics: Metrics) -> Result<PolicyRoom, StartError> {
     let places = settings.policy_places();
-    PolicyRoom::open(places.clone(), clock.timestamp()).map_err(|error| match error {
+    PolicyRoom::open(places.clone(), clock.timestamp(), metrics).map_err(|error| match error {
         NotLoaded::Unreadable(unreadable) => unreadable.into(),
         NotLoaded::Faulty { diagnostics, .. } => {
             let own = crate::gateway::read_sources(&places.paths).unwrap_or_default();

@@ -62,6 +62,11 @@ impl OpenedGrants {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).places.len()
+    }
+
     /// Forgets a token set of whatever version.
     pub(super) fn forget(&self, grant: &GrantId) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,7 @@ pub use mark::{Rollback, RolledBack};
 
 use super::schema::{self, SchemaFault};
 use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName};
-use super::{LeaseOwner, SealedId, SealedRecord, SessionRecord, Store, StoreError};
+use super::{LeaseOwner, SealedId, SealedRecord, SessionRecord, Store, StoreError, Unconfirmed};
 use crate::clock::Clock;
 use crate::tasks;
 use async_trait::async_trait;
@@ -194,6 +194,16 @@ impl Store for SqliteStore {
                 let digest = digest.0;
                 self.read(move |connection| queries::authorization(connection, "state", digest)).await
             }
+        }
+    }
+
+    async fn unconfirmed(&self, which: Unconfirmed<'_>) -> Result<Vec<AuthorizationRecord>, StoreError> {
+        match which {
+            Unconfirmed::Of(account) => {
+                let account = account.clone();
+                self.read(move |connection| queries::unconfirmed(connection, "account =", account.as_str())).await
+            }
+            Unconfirmed::OverBy(moment) => self.read(move |connection| queries::unconfirmed(connection, "expires_at <=", moment.millis())).await,
         }
     }
 
