@@ -14,11 +14,11 @@ use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unre
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ResultLabels};
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
@@ -26,6 +26,7 @@ use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -55,6 +56,7 @@ pub struct Running {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -203,10 +205,26 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 impl App {
-    /// Starts a gateway; `watcher` is told of every event. Must be called on a multi-threaded runtime.
+    /// Starts a gateway; `watcher` is told of every event, and a store that was rolled back is taken or not. Must be called on a
+    /// multi-threaded runtime.
     /// # Errors
     /// Why nothing was started: nothing listens then.
-    pub async fn start(settings: Settings, watcher: Option<Watcher>) -> Result<Running, StartError> {
+    pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
+        let open = |settings: &Settings, clock| {
+            let store = SqliteStore::open_marked(&settings.store, clock, &mark_file(settings), rollback)?;
+            Ok(Arc::new(store) as Arc<dyn Store>)
+        };
+        Self::start_over(settings, watcher, open).await
+    }
+
+    /// The same over whatever store `open` makes.
+    /// # Errors
+    /// Why nothing was started: nothing listens then.
+    pub async fn start_over(
+        settings: Settings,
+        watcher: Option<Watcher>,
+        open: impl FnOnce(&Settings, Clock) -> Result<Arc<dyn Store>, StoreError>,
+    ) -> Result<Running, StartError> {
         process::outlive_quotas().map_err(StartError::Signals)?;
         let files = limits::files::raise().unwrap_or_else(|error| {
             tracing::warn!(error = %error, "the limit of open files stays as it is, and with it how many may connect at once");
@@ -221,7 +239,7 @@ impl App {
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.store, clock.clone())?);
+        let store = open(&settings, clock.clone())?;
         let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
@@ -283,7 +301,7 @@ impl App {
             vault,
             keys: keys.clone(),
             audit: audit.clone(),
-            metrics,
+            metrics: metrics.clone(),
             grants,
             policies: Arc::clone(&policies),
             clock: clock.clone(),
@@ -291,12 +309,18 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining }))
     }
 }
 
 fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
+}
+
+/// Where it is noted how far the store is: beside the audit, and not one of its files.
+fn mark_file(settings: &Settings) -> PathBuf {
+    let audit = &settings.audit.file;
+    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// The keys in force; the next ones come from the settings as they are then.
@@ -351,6 +375,7 @@ struct Ended {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
+    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -375,7 +400,7 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
         let mut certificates: Vec<_> =
             self.gateway.iter().filter_map(|(listener, speaks)| Some((listener.address(), speaks.certificates()?))).collect();
@@ -388,7 +413,7 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, self.web, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, metrics, clock, tasks, draining, drain, grace }
     }
 }
 
@@ -477,6 +502,8 @@ impl Running {
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
+        let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
+        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),

@@ -14,6 +14,7 @@ mod output;
 mod policy;
 mod progress;
 mod serve;
+mod store;
 mod version;
 
 use crate::process;
@@ -52,6 +53,9 @@ enum Verb {
     /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Backs the embedded store up, and puts a backup in its place.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -121,6 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
+        Verb::Store(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
         Verb::Doctor(verb) => verb.run(format),
         Verb::Completion { shell } => Ok(manual::completion(shell)),

@@ -8,7 +8,7 @@ use super::opened::OpenedGrant;
 use super::provider::{Place, ProviderFault, Urgency};
 use super::sealing::KeepError;
 use crate::metrics::OutcomeLabels;
-use crate::store::{Applied, Change, GrantRecord, Intent, Lease, LeaseName, LeaseOwner};
+use crate::store::{Applied, Change, GrantRecord, Intent, Lease, LeaseName, LeaseOwner, Store};
 use scopegate_core::account::{Credential, Ended, GrantFacts, GrantState, Granted, TokenSet};
 use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::OAuth;
@@ -41,10 +41,14 @@ pub(super) struct Flight {
 }
 
 impl Drop for Flight {
-    /// Nobody is left waiting for a flight that a panic or the end of the process cut short.
+    /// Nobody is left waiting for a flight that a panic or the end of the process cut short, and nobody finds its lease taken.
     fn drop(&mut self) {
         if !self.landed {
             self.shared.fly_on(&self.grant, Event::Aborted, &habits(self.connector().as_ref()));
+        }
+        if let Some(lease) = self.lease.take() {
+            let (store, grant) = (Arc::clone(&self.shared.store), self.grant.clone());
+            self.shared.tasks.spawn("release a lease", async move { give_back(store.as_ref(), &grant, &lease).await });
         }
     }
 }
@@ -91,6 +95,7 @@ impl Flight {
             Deed::Read => self.read().await,
             Deed::Intend { version } => self.intend(version).await,
             Deed::Spend { version } => self.spend(version).await,
+            Deed::Recant { version } => self.recant(version).await,
             Deed::Save { version } => self.save(version).await,
             Deed::End { version } => self.end(version).await,
         };
@@ -132,6 +137,10 @@ impl Flight {
         self.write(vec![Change::SetIntent { grant: self.grant.clone(), version, intent: Some(intent) }]).await
     }
 
+    async fn recant(&mut self, version: u64) -> Result<Step, KeepError> {
+        self.write(vec![Change::SetIntent { grant: self.grant.clone(), version, intent: None }]).await
+    }
+
     async fn spend(&mut self, version: u64) -> Result<Step, KeepError> {
         let shape = || KeepError::Shape { grant: self.grant.clone() };
         let record = self.record.as_ref().filter(|record| record.facts.version == version).ok_or_else(shape)?;
@@ -154,7 +163,8 @@ impl Flight {
             }
             Err(ProviderFault::Said(TokenFault::NotHonoured)) => Spent::NotHonoured,
             Err(ProviderFault::Said(TokenFault::Declined { retry_after, .. })) => Spent::Declined { retry_after },
-            Err(ProviderFault::Said(TokenFault::Garbage) | ProviderFault::Lost(_)) => Spent::Lost,
+            Err(ProviderFault::Said(TokenFault::Failed { retry_after, .. })) => Spent::Lost { retry_after },
+            Err(ProviderFault::Said(TokenFault::Garbage) | ProviderFault::Lost(_)) => Spent::Lost { retry_after: None },
             Err(
                 ProviderFault::Said(TokenFault::ClientRefused { .. })
                 | ProviderFault::NotSent(_)
@@ -248,10 +258,8 @@ impl Flight {
     }
 
     async fn release(&mut self) {
-        if let Some(lease) = self.lease.take()
-            && let Err(error) = self.shared.store.release(&lease).await
-        {
-            tracing::warn!(grant = %self.grant, error = &error as &dyn Error, "a lease could not be given back; it ends by itself");
+        if let Some(lease) = self.lease.take() {
+            give_back(self.shared.store.as_ref(), &self.grant, &lease).await;
         }
     }
 
@@ -269,6 +277,12 @@ impl Flight {
 
     fn count(&self, connector: &Connector, outcome: &'static str) {
         self.shared.metrics.refreshes.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+    }
+}
+
+async fn give_back(store: &dyn Store, grant: &GrantId, lease: &Lease) {
+    if let Err(error) = store.release(lease).await {
+        tracing::warn!(grant = %grant, error = &error as &dyn Error, "a lease could not be given back; it ends by itself");
     }
 }
 

@@ -175,6 +175,7 @@ impl Grants {
     pub fn start(&self) {
         self.0.start_schedule();
         self.0.resume_revocations();
+        self.0.see_to_unconfirmed();
     }
 
     /// Opens the grant behind `permit`, refreshing its token at most once however many requests wait. A token counts as over

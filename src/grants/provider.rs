@@ -91,6 +91,7 @@ impl ProviderFault {
             Self::Said(TokenFault::NotHonoured) => "not_honoured",
             Self::Said(TokenFault::ClientRefused { .. }) => "client_refused",
             Self::Said(TokenFault::Declined { .. }) => "declined",
+            Self::Said(TokenFault::Failed { .. }) => "failed",
             Self::Said(TokenFault::Garbage) => "garbage",
             Self::NotSent(_) => "not_sent",
             Self::Lost(_) => "lost",
@@ -169,7 +170,8 @@ impl Provider {
         call: impl Fn(&Client<'_>) -> Result<Call, NoCall>,
     ) -> Result<Tokens, ProviderFault> {
         let judged = |answer: HttpAnswer| {
-            let reply = Reply { status: answer.status, retry_after: text(&answer, header::RETRY_AFTER), body: &answer.body };
+            let (retry_after, content_type) = (text(&answer, header::RETRY_AFTER), text(&answer, header::CONTENT_TYPE));
+            let reply = Reply { status: answer.status, retry_after, content_type, body: &answer.body };
             let tokens = read_tokens(oauth, &connector.variables, reply, self.clock.timestamp(), self.plain_http());
             match tokens {
                 Err(refused @ TokenFault::ClientRefused { .. }) => Err(refused),

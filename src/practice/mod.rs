@@ -21,6 +21,7 @@ pub use provider::{Dialect, Fault, Owner, Provider, Refreshes, Registration, Tok
 
 use crate::clock::Clock;
 use crate::tasks::Tasks;
+use gate::Busy;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::TcpListener;
@@ -42,10 +43,10 @@ impl Practice {
     pub async fn start(clock: &Clock, tasks: &Tasks, registration: Registration) -> io::Result<Self> {
         let (provider_socket, api_socket) = (loopback().await?, loopback().await?);
         let (provider_addr, api_addr) = (provider_socket.local_addr()?, api_socket.local_addr()?);
-        let provider = Provider::new(clock.clone(), registration);
+        let provider = Provider::new(clock.clone(), tasks.clone(), registration);
         let api = Api::new(provider.clone());
-        Wire::new(provider_socket, provider.received()).serve("practice provider", provider.router(), tasks);
-        Wire::new(api_socket, api.received()).serve("practice API", api.router(), tasks);
+        Wire::new(provider_socket, provider.received(), provider.busy()).serve("practice provider", provider.router(), tasks);
+        Wire::new(api_socket, api.received(), Busy::default()).serve("practice API", api.router(), tasks);
         Ok(Self { provider, api, provider_addr, api_addr })
     }
 

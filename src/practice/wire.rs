@@ -1,5 +1,6 @@
-//! The socket of a practice server: it counts the bytes that arrive, and can be cut in the middle of an answer.
+//! The socket of a practice server: it counts the bytes that arrive, knows who is connected, and can be cut in the middle of an answer.
 
+use super::gate::{Busy, Inside};
 use crate::tasks::Tasks;
 use axum::Router;
 use axum::extract::connect_info::Connected;
@@ -16,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) struct Wire {
     listener: TcpListener,
     received: Arc<AtomicU64>,
+    connected: Busy,
 }
 
 /// The other end of one connection, as a handler sees it.
@@ -29,11 +31,12 @@ pub(super) struct Counted {
     stream: TcpStream,
     received: Arc<AtomicU64>,
     peer: Peer,
+    _connected: Inside,
 }
 
 impl Wire {
-    pub(super) const fn new(listener: TcpListener, received: Arc<AtomicU64>) -> Self {
-        Self { listener, received }
+    pub(super) const fn new(listener: TcpListener, received: Arc<AtomicU64>, connected: Busy) -> Self {
+        Self { listener, received, connected }
     }
 
     /// Answers with `router` until `tasks` end.
@@ -65,7 +68,7 @@ impl Listener for Wire {
         // Only latency is lost where the option cannot be set.
         let _ = stream.set_nodelay(true);
         let peer = Peer::default();
-        (Counted { stream, received: Arc::clone(&self.received), peer: peer.clone() }, peer)
+        (Counted { stream, received: Arc::clone(&self.received), peer: peer.clone(), _connected: self.connected.enter() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<Peer> {

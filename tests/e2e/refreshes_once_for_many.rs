@@ -21,7 +21,7 @@ async fn crowd(stage: &Stage, identifier: &str) -> Vec<Reply> {
 }
 
 /// Runs the futures at once.
-async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+pub(crate) async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         for (future, output) in waiting.iter_mut().filter(|(_, output)| output.is_none()) {

@@ -6,16 +6,19 @@ use scopegate::practice::{Label, Practice, Registration};
 use scopegate::tasks::Tasks;
 use scopegate_core::secret::ClientSecret;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_scopegate");
+/// What a gateway that takes cues says when it has heard one.
+pub(crate) const ARMED: &str = "armed";
 pub(crate) const ADMIN_TOKEN: &str = "e2e-admin-token-5d1c7a";
 pub(crate) const CLIENT_SECRET: &str = "e2e-client-secret-93b0fe";
 
@@ -77,6 +80,19 @@ pub(crate) struct Script {
     pub(crate) policy: String,
     /// `SCOPEGATE_LOG`.
     pub(crate) log: &'static str,
+    /// What is run as the gateway.
+    pub(crate) program: Program,
+}
+
+/// What is run as the gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// The built binary.
+    Scopegate,
+    /// The built binary with these arguments besides the usual ones.
+    With(&'static [&'static str]),
+    /// A test of this binary that does the same with a twist.
+    Test(&'static str),
 }
 
 impl Default for Script {
@@ -91,6 +107,7 @@ impl Default for Script {
             upstream: None,
             policy: POLICY.into(),
             log: "info",
+            program: Program::Scopegate,
         }
     }
 }
@@ -124,7 +141,7 @@ impl Stage {
         let practice = Practice::start(&clock, &tasks, registration).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &practice, &script);
-        let served = Served::start(folder.path(), script.log).await;
+        let served = Served::start(folder.path(), script.program, script.log).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self {
             practice,
@@ -244,6 +261,10 @@ impl Stage {
         self.served.child.id()
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        self.served.signal(name);
+    }
+
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.terminate();
@@ -267,9 +288,42 @@ impl Stage {
 
     /// Ends the gateway without a word, and starts it again on the same folder.
     pub(crate) async fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart().await;
+    }
+
+    /// Ends the gateway without a word.
+    pub(crate) fn kill(&mut self) {
         self.served.child.kill().unwrap();
         self.served.child.wait().unwrap();
-        self.served = Served::start(self.folder.path(), self.script.log).await;
+    }
+
+    /// Says something to the gateway, and waits until it has heard.
+    pub(crate) async fn cue(&mut self, line: &str) {
+        let before = *self.served.armed.borrow();
+        writeln!(self.served.stdin, "{line}").unwrap();
+        self.served.armed.wait_for(|heard| *heard > before).await.unwrap();
+    }
+
+    /// Waits until the gateway has ended by itself.
+    pub(crate) fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let mut gone = self.served.gone.clone();
+        // Its log ends with it, whoever kept that.
+        async move { drop(gone.wait_for(|gone| *gone).await) }
+    }
+
+    /// Starts the gateway again on the same folder, with these arguments besides the usual ones.
+    pub(crate) async fn start(&mut self, arguments: &'static [&'static str]) {
+        self.begin(Program::With(arguments)).await;
+    }
+
+    /// Starts the gateway again on the same folder.
+    pub(crate) async fn restart(&mut self) {
+        self.begin(self.script.program).await;
+    }
+
+    async fn begin(&mut self, program: Program) {
+        self.served = Served::start(self.folder.path(), program, self.script.log).await;
         self.gateways.clone_from(&self.served.gateways);
         (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
     }
@@ -302,6 +356,13 @@ pub(crate) fn label(customer: &str, identifier: &str) -> Label {
 
 pub(crate) fn account_path(connector: &str, identifier: &str) -> String {
     format!("/v1/connectors/{connector}/accounts/{identifier}")
+}
+
+/// Runs `serve` where it has to refuse to start; should it serve instead, it is ended after a minute with another status.
+pub(crate) fn refused(folder: &Path) -> Output {
+    let mut command = Command::new("timeout");
+    command.args(["60", BINARY, "serve"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN);
+    tokio::task::block_in_place(|| command.output().unwrap())
 }
 
 /// Runs the binary in this folder to its end.
@@ -347,26 +408,38 @@ pub(crate) struct Served {
     pub(crate) gateways: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
+    stdin: ChildStdin,
+    armed: watch::Receiver<u64>,
+    gone: watch::Receiver<bool>,
 }
 
 impl Served {
     /// Waits until the gateway has said where it listens.
-    pub(crate) async fn start(folder: &Path, log: &str) -> Self {
-        let mut command = Command::new(BINARY);
-        command.args(["serve", "-c", "scopegate.yaml"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let stderr = child.stderr.take().unwrap();
+    pub(crate) async fn start(folder: &Path, program: Program, log: &str) -> Self {
+        let mut command = match program {
+            Program::Scopegate | Program::With(_) => Command::new(BINARY),
+            Program::Test(_) => Command::new(std::env::current_exe().unwrap()),
+        };
+        match program {
+            Program::Scopegate => command.args(["serve", "-c", "scopegate.yaml"]),
+            Program::With(more) => command.args(["serve", "-c", "scopegate.yaml"]).args(more),
+            Program::Test(name) => command.args(["--exact", name, "--ignored", "--nocapture"]),
+        };
+        command.current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stderr, stdin) = (child.stderr.take().unwrap(), child.stdin.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (listening, heard) = mpsc::channel();
+        let ((listening, heard), (arming, armed), (going, gone)) = (mpsc::channel(), watch::channel(0), watch::channel(false));
         let kept = Arc::clone(&log);
-        scopegate::tasks::thread("stderr", move || listen(stderr, &kept, &listening)).unwrap();
+        let ears = Ears { listening, arming, going };
+        scopegate::tasks::thread("stderr", move || ears.listen(stderr, &kept)).unwrap();
         let heard = tokio::task::block_in_place(|| heard.recv_timeout(PATIENCE));
         let Ok((gateways, admin)) = heard else {
             // It may have ended already, which is as good.
             let _ = child.kill();
             panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
-        Self { child, gateways, admin, log }
+        Self { child, gateways, admin, log, stdin, armed, gone }
     }
 
     fn signal(&self, name: &str) {
@@ -383,20 +456,32 @@ impl Drop for Served {
     }
 }
 
-/// Keeps what is said, and passes on the addresses.
-fn listen(stderr: impl Read, kept: &Mutex<Vec<u8>>, listening: &mpsc::Sender<(Vec<SocketAddr>, SocketAddr)>) {
-    let mut lines = BufReader::new(stderr);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        let text = String::from_utf8_lossy(&line);
-        if let Some((_, places)) = text.split_once("gateway at ")
-            && let Some((gateways, admin)) = places.trim_end().split_once(", admin at ")
-        {
-            let admin = admin.split_once("://").unwrap().1;
-            let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
-            // The test may have given up waiting.
-            let _ = listening.send((gateways, admin.parse().unwrap()));
+/// Whoever waits for something that the gateway says.
+struct Ears {
+    listening: mpsc::Sender<(Vec<SocketAddr>, SocketAddr)>,
+    arming: watch::Sender<u64>,
+    going: watch::Sender<bool>,
+}
+
+impl Ears {
+    /// Keeps what is said, and passes on what somebody waits for, who may have given up.
+    fn listen(self, stderr: impl Read, kept: &Mutex<Vec<u8>>) {
+        let mut lines = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let text = String::from_utf8_lossy(&line);
+            if let Some((_, places)) = text.split_once("gateway at ")
+                && let Some((gateways, admin)) = places.trim_end().split_once(", admin at ")
+            {
+                let admin = admin.split_once("://").unwrap().1;
+                let gateways = gateways.split(", ").map(|url| url.split_once("://").unwrap().1.parse().unwrap()).collect();
+                let _ = self.listening.send((gateways, admin.parse().unwrap()));
+            }
+            if text.trim_end() == ARMED {
+                self.arming.send_modify(|heard| *heard += 1);
+            }
+            kept.lock().unwrap().append(&mut line);
         }
-        kept.lock().unwrap().append(&mut line);
+        self.going.send_replace(true);
     }
 }

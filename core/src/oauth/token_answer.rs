@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::time::Duration;
+use url::form_urlencoded;
 
 /// A whole answer, as it came.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub struct Reply<'a> {
     pub status: u16,
     /// Its `Retry-After`.
     pub retry_after: Option<&'a str>,
+    /// Its `Content-Type`.
+    pub content_type: Option<&'a str>,
     /// Its body.
     pub body: &'a [u8],
 }
@@ -58,6 +61,14 @@ pub enum TokenFault {
         /// How long it asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// An error of the provider's own, which may have come after it had done what it was asked to do.
+    #[error("the provider failed (status {status})")]
+    Failed {
+        /// Of the answer.
+        status: u16,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
+    },
     /// An answer that may once have held tokens.
     #[error("the provider's answer holds no usable token")]
     Garbage,
@@ -90,20 +101,35 @@ pub fn read_tokens(
     now: Timestamp,
     plain_http: PlainHttp,
 ) -> Result<Tokens, TokenFault> {
-    let document: Option<Value> = serde_json::from_slice(reply.body).ok();
-    let declined = || TokenFault::Declined { status: reply.status, retry_after: reply.retry_after.and_then(|text| wait(text, now)) };
-    match (reply.status, document) {
+    let document = document(reply);
+    let (status, retry_after) = (reply.status, reply.retry_after.and_then(|text| wait(text, now)));
+    let declined = || TokenFault::Declined { status, retry_after };
+    match (status, document) {
         (200..=299, None) => Err(TokenFault::Garbage),
         (200..=299, Some(document)) => match code_of(oauth, &document) {
             Some(code) => Err(told_apart(code).unwrap_or_else(declined)),
             None => tokens(oauth, declared, &document, plain_http).ok_or(TokenFault::Garbage),
         },
         (408 | 425 | 429, _) => Err(declined()),
-        (status @ 400..=499, document) => {
+        (400..=499, document) => {
             let known = document.as_ref().and_then(|document| code_of(oauth, document)).and_then(told_apart);
             Err(known.unwrap_or_else(|| if status == 401 { TokenFault::ClientRefused { code: "401" } } else { declined() }))
         }
+        // Overload that says for how long was told at the door; other errors may come from behind a rotation.
+        (503, _) if retry_after.is_some() => Err(declined()),
+        (500..=599, _) => Err(TokenFault::Failed { status, retry_after }),
         _ => Err(declined()),
+    }
+}
+
+/// JSON, or a form where the answer says that it is one: so GitHub speaks to whom it does not know to read JSON.
+fn document(reply: Reply<'_>) -> Option<Value> {
+    let is_form = |kind: &str| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    if reply.content_type.is_some_and(is_form) {
+        let fields = form_urlencoded::parse(reply.body).map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+        Some(Value::Object(fields.collect()))
+    } else {
+        serde_json::from_slice(reply.body).ok()
     }
 }
 
@@ -196,7 +222,7 @@ mod tests {
     use serde_json::json;
 
     fn read(oauth: &OAuth, status: u16, body: &str) -> Result<Tokens, TokenFault> {
-        let reply = Reply { status, retry_after: Some("7"), body: body.as_bytes() };
+        let reply = Reply { status, retry_after: Some("7"), content_type: Some("application/json"), body: body.as_bytes() };
         read_tokens(oauth, &IndexMap::new(), reply, Timestamp::default(), PlainHttp::Refused)
     }
 
@@ -272,7 +298,9 @@ mod tests {
 
     #[test]
     fn errors_are_told_apart() {
-        let declined = |status| TokenFault::Declined { status, retry_after: Some(Duration::from_secs(7)) };
+        let wait = Some(Duration::from_secs(7));
+        let declined = |status| TokenFault::Declined { status, retry_after: wait };
+        let failed = |status| TokenFault::Failed { status, retry_after: wait };
         let refused = |code| TokenFault::ClientRefused { code };
         for (status, body, fault) in [
             (400, r#"{"error":"invalid_grant"}"#, TokenFault::NotHonoured),
@@ -286,8 +314,10 @@ mod tests {
             (400, "", declined(400)),
             (403, "<html>", declined(403)),
             (429, r#"{"error":"invalid_grant"}"#, declined(429)),
-            (500, r#"{"error":"invalid_grant"}"#, declined(500)),
+            (500, r#"{"error":"invalid_grant"}"#, failed(500)),
+            (502, "<html>bad gateway", failed(502)),
             (503, "", declined(503)),
+            (504, "", failed(504)),
             (307, "", declined(307)),
             (200, r#"{"ok":false,"error":"token_expired"}"#, declined(200)),
             (200, "\0<html>maintenance", TokenFault::Garbage),
@@ -296,6 +326,38 @@ mod tests {
             (200, "{}", TokenFault::Garbage),
         ] {
             assert_eq!(read(&oauth(), status, body).unwrap_err(), fault, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn overload_that_does_not_say_for_how_long_may_have_come_after_the_rotation() {
+        let reply = Reply { status: 503, retry_after: None, content_type: None, body: b"" };
+        let fault = read_tokens(&oauth(), &IndexMap::new(), reply, Timestamp::default(), PlainHttp::Refused).unwrap_err();
+        assert_eq!(fault, TokenFault::Failed { status: 503, retry_after: None });
+    }
+
+    #[test]
+    fn an_answer_may_be_a_form_where_it_says_so() {
+        let read = |status, content_type, body: &str| {
+            let reply = Reply { status, retry_after: None, content_type, body: body.as_bytes() };
+            read_tokens(&oauth(), &IndexMap::new(), reply, Timestamp::default(), PlainHttp::Refused)
+        };
+        let good = "access_token=gho_16C7e42F&scope=repo%2Cuser+gist&token_type=bearer&expires_in=28800&refresh_token=ghr_1B4a";
+        for kind in ["application/x-www-form-urlencoded; charset=utf-8", "Application/X-WWW-Form-Urlencoded"] {
+            let tokens = read(200, Some(kind), good).unwrap();
+            assert_eq!((tokens.access.reveal(), tokens.expires_in.unwrap().as_secs(), tokens.scope.unwrap().len()), ("gho_16C7e42F", 28_800, 3));
+            assert_eq!(tokens.refresh.unwrap().reveal(), "ghr_1B4a");
+            for (status, body, fault) in [
+                (200, "error=bad_refresh_token&error_description=x", TokenFault::NotHonoured),
+                (400, "error=invalid_grant", TokenFault::NotHonoured),
+                (200, "access_token=a%0d%0aX-Evil%3a1&token_type=bearer", TokenFault::Garbage),
+                (200, "", TokenFault::Garbage),
+            ] {
+                assert_eq!(read(status, Some(kind), body).unwrap_err(), fault, "{body}");
+            }
+        }
+        for kind in [None, Some("text/html")] {
+            assert_eq!(read(200, kind, good).unwrap_err(), TokenFault::Garbage, "{kind:?}");
         }
     }
 
@@ -326,7 +388,7 @@ mod tests {
             [("https://a.force.example", Some("https://a.force.example"), vec![]), ("https://evil.example", None, vec!["instance"])]
         {
             let body = json!({"access_token": "at", "instance_url": instance, "hub_id": 77}).to_string();
-            let reply = Reply { status: 200, retry_after: None, body: body.as_bytes() };
+            let reply = Reply { status: 200, retry_after: None, content_type: None, body: body.as_bytes() };
             let told = read_tokens(&oauth(), &declared, reply, Timestamp::default(), PlainHttp::Refused).unwrap().told;
             assert_eq!((told.values.get("instance").map(String::as_str), told.values.get("hub").map(String::as_str)), (value, Some("77")));
             assert_eq!(told.refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), refused);

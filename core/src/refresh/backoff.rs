@@ -25,11 +25,6 @@ impl Backoff {
         self.until = at.mono.plus(pause);
     }
 
-    /// Whether the last call of this process failed.
-    pub(super) fn is_open(&self) -> bool {
-        self.failures > 0
-    }
-
     /// What is left of it.
     pub(super) fn rest(&self, now: Instant) -> Option<Duration> {
         (self.failures > 0 && self.until > now).then(|| self.until.since(now))

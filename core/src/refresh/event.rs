@@ -120,6 +120,11 @@ pub enum Deed {
         /// Of the record that was read last; it holds the token.
         version: u64,
     },
+    /// Make durable that the refresh token of this version was not spent after all, if the lease is still held.
+    Recant {
+        /// Of the record.
+        version: u64,
+    },
     /// Make the new tokens durable in place of this version, if the lease is still held.
     Save {
         /// The one that they replace.
@@ -139,7 +144,7 @@ pub enum Step {
     Leased(Leased),
     /// Of [`Deed::Read`]; none: there is no such record.
     Read(Option<Known>),
-    /// Of [`Deed::Intend`], [`Deed::Save`] and [`Deed::End`].
+    /// Of [`Deed::Intend`], [`Deed::Recant`], [`Deed::Save`] and [`Deed::End`].
     Wrote(Wrote),
     /// Of [`Deed::Spend`].
     Spent(Spent),
@@ -183,7 +188,10 @@ pub enum Spent {
         retry_after: Option<Duration>,
     },
     /// No usable answer; the refresh token may have been spent.
-    Lost,
+    Lost {
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
 }
 
 /// How a flight ended, for all who wait for it.

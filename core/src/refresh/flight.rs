@@ -3,7 +3,7 @@
 use super::event::{Deed, Effects, Known, Landing, Leased, Spent, Standing, Step, Why, Wrote};
 use super::life::Life;
 use super::lifetime::{Habits, Moment};
-use crate::time::Instant;
+use crate::time::{Instant, Timestamp};
 use std::time::Duration;
 
 /// How often a flight begins anew because its lease was lost, before it gives up.
@@ -16,12 +16,14 @@ const SOON: Duration = Duration::from_secs(1);
 /// A refresh under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
-    cause: Cause,
+    pub(super) cause: Cause,
     /// The version that was known when it took off.
-    origin: u64,
+    pub(super) origin: u64,
     /// The version whose refresh token it spends.
     version: u64,
     phase: Phase,
+    /// When the refresh token was sent by a call whose answer never came, as the record showed before this flight's own call.
+    doubt: Option<Timestamp>,
     /// New tokens that are not durable yet.
     hand: Option<Hand>,
     /// How long somebody else's flight is waited for; none: nobody else's was met.
@@ -56,6 +58,8 @@ enum Phase {
     Spending {
         since: Instant,
     },
+    /// The provider spent nothing, which the record is to show.
+    Recanting,
     /// The provider said `invalid_grant`: has somebody been faster?
     Checking,
     Saving,
@@ -71,7 +75,7 @@ struct Hand {
 
 impl Flight {
     pub(super) fn new(cause: Cause, version: u64) -> Self {
-        Self { cause, origin: version, version, phase: Phase::Leasing, hand: None, patience: None, turns: 0, stalled: 0 }
+        Self { cause, origin: version, version, phase: Phase::Leasing, doubt: None, hand: None, patience: None, turns: 0, stalled: 0 }
     }
 
     /// Somebody else waits for it too. Refused where it has a result that the store does not take.
@@ -85,14 +89,9 @@ impl Flight {
         Ok(())
     }
 
-    #[cfg(test)]
-    pub(super) fn version_for_tests(&self) -> u64 {
-        self.version
-    }
-
-    /// 1 s, 2 s, 4 s ... 32 s, for what must not be given up.
+    /// 1 s, 2 s, 4 s, 8 s, 8 s ... for what must not be given up.
     fn pause(&mut self) -> Duration {
-        let pause = SOON.saturating_mul(1 << self.stalled.min(5));
+        let pause = SOON.saturating_mul(1 << self.stalled.min(3));
         self.stalled = self.stalled.saturating_add(1);
         pause
     }
@@ -111,6 +110,8 @@ impl Life {
                 self.go(flight, Phase::Spending { since: at.mono }, Deed::Spend { version: flight.version })
             }
             (Phase::Spending { since }, Step::Spent(spent)) => self.spent(flight, spent, since, habits, at),
+            // Where the record goes on to show an intent the next call is careful, and that is all.
+            (Phase::Recanting, Step::Wrote(_) | Step::StoreFailed) => self.land_in_back_off(at),
             (Phase::Saving, Step::Wrote(Wrote::Done)) => self.saved(flight, habits, at),
             (Phase::Ending, Step::Wrote(Wrote::Done)) => self.over_and_done(flight, at),
             (Phase::Intending | Phase::Saving | Phase::Ending, Step::Wrote(Wrote::Conflict)) => self.turn_back(flight, at),
@@ -124,7 +125,8 @@ impl Life {
     pub(super) fn abort(&mut self, habits: &Habits, at: Moment) -> Effects {
         match self.flight.map(|flight| (flight.phase, flight.hand)) {
             None => Effects::default(),
-            Some((Phase::Spending { since }, _) | (_, Some(Hand { since, .. }))) => self.lost(since, habits, at),
+            Some((Phase::Spending { since }, _) | (_, Some(Hand { since, .. }))) => self.lost(None, since, habits, at),
+            Some((Phase::Recanting, None)) => self.land_in_back_off(at),
             Some((_, None)) => self.land(Landing::Refused(Why::Store), at),
         }
     }
@@ -193,23 +195,24 @@ impl Life {
         if let Some(effects) = self.settled(flight, known, habits, at) {
             return effects;
         }
-        let flight = Flight { version: self.version, hand: None, ..flight };
+        let doubt = known.and_then(|known| known.intent);
+        let flight = Flight { version: self.version, hand: None, doubt, ..flight };
         if !self.refreshable {
             return self.nothing_to_spend(flight, at);
         }
-        if self.holds_back(flight, known, habits, at) {
+        if self.holds_back(flight, habits, at) {
             return self.land(Landing::Fresh, at);
         }
         self.go(flight, Phase::Intending, Deed::Intend { version: flight.version })
     }
 
-    /// Whether the refresh token may have been sent by a process that is gone, and should be left alone while the token lives.
-    fn holds_back(&mut self, flight: Flight, known: Option<Known>, habits: &Habits, at: Moment) -> bool {
-        let sent = known.and_then(|known| known.intent).filter(|_| self.held_from.is_none() && !self.backoff.is_open());
-        if let Some(sent) = sent {
+    /// Whether the refresh token may have been spent by a call whose answer never came, and should be left alone while the token lives.
+    fn holds_back(&mut self, flight: Flight, habits: &Habits, at: Moment) -> bool {
+        if let Some(sent) = flight.doubt.filter(|_| self.held_from.is_none()) {
             self.held_from = habits.held_after(at.wall.since(sent)).map(|after| at.mono.plus(after));
         }
-        flight.cause == Cause::Ahead && !self.is_over(at.mono) && self.held_from.is_some_and(|held| held <= at.mono)
+        let lives = self.over_at.is_some_and(|over| at.mono < over);
+        flight.cause == Cause::Ahead && lives && self.held_from.is_some_and(|held| held <= at.mono)
     }
 
     fn nothing_to_spend(&mut self, flight: Flight, at: Moment) -> Effects {
@@ -227,20 +230,26 @@ impl Life {
                 self.go(Flight { hand, ..flight }, Phase::Saving, Deed::Save { version: flight.version })
             }
             Spent::NotHonoured => self.go(flight, Phase::Checking, Deed::Read),
-            Spent::Declined { retry_after } => self.failed(retry_after, at),
-            Spent::Lost => self.lost(since, habits, at),
+            Spent::Declined { retry_after } => {
+                self.backoff.fail(retry_after, at);
+                match flight.doubt {
+                    Some(_) => self.land_in_back_off(at),
+                    None => self.go(flight, Phase::Recanting, Deed::Recant { version: flight.version }),
+                }
+            }
+            Spent::Lost { retry_after } => self.lost(retry_after, since, habits, at),
         }
     }
 
-    fn lost(&mut self, since: Instant, habits: &Habits, at: Moment) -> Effects {
+    fn lost(&mut self, retry_after: Option<Duration>, since: Instant, habits: &Habits, at: Moment) -> Effects {
         if self.held_from.is_none() {
             self.held_from = habits.held_after(Duration::ZERO).map(|after| since.plus(after));
         }
-        self.failed(None, at)
+        self.backoff.fail(retry_after, at);
+        self.land_in_back_off(at)
     }
 
-    fn failed(&mut self, retry_after: Option<Duration>, at: Moment) -> Effects {
-        self.backoff.fail(retry_after, at);
+    fn land_in_back_off(&mut self, at: Moment) -> Effects {
         let rest = self.backoff.rest(at.mono).unwrap_or(SOON);
         self.land(Landing::Refused(Why::Unavailable { retry_after: rest }), at)
     }
@@ -288,12 +297,13 @@ impl Life {
             (Phase::Leasing, Some(_)) => (Deed::Lease, Why::Store),
             (Phase::Reading, Some(_)) | (Phase::Checking, _) => (Deed::Read, Why::Store),
             (Phase::Ending, _) => (Deed::End { version: flight.version }, Why::Ended),
-            (Phase::Leasing | Phase::Reading | Phase::Watching | Phase::Intending | Phase::Spending { .. }, _) => {
+            (Phase::Leasing | Phase::Reading | Phase::Watching | Phase::Intending | Phase::Spending { .. } | Phase::Recanting, _) => {
                 self.put_off(at.mono.plus(SOON * 5));
                 return self.land(Landing::Refused(Why::Store), at);
             }
         };
-        if why == Why::Ended {
+        // Another credential may have taken its place meanwhile.
+        if why == Why::Ended && self.version == flight.version {
             self.standing = Standing::Ended;
         }
         let pause = flight.pause();

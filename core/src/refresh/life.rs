@@ -184,23 +184,30 @@ impl Life {
         self.over_at.is_some_and(|over| over <= now)
     }
 
-    /// When a refresh is due ahead of the token's end, back-off included; what has passed is due.
+    /// When a refresh is due ahead of the token's end; what has passed is due.
     fn ahead_point(&self, now: Instant) -> Option<Instant> {
-        let point = self.backoff.not_before(self.ahead_at?);
-        match self.held_from {
-            Some(held) if held <= point.max(now) => self.over_at.map(|over| self.backoff.not_before(over)),
-            Some(_) | None => Some(point),
-        }
+        self.ahead_at.map(|point| self.allowed(point, now))
     }
 
-    fn keep_point(&self) -> Option<Instant> {
-        self.keep_at.map(|point| self.backoff.not_before(point))
+    /// When a refresh is due though nobody may ever use it.
+    fn keep_point(&self, now: Instant) -> Option<Instant> {
+        self.keep_at.map(|point| self.allowed(point, now))
+    }
+
+    /// `point`, or the end of the back-off if that is later; where the refresh token is dangerous to send by then, not before the token
+    /// is over. A token whose end is not known is over for nobody, and its grant may have to be kept alive.
+    fn allowed(&self, point: Instant, now: Instant) -> Instant {
+        let point = self.backoff.not_before(point);
+        match (self.held_from, self.over_at) {
+            (Some(held), Some(over)) if held <= point.max(now) => self.backoff.not_before(over).max(point),
+            _ => point,
+        }
     }
 
     /// When the grant is to be looked at, as if it were in use.
     #[must_use]
     pub fn wake(&self, now: Instant) -> Wake {
-        match self.first_of(self.ahead_point(now)) {
+        match self.first_of(self.ahead_point(now), self.keep_point(now)) {
             Some(point) => Wake::At(point),
             None => Wake::Never,
         }
@@ -209,12 +216,12 @@ impl Life {
     /// When the grant is to be looked at, given when it was used last.
     pub(super) fn wake_for(&self, used_at: Timestamp, at: Moment) -> Option<Instant> {
         let used = at.wall.since(used_at) < RECENT;
-        self.first_of(self.ahead_point(at.mono).filter(|_| used))
+        self.first_of(self.ahead_point(at.mono).filter(|_| used), self.keep_point(at.mono))
     }
 
-    fn first_of(&self, ahead: Option<Instant>) -> Option<Instant> {
+    fn first_of(&self, ahead: Option<Instant>, keep: Option<Instant>) -> Option<Instant> {
         let open = self.refreshable && matches!(self.standing, Standing::Live);
-        ahead.into_iter().chain(self.keep_point()).min().filter(|_| open)
+        ahead.into_iter().chain(keep).min().filter(|_| open)
     }
 
     /// A flight that found no time or place tries again a little later.

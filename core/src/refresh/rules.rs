@@ -54,6 +54,8 @@ fn spent(life: &mut Life, spent: Spent, millis: u64) -> Effects {
 const TOKENS: Spent = Spent::Tokens { expires_in: Some(seconds(3600)) };
 const LATER: Spent = Spent::Declined { retry_after: Some(seconds(120)) };
 
+const LOST: Spent = Spent::Lost { retry_after: None };
+
 /// A refresh from the first deed to the last.
 fn refreshed(life: &mut Life, version: u64, millis: u64) -> Effects {
     to_the_provider(life, Known { version, ..known(Some(3600)) }, millis);
@@ -148,7 +150,8 @@ fn during_back_off_requests_are_told_how_long_and_an_operator_tries_anyway() {
     let mut life = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut life, Ask::Request, 10_000), Verdict::Wait);
     to_the_provider(&mut life, known(Some(8)), 10_000);
-    let effects = spent(&mut life, LATER, 10_000);
+    assert_eq!(spent(&mut life, LATER, 10_000).next, Some((Deed::Recant { version: 1 }, Duration::ZERO)));
+    let effects = life.step(Event::Done(Step::Wrote(Wrote::Done)), &HABITS, at(10_000));
     let unavailable = |count| Why::Unavailable { retry_after: seconds(count) };
     assert_eq!((effects.tell, effects.next), (Some(Landing::Refused(unavailable(120))), None));
     assert_eq!(effects.wake, Wake::At(Instant::from_millis(130_000)));
@@ -161,7 +164,7 @@ fn during_back_off_requests_are_told_how_long_and_an_operator_tries_anyway() {
 
 #[test]
 fn nobody_notices_a_failure_while_the_old_token_lives() {
-    for failure in [LATER, Spent::Lost] {
+    for failure in [LATER, LOST] {
         let mut life = life(known(Some(100)), &HABITS);
         assert!(life.step(Event::Due { used_at: at(0).wall }, &HABITS, at(75_000)).next.is_some());
         to_the_provider(&mut life, known(Some(100)), 75_000);
@@ -232,9 +235,54 @@ fn a_lost_answer_waits_for_the_end_of_the_old_token_where_a_second_try_could_end
         let mut life = life(known(Some(100)), &habits);
         assert!(life.step(Event::Due { used_at: at(0).wall }, &habits, at(75_000)).next.is_some());
         to_the_provider(&mut life, known(Some(100)), 75_000);
-        let effects = life.step(Event::Done(Step::Spent(Spent::Lost)), &habits, at(75_000));
+        let effects = life.step(Event::Done(Step::Spent(LOST)), &habits, at(75_000));
         assert_eq!(effects.wake, Wake::At(Instant::from_millis(wake)), "{replay:?}");
     }
+}
+
+#[test]
+fn a_grant_that_is_to_be_kept_alive_is_careful_with_a_lost_answer_and_does_not_run_in_circles() {
+    let kept = Habits { keep_alive: Some(seconds(50)), mode: RefreshMode::OnUse, ..HABITS };
+    // From 45 s on; its token lives until 95 s, or nobody knows how long.
+    for (lifetime, spends, wake) in [(Some(100), false, Wake::At(Instant::from_millis(95_000))), (None, true, Wake::Unchanged)] {
+        let mut life = life(known(lifetime), &kept);
+        assert!(life.step(Event::Due { used_at: at(0).wall }, &kept, at(46_000)).next.is_some());
+        life.step(Event::Done(Step::Leased(Leased::Taken)), &kept, at(46_000));
+        let lost = Known { intent: Some(at(40_000).wall), ..known(lifetime) };
+        let effects = life.step(Event::Done(Step::Read(Some(lost))), &kept, at(46_000));
+        assert_eq!((effects.next.is_some(), effects.wake), (spends, wake), "{lifetime:?}");
+    }
+}
+
+#[test]
+fn a_call_that_spent_nothing_takes_its_intent_back_and_leaves_that_of_an_earlier_one() {
+    for (earlier, next) in [(None, Some((Deed::Recant { version: 1 }, Duration::ZERO))), (Some(at(5_000).wall), None)] {
+        let record = Known { intent: earlier, ..known(Some(8)) };
+        for step in [Step::Wrote(Wrote::Done), Step::Wrote(Wrote::Conflict), Step::StoreFailed] {
+            let mut life = life(known(Some(8)), &HABITS);
+            assert_eq!(ask(&mut life, Ask::Request, 10_000), Verdict::Wait);
+            to_the_provider(&mut life, record, 10_000);
+            let mut effects = spent(&mut life, LATER, 10_000);
+            assert_eq!(effects.next, next, "{earlier:?}");
+            if next.is_some() {
+                effects = life.step(Event::Done(step), &HABITS, at(10_000));
+            }
+            assert_eq!(effects.tell, Some(Landing::Refused(Why::Unavailable { retry_after: seconds(120) })), "{earlier:?} {step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_grant_that_was_connected_again_lives_though_the_end_of_the_old_one_could_not_be_written() {
+    let mut life = life(known(Some(8)), &HABITS);
+    assert_eq!(ask(&mut life, Ask::Request, 10_000), Verdict::Wait);
+    to_the_provider(&mut life, known(Some(8)), 10_000);
+    spent(&mut life, Spent::NotHonoured, 10_000);
+    life.step(Event::Done(Step::Read(Some(known(Some(8))))), &HABITS, at(10_000));
+    let again = Known { version: 2, issued_at: at(10_000).wall, expires_at: Some(at(99_000).wall), ..known(None) };
+    life.step(Event::Learned(again), &HABITS, at(10_000));
+    life.step(Event::Done(Step::StoreFailed), &HABITS, at(10_000));
+    assert_eq!(ask(&mut life, Ask::Request, 10_001), Verdict::Use { version: 2 });
 }
 
 #[test]
@@ -310,7 +358,7 @@ fn new_tokens_are_kept_until_the_store_takes_them() {
     assert!(life.step(Event::Due { used_at: at(0).wall }, &HABITS, at(75_000)).next.is_some());
     to_the_provider(&mut life, known(Some(100)), 75_000);
     spent(&mut life, TOKENS, 75_000);
-    for pause in [1, 2, 4, 8, 16, 32, 32] {
+    for pause in [1, 2, 4, 8, 8, 8] {
         let effects = life.step(Event::Done(Step::StoreFailed), &HABITS, at(76_000));
         assert_eq!(effects.next, Some((Deed::Save { version: 1 }, seconds(pause))));
         assert_eq!(effects.tell, Some(Landing::Refused(Why::Store)));

@@ -232,8 +232,11 @@ impl Shared {
         }
     }
 
-    /// Tokens that nobody gets are not left alive at the provider.
+    /// Tokens that nobody gets are not left alive at the provider, unless the account works: it might end with them.
     fn thrown_away(self: &Arc<Self>, spent: &Spent, tokens: TokenSet, outcome: Outcome) -> Outcome {
+        if self.works(&spent.account.record.id) {
+            return outcome;
+        }
         let fresh = Fresh {
             credential: Credential::Tokens(tokens.clone()),
             granted: Granted::Assumed,
@@ -310,7 +313,7 @@ fn blamed(fault: &ProviderFault) -> OutcomeFault {
         ProviderFault::Said(TokenFault::ClientRefused { .. }) | ProviderFault::NoCall(_) | ProviderFault::NoEvidence(_) | ProviderFault::Key(_) => {
             OutcomeFault::Misconfigured
         }
-        ProviderFault::Said(TokenFault::NotHonoured | TokenFault::Declined { .. } | TokenFault::Garbage)
+        ProviderFault::Said(TokenFault::NotHonoured | TokenFault::Declined { .. } | TokenFault::Failed { .. } | TokenFault::Garbage)
         | ProviderFault::NotSent(_)
         | ProviderFault::Lost(_) => OutcomeFault::Provider,
     }

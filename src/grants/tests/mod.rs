@@ -1,7 +1,10 @@
 //! Grants against the practice provider, with a real store and vault in a folder of their own and a clock that stands still
 //! until a test moves it.
 
+mod answers;
+mod clocks;
 mod ending;
+mod lost;
 mod onboarding;
 mod refreshing;
 mod unauthorized;
@@ -59,6 +62,44 @@ connectors:
       things:read: {provider_scopes: [api]}
     operations:
       - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
+  teams:
+    title: Practice teams
+    upstream: API
+    oauth:
+      token_url: PROVIDER/token
+      client_auth: client_secret_post
+      lookup: {url: API/v1/accounts/T-7}
+    headers: {X-Team: "{team}"}
+    variables:
+      team: {from: lookup, pointer: /id, is: label}
+    scopes:
+      things:read: {provider_scopes: [api]}
+    operations:
+      - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
+  lenient:
+    title: Takes a spent token again for a while
+    upstream: API
+    oauth:
+      token_url: PROVIDER/token
+      client_auth: client_secret_post
+      rotation: true
+      replay_window: 10m
+    scopes:
+      things:read: {provider_scopes: [api]}
+    operations:
+      - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
+  kept:
+    title: Ends what is not used for a month
+    upstream: API
+    oauth:
+      token_url: PROVIDER/token
+      client_auth: client_secret_post
+      refresh: on_use
+      keep_alive: 30d
+    scopes:
+      things:read: {provider_scopes: [api]}
+    operations:
+      - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
   keys:
     title: Keys only
     upstream: API
@@ -68,7 +109,7 @@ connectors:
     operations:
       - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
 roles:
-  researcher: {allow: {crm: [accounts:read], force: [things:read], keys: [things:read]}}
+  researcher: {allow: {crm: [accounts:read], force: [things:read], teams: [things:read], lenient: [things:read], kept: [things:read], keys: [things:read]}}
   publisher: {allow: {crm: [accounts:read, opportunities:write]}}
 "#;
 
@@ -124,9 +165,14 @@ impl Stage {
             tasks: tasks.clone(),
             metrics: Metrics::new(),
             policies: Arc::new(move || in_force.load_full()),
-            clients: [("crm", &["practice-secret"][..]), ("force", &["a-secret-to-come", "practice-secret"])]
-                .map(|(name, secrets)| (name.parse().unwrap(), client(secrets)))
-                .into(),
+            clients: [
+                ("crm", &["practice-secret"][..]),
+                ("force", &["a-secret-to-come", "practice-secret"]),
+                ("lenient", &["practice-secret"]),
+                ("kept", &["practice-secret"]),
+            ]
+            .map(|(name, secrets)| (name.parse().unwrap(), client(secrets)))
+            .into(),
             public_url: Url::parse("http://127.0.0.1:4101").unwrap(),
             return_to: vec![Url::parse("https://shop.example").unwrap()],
             open_grants: 100,
@@ -184,7 +230,11 @@ impl Stage {
 
     /// An account of the CRM with tokens that the provider issued; they live for so many seconds.
     async fn connected(&self, identifier: &str, lifetime: Option<u64>) -> ConnectedAccount {
-        let account = self.account("crm", identifier, "researcher").await;
+        self.connected_to("crm", identifier, lifetime).await
+    }
+
+    async fn connected_to(&self, connector: &str, identifier: &str, lifetime: Option<u64>) -> ConnectedAccount {
+        let account = self.account(connector, identifier, "researcher").await;
         let tokens = self.practice.provider().seed(&label(identifier), "api");
         self.bring(&account, tokens.access_token.reveal(), Some(tokens.refresh_token.reveal()), lifetime).await
     }

@@ -2,6 +2,7 @@
 
 use super::super::Label;
 use axum::http::StatusCode;
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub enum Whose {
 pub enum Fault {
     /// This status, and a `Retry-After` in seconds.
     Status(StatusCode, Option<u32>),
+    /// This status, and a `Retry-After` that is this date.
+    Until(StatusCode, &'static str),
     /// Bytes that are no JSON, with status 200.
     Garbage,
     /// JSON that ends in the middle.
@@ -33,6 +36,8 @@ pub enum Fault {
     Reset,
     /// The rotation happens, and the connection ends without the answer.
     LostAnswer,
+    /// The rotation happens, and then this status is the answer.
+    StatusAfter(StatusCode),
     /// `invalid_grant`, although the token is good.
     InvalidGrant,
     /// `invalid_client`, although the registration is right.
@@ -43,6 +48,10 @@ pub enum Fault {
     StillbornToken,
     /// An honest answer with an access token that is somebody else's.
     TokenOf(Label),
+    /// An honest answer, with the members of this object in the place of its own; null takes one away.
+    Says(Value),
+    /// An honest answer, as a form.
+    Form,
 }
 
 /// The faults that wait for refresh calls.

@@ -34,6 +34,8 @@ struct Family {
     scopes: Vec<String>,
     dialect: Dialect,
     current: Option<String>,
+    /// Refresh tokens that are not current any more, and since when.
+    replaced: HashMap<String, Instant>,
     life: Life,
 }
 
@@ -92,7 +94,7 @@ impl Ledger {
     /// A consent that exists already.
     pub(super) fn consent(&mut self, label: Label, scopes: Vec<String>, dialect: Dialect, now: Instant, lifetime: Duration) -> Issued {
         let id = FamilyId(self.families.len());
-        let mut family = Family { label, scopes, dialect, current: None, life: Life::Honoured };
+        let mut family = Family { label, scopes, dialect, current: None, replaced: HashMap::new(), life: Life::Honoured };
         let issued = self.tokens.issue(id, &mut family, now, lifetime);
         self.families.push(family);
         issued
@@ -116,19 +118,25 @@ impl Ledger {
         Some((family.label.clone(), family.dialect))
     }
 
-    /// Rotates. A refresh token that was replaced before ends its whole family.
-    pub(super) fn refresh(&mut self, token: &str, now: Instant, lifetime: Duration) -> Result<Issued, Refused> {
+    /// Rotates. A refresh token that was replaced longer than `leeway` ago ends its whole family.
+    pub(super) fn refresh(&mut self, token: &str, now: Instant, lifetime: Duration, leeway: Duration) -> Result<Issued, Refused> {
         let id = *self.tokens.refresh.get(token).ok_or(Refused::NeverIssued)?;
         let family = self.families.get_mut(id.0).ok_or(Refused::NeverIssued)?;
         if family.life == Life::Ended {
             return Err(Refused::FamilyEnded);
         }
-        if family.current.as_deref() != Some(token) {
+        let in_leeway = family.replaced.get(token).is_some_and(|since| now < since.plus(leeway));
+        if family.current.as_deref() != Some(token) && !in_leeway {
             family.life = Life::Ended;
             self.tokens.refuse(id);
             return Err(Refused::UsedTwice);
         }
         Ok(self.tokens.issue(id, family, now, lifetime))
+    }
+
+    /// Whether `label`'s newest consent is good for anything.
+    pub(super) fn honours(&self, label: &Label) -> bool {
+        self.families.iter().rfind(|family| family.label == *label).is_some_and(|family| family.life == Life::Honoured)
     }
 
     /// A token of `label`'s newest consent.
@@ -196,7 +204,9 @@ impl Tokens {
         self.access.insert(access.clone(), Access { family: id, until: now.plus(lifetime) });
         let refresh = (family.current.is_none() || family.dialect.rotates()).then(|| opaque("refresh"));
         if let Some(fresh) = &refresh {
-            family.current = Some(fresh.clone());
+            if let Some(old) = family.current.replace(fresh.clone()) {
+                family.replaced.insert(old, now);
+            }
             self.refresh.insert(fresh.clone(), id);
         }
         Issued { label: family.label.clone(), access, refresh, lifetime, scope: family.scopes.join(" ") }

@@ -4,6 +4,7 @@ mod authorize;
 mod dialect;
 mod fault;
 mod ledger;
+mod misbehave;
 mod token;
 
 pub use dialect::Dialect;
@@ -11,8 +12,9 @@ pub use fault::{Fault, Whose};
 pub use ledger::Owner;
 
 use super::Label;
-use super::gate::{Gate, Hold};
+use super::gate::{Busy, Gate, Hold};
 use crate::clock::Clock;
+use crate::tasks::Tasks;
 use axum::Router;
 use axum::routing::{any, get, post};
 use fault::Faults;
@@ -32,10 +34,15 @@ const LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Provider {
     clock: Clock,
+    tasks: Tasks,
     registration: Registration,
     state: Arc<Mutex<State>>,
+    /// Before a refresh call is carried out, and before it is answered.
     gate: Gate,
-    arrivals: Arc<watch::Sender<u64>>,
+    answers: Gate,
+    busy: Busy,
+    /// Tells of refresh calls that arrived and that were granted.
+    progress: Arc<watch::Sender<u64>>,
     received: Arc<AtomicU64>,
 }
 
@@ -78,6 +85,8 @@ struct State {
     faults: Faults,
     lifetimes: HashMap<Whose, Duration>,
     delays: HashMap<Whose, Duration>,
+    leeways: HashMap<Whose, Duration>,
+    sent: HashMap<Label, Vec<String>>,
     refreshes: HashMap<Label, Refreshes>,
     running: HashMap<Label, u64>,
     codes_spent: u64,
@@ -90,6 +99,10 @@ impl State {
         setting(&self.lifetimes, label).unwrap_or(LIFETIME)
     }
 
+    fn leeway(&self, label: &Label) -> Duration {
+        setting(&self.leeways, label).unwrap_or_default()
+    }
+
     fn delay(&self, label: &Label) -> Duration {
         setting(&self.delays, label).unwrap_or_default()
     }
@@ -100,9 +113,18 @@ fn setting(settings: &HashMap<Whose, Duration>, label: &Label) -> Option<Duratio
 }
 
 impl Provider {
-    pub(super) fn new(clock: Clock, registration: Registration) -> Self {
-        let (arrivals, _) = watch::channel(0);
-        Self { clock, registration, state: Arc::default(), gate: Gate::default(), arrivals: Arc::new(arrivals), received: Arc::default() }
+    pub(super) fn new(clock: Clock, tasks: Tasks, registration: Registration) -> Self {
+        Self {
+            clock,
+            tasks,
+            registration,
+            state: Arc::default(),
+            gate: Gate::default(),
+            answers: Gate::default(),
+            busy: Busy::default(),
+            progress: Arc::new(watch::channel(0).0),
+            received: Arc::default(),
+        }
     }
 
     pub(super) fn router(&self) -> Router {
@@ -119,6 +141,10 @@ impl Provider {
 
     pub(super) fn received(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.received)
+    }
+
+    pub(super) fn busy(&self) -> Busy {
+        self.busy.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +176,11 @@ impl Provider {
         self.state().delays.insert(whose, delay);
     }
 
+    /// For how long a refresh token is still taken after it was replaced, from now on; not at all where nothing was said.
+    pub fn set_leeway(&self, whose: Whose, leeway: Duration) {
+        self.state().leeways.insert(whose, leeway);
+    }
+
     /// Queues a fault for the next refresh call.
     pub fn fault(&self, whose: Whose, fault: Fault) {
         self.state().faults.queue(whose, fault);
@@ -178,16 +209,44 @@ impl Provider {
         self.state().refreshes.get(label).copied().unwrap_or_default()
     }
 
-    /// Keeps refresh calls waiting, once they have arrived, until the hold is dropped.
+    /// Every refresh token that arrived from `label`, in order, whatever became of it.
+    #[must_use]
+    pub fn sent(&self, label: &Label) -> Vec<String> {
+        self.state().sent.get(label).cloned().unwrap_or_default()
+    }
+
+    /// Whether the newest consent of `label` is good for anything.
+    #[must_use]
+    pub fn honours(&self, label: &Label) -> bool {
+        self.state().ledger.honours(label)
+    }
+
+    /// Keeps refresh calls waiting, once they have arrived, until the hold is dropped. Nothing has happened by then.
     #[must_use]
     pub fn hold(&self) -> Hold {
         self.gate.shut()
     }
 
+    /// Keeps the answers of refresh calls back, once they were carried out, until the hold is dropped.
+    #[must_use]
+    pub fn hold_answers(&self) -> Hold {
+        self.answers.shut()
+    }
+
+    /// Waits until the refresh calls of `label` have come so far.
+    pub async fn until(&self, label: &Label, so_far: impl Fn(Refreshes) -> bool) {
+        // The sender lives as long as this provider, so the wait can only end with the calls.
+        let _ = self.progress.subscribe().wait_for(|_| so_far(self.refreshes(label))).await;
+    }
+
     /// Waits until so many refresh calls of `label` have arrived.
     pub async fn until_refreshes(&self, label: &Label, arrived: u64) {
-        // The sender lives as long as this provider, so the wait can only end with the calls.
-        let _ = self.arrivals.subscribe().wait_for(|_| self.refreshes(label).arrived >= arrived).await;
+        self.until(label, |calls| calls.arrived >= arrived).await;
+    }
+
+    /// Waits until nobody is connected and no call is under way.
+    pub async fn until_idle(&self) {
+        self.busy.over().await;
     }
 
     /// How many codes were exchanged for tokens.

@@ -1,4 +1,4 @@
-//! The token endpoint, its misbehaviour, and the revocation endpoint.
+//! The token endpoint and the revocation endpoint.
 
 use super::ledger::{Issued, Refused};
 use super::{Dialect, Fault, Provider};
@@ -7,14 +7,13 @@ use crate::practice::wire::Peer;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::collections::HashMap;
-use std::time::Duration;
 use url::form_urlencoded;
 
 type Fields = HashMap<String, String>;
@@ -64,116 +63,98 @@ fn exchange(provider: &Provider, fields: &Fields) -> Response {
     tokens(&issued, dialect)
 }
 
+/// A call that has arrived is carried out, also when whoever made it is gone.
 async fn refresh(provider: &Provider, peer: &Peer, token: &str) -> Response {
     let Some((label, dialect)) = provider.state().ledger.holder(token) else {
         provider.complain("refresh with a token that was never issued");
         return error(StatusCode::BAD_REQUEST, "invalid_grant");
     };
-    let fault = arrive(provider, &label);
-    provider.arrivals.send_modify(|calls| *calls += 1);
-    provider.gate.passed().await;
-    let answer = match fault {
-        None => rotate(provider, &label, dialect, token).await,
-        Some(fault) => misbehave(provider, peer, &label, dialect, token, fault).await,
-    };
-    if let Some(running) = provider.state().running.get_mut(&label) {
-        *running = running.saturating_sub(1);
-    }
-    answer
+    let call = RefreshCall { provider: provider.clone(), peer: peer.clone(), label, dialect, token: token.to_owned() };
+    let inside = provider.busy.enter();
+    let carried_out = provider.tasks.spawn("refresh call", async move {
+        let answer = call.carry_out().await;
+        drop(inside);
+        answer
+    });
+    carried_out.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// Counts the call; the fault that waits for it, if any.
-fn arrive(provider: &Provider, label: &Label) -> Option<Fault> {
-    let mut state = provider.state();
-    let running = state.running.entry(label.clone()).or_default();
-    *running += 1;
-    let alone = *running == 1;
-    let counts = state.refreshes.entry(label.clone()).or_default();
-    counts.arrived += 1;
-    if !alone {
-        counts.overlapping += 1;
-    }
-    state.faults.next(label)
+/// One refresh call.
+pub(super) struct RefreshCall {
+    pub(super) provider: Provider,
+    pub(super) peer: Peer,
+    pub(super) label: Label,
+    pub(super) dialect: Dialect,
+    token: String,
 }
 
-async fn rotate(provider: &Provider, label: &Label, dialect: Dialect, token: &str) -> Response {
-    match issue(provider, label, token).await {
-        Ok(issued) => tokens(&issued, dialect),
-        Err(_) if dialect.errs_in_200() => error(StatusCode::OK, "invalid_grant"),
-        Err(_) => error(StatusCode::BAD_REQUEST, "invalid_grant"),
-    }
-}
-
-async fn issue(provider: &Provider, label: &Label, token: &str) -> Result<Issued, Refused> {
-    let now = provider.clock.instant();
-    let (refreshed, delay) = {
-        let mut state = provider.state();
-        let lifetime = state.lifetime(label);
-        let refreshed = state.ledger.refresh(token, now, lifetime);
-        match &refreshed {
-            Ok(_) => state.refreshes.entry(label.clone()).or_default().granted += 1,
-            Err(Refused::UsedTwice) => state.problems.push(format!("{label}: a refresh token was used twice")),
-            Err(Refused::NeverIssued | Refused::FamilyEnded) => (),
+impl RefreshCall {
+    async fn carry_out(&self) -> Response {
+        let fault = self.arrive();
+        self.provider.progress.send_modify(|steps| *steps += 1);
+        self.provider.gate.passed().await;
+        let answer = match fault {
+            None => self.rotate().await,
+            Some(fault) => self.misbehave(fault).await,
+        };
+        self.provider.progress.send_modify(|steps| *steps += 1);
+        self.provider.answers.passed().await;
+        if let Some(running) = self.provider.state().running.get_mut(&self.label) {
+            *running = running.saturating_sub(1);
         }
-        (refreshed, state.delay(label))
-    };
-    provider.clock.sleep(delay).await;
-    refreshed
-}
+        answer
+    }
 
-async fn misbehave(provider: &Provider, peer: &Peer, label: &Label, dialect: Dialect, token: &str, fault: Fault) -> Response {
-    match fault {
-        Fault::Status(status, None) => (status, "try later").into_response(),
-        Fault::Status(status, Some(seconds)) => (status, [(RETRY_AFTER, seconds.to_string())], "try later").into_response(),
-        Fault::Garbage => ([(CONTENT_TYPE, "text/html")], &b"\x00\xff<html>maintenance"[..]).into_response(),
-        Fault::Truncated => json_text("{\"access_token\": \"half".to_owned()),
-        Fault::Huge(bytes) => json_text(format!("{{\"access_token\":\"{}\"}}", "a".repeat(bytes))),
-        Fault::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, "/elsewhere")]).into_response(),
-        Fault::Hang(time) => hang(provider, time).await,
-        Fault::Reset => lose(peer),
-        Fault::LostAnswer => issue(provider, label, token).await.map_or_else(|_| lose(peer), |_| lose(peer)),
-        Fault::InvalidGrant => error(StatusCode::BAD_REQUEST, "invalid_grant"),
-        Fault::InvalidClient => error(StatusCode::UNAUTHORIZED, "invalid_client"),
-        Fault::ErrorIn200 => Json(json!({"ok": false, "error": "token_expired"})).into_response(),
-        Fault::StillbornToken => stillborn(provider, label, dialect, token).await,
-        Fault::TokenOf(other) => mixed_up(provider, label, &other, dialect, token).await,
+    /// Counts the call; the fault that waits for it, if any.
+    fn arrive(&self) -> Option<Fault> {
+        let mut state = self.provider.state();
+        let running = state.running.entry(self.label.clone()).or_default();
+        *running += 1;
+        let alone = *running == 1;
+        state.sent.entry(self.label.clone()).or_default().push(self.token.clone());
+        let counts = state.refreshes.entry(self.label.clone()).or_default();
+        counts.arrived += 1;
+        if !alone {
+            counts.overlapping += 1;
+        }
+        state.faults.next(&self.label)
+    }
+
+    async fn rotate(&self) -> Response {
+        match self.issue().await {
+            Ok(issued) => tokens(&issued, self.dialect),
+            Err(_) => self.not_honoured(),
+        }
+    }
+
+    pub(super) fn not_honoured(&self) -> Response {
+        error(if self.dialect.errs_in_200() { StatusCode::OK } else { StatusCode::BAD_REQUEST }, "invalid_grant")
+    }
+
+    pub(super) async fn issue(&self) -> Result<Issued, Refused> {
+        let now = self.provider.clock.instant();
+        let (refreshed, delay) = {
+            let mut state = self.provider.state();
+            let (lifetime, leeway) = (state.lifetime(&self.label), state.leeway(&self.label));
+            let refreshed = state.ledger.refresh(&self.token, now, lifetime, leeway);
+            match &refreshed {
+                Ok(_) => state.refreshes.entry(self.label.clone()).or_default().granted += 1,
+                Err(Refused::UsedTwice) => state.problems.push(format!("{}: a refresh token was used twice", self.label)),
+                Err(Refused::NeverIssued | Refused::FamilyEnded) => (),
+            }
+            (refreshed, state.delay(&self.label))
+        };
+        self.provider.clock.sleep(delay).await;
+        refreshed
     }
 }
 
-async fn hang(provider: &Provider, time: Duration) -> Response {
-    provider.clock.sleep(time).await;
-    StatusCode::GATEWAY_TIMEOUT.into_response()
-}
-
-fn lose(peer: &Peer) -> Response {
-    peer.cut();
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
-}
-
-async fn stillborn(provider: &Provider, label: &Label, dialect: Dialect, token: &str) -> Response {
-    let Ok(issued) = issue(provider, label, token).await else { return error(StatusCode::BAD_REQUEST, "invalid_grant") };
-    provider.state().ledger.expire_token(&issued.access);
-    tokens(&issued, dialect)
-}
-
-async fn mixed_up(provider: &Provider, label: &Label, other: &Label, dialect: Dialect, token: &str) -> Response {
-    let Ok(mut issued) = issue(provider, label, token).await else { return error(StatusCode::BAD_REQUEST, "invalid_grant") };
-    if let Some(foreign) = provider.state().ledger.token_of(other) {
-        issued.access = foreign;
-    }
-    tokens(&issued, dialect)
-}
-
-fn tokens(issued: &Issued, dialect: Dialect) -> Response {
+pub(super) fn tokens(issued: &Issued, dialect: Dialect) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(dialect.answer(issued))).into_response()
 }
 
-fn error(status: StatusCode, code: &str) -> Response {
+pub(super) fn error(status: StatusCode, code: &str) -> Response {
     (status, Json(json!({"error": code}))).into_response()
-}
-
-fn json_text(text: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The members of a form or of a JSON object.

@@ -2,8 +2,8 @@
 
 use super::{failed, unreadable};
 use crate::store::{
-    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SealedId, SealedRecord,
-    SessionRecord, Snapshot, StoreError,
+    AuthorizationPhase, AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SealedId,
+    SealedRecord, SessionRecord, Snapshot, StoreError,
 };
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -109,6 +109,16 @@ pub(super) fn intents(connection: &Connection) -> Result<Vec<(GrantId, Intent)>,
 pub(super) fn authorization<K: ToSql>(connection: &Connection, column: &'static str, key: K) -> Result<Option<AuthorizationRecord>, StoreError> {
     let query = format!("SELECT record FROM authorizations WHERE {column} = ?1");
     one(connection, "an authorization", &query, key, |row| json(row, 0))
+}
+
+/// Authorizations that wait for their confirmation, of which `column` is so.
+pub(super) fn unconfirmed<K: ToSql>(connection: &Connection, column: &'static str, key: K) -> Result<Vec<AuthorizationRecord>, StoreError> {
+    let query = format!("SELECT record FROM authorizations WHERE {column} ?1 ORDER BY id");
+    let found: rusqlite::Result<Vec<AuthorizationRecord>> =
+        connection.prepare_cached(&query).and_then(|mut query| query.query_map([key], |row| json(row, 0))?.collect());
+    let mut found = found.map_err(fault("an authorization"))?;
+    found.retain(|record| matches!(record.phase, AuthorizationPhase::AwaitingConfirmation { .. }));
+    Ok(found)
 }
 
 pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
