@@ -74,7 +74,7 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("audit search", &["--since", "yesterday"], 1),
     ("audit export", &["--out", "credential.json"], 2),
     ("audit verify", &["nowhere/audit.jsonl"], 2),
-    ("audit verify", &["credential.json"], 1),
+    ("audit verify", &["wrong.yaml"], 1),
     ("keys generate", &["fresh"], 1),
     ("store backup", &["backup.db"], 1),
     ("store restore", &["credential.json"], 1),
@@ -199,11 +199,20 @@ fn manual_and_completions_know_every_verb() {
         let page = format!(".TH scopegate-{} ", verb.replace(' ', "-"));
         assert!(manual.contains(&page), "{page}");
     }
-    for (shell, separator) in [("bash", "__subcmd__"), ("zsh", "__"), ("fish", " ")] {
+    for shell in ["bash", "zsh", "fish"] {
         let script = text(&["completion", shell]);
         for verb in all.iter().map(|verb| verb.rsplit(' ').next().unwrap()) {
-            assert!(script.contains(verb), "{shell} does not complete {verb} (as {separator})");
+            assert!(script.contains(verb), "{shell} does not complete {verb}");
         }
+    }
+    // bash itself completes with its script: the first word, and one below
+    for (words, offered) in [("scopegate do", "doctor"), ("scopegate account imp", "import"), ("scopegate policy sch", "schema")] {
+        let (before, last) = words.rsplit_once(' ').unwrap();
+        let (at, before) = (before.split(' ').count(), before.rsplit(' ').next().unwrap());
+        let ask = format!("COMP_WORDS=({words}); COMP_CWORD={at}; _scopegate scopegate {last} {before}; echo \"${{COMPREPLY[@]}}\"");
+        let script = format!("{}\n{ask}", text(&["completion", "bash"]));
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), offered, "{words}: {}", String::from_utf8_lossy(&output.stderr));
     }
     let told: Value = serde_json::from_str(&text(&["version", "-o", "json"])).unwrap();
     assert_eq!(told, json!({"name": "scopegate", "version": env!("CARGO_PKG_VERSION")}));
