@@ -39,6 +39,7 @@ mod leaves_others_undisturbed;
 mod loses_nothing_when_it_is_killed;
 mod never_tells_secrets;
 mod one_event_per_request;
+mod operators_look_around;
 mod outlives_a_full_disk;
 mod reads_every_split_alike;
 mod refreshes_once_for_many;

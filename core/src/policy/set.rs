@@ -68,6 +68,12 @@ impl PolicySet {
         self.roles.contains(role)
     }
 
+    /// Whether `role`, or one that it extends, has an entry for `connector`.
+    #[must_use]
+    pub fn may_use(&self, role: &RoleName, connector: &ConnectorId) -> bool {
+        self.rules(connector).is_some_and(|rules| rules.ceilings.contains_key(role))
+    }
+
     /// The gateway scopes of `connector` that `role` allows, implied ones included, sorted by name.
     #[must_use]
     pub fn role_scopes(&self, role: &RoleName, connector: &ConnectorId) -> Vec<Scope> {
