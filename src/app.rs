@@ -183,8 +183,7 @@ pub fn check(settings: &Settings) -> Checked {
             problems.push(format!("error: {key}: {address}: {}", whole(&error)));
         }
     }
-    if let Some(url) = &settings.admin.public_url
-        && let Ok(url) = Url::parse(url)
+    if let Ok(url) = Url::parse(&settings.public_url(settings.admin.listen, settings.admin.public_listen))
         && url.scheme() == "http"
         && !url.host_str().is_some_and(is_loopback)
     {
@@ -526,6 +525,30 @@ pub async fn told_to_stop(running: &Running) -> io::Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => running.reload().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_whose_cookies_cannot_work_are_pointed_at() {
+        for (admin, said) in [
+            ("", false),
+            (", public_url: \"https://connect.example\"", false),
+            (", public_url: \"http://127.0.0.1:4101\"", false),
+            (", public_url: \"http://connect.example\"", true),
+            (", listen: \"0.0.0.0:4101\"", true),
+            (", listen: \"0.0.0.0:4101\", public_url: \"https://connect.example\"", false),
+            (", public_listen: \"10.0.0.1:4102\"", true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("scopegate.yaml");
+            std::fs::write(&file, format!("admin: {{token: secret{admin}}}\npolicies: []\n")).unwrap();
+            let text = check(&Settings::read(&file).unwrap()).text();
+            assert_eq!(text.contains("the cookies that bind an authorization to a browser cannot work"), said, "{admin}: {text}");
         }
     }
 }

@@ -28,6 +28,7 @@ mod decides_what_content_holds;
 mod dev_keeps_its_promises;
 mod doctor_looks_and_changes_nothing;
 mod ends_at_once;
+mod every_verb_speaks_json;
 mod forwards_exactly_what_it_decided;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
