@@ -3,6 +3,7 @@
 //! Runs as a task of its own, so that it goes on when everybody who waited has hung up.
 
 use super::Shared;
+use super::install::log;
 use super::lives::{habits, known_of};
 use super::opened::OpenedGrant;
 use super::provider::{Place, ProviderFault, Urgency};
@@ -190,7 +191,7 @@ impl Flight {
         let step = self.write(vec![put]).await?;
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.hand = None;
-            tracing::info!(connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version, "refreshed");
+            log(&facts, "refreshed");
             self.shared.opened.put(&Arc::new(OpenedGrant { facts: Arc::new(facts), credential }));
         }
         Ok(step)
@@ -231,7 +232,7 @@ impl Flight {
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.shared.opened.forget(&self.grant);
             tracing::warn!(
-                connector = %facts.connector, customer = %facts.customer, grant = %facts.id,
+                connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version,
                 "the provider does not honour the grant any more: its accounts need a new authorization"
             );
         }

@@ -41,3 +41,4 @@ mod speaks_with_a_real_oauth_server;
 mod streams_without_holding;
 mod survives_a_kill;
 mod takes_its_secrets_along;
+mod tells_each_change_of_a_grant_once;
