@@ -186,6 +186,13 @@ fn told_apart(error: reqwest::Error) -> CallError {
     }
 }
 
+/// How many certificates are trusted.
+/// # Errors
+/// The file cannot be used.
+pub fn trusted(trust: &Trust) -> Result<usize, ClientError> {
+    roots(trust).map(|roots| roots.len())
+}
+
 fn roots(trust: &Trust) -> Result<RootCertStore, ClientError> {
     let mut roots = RootCertStore::empty();
     match trust {

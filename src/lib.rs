@@ -8,7 +8,7 @@
 //! what holds secrets   vault directory caller limits
 //! what acts            grants gateway
 //! edges                proxy (the only one that names pingora) admin practice
-//! everything together  settings logs app dev cli
+//! everything together  settings logs app doctor dev cli
 //! ```
 //!
 //! # Invariants, and what proves each
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod clock;
 pub mod dev;
 pub mod directory;
+pub mod doctor;
 pub mod egress;
 pub mod gateway;
 pub mod grants;

@@ -45,6 +45,7 @@ const ROOT: &[&[&str]] = &[
     &["settings"],
     &["logs"],
     &["app"],
+    &["doctor"],
     &["dev"],
     &["cli"],
 ];

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "how a person asks for the golden file to be written anew")]
 
 use scopegate::catalog;
-use scopegate_core::policy::{Compiled, Need, Operation, Origin, PolicySet, Source, compile, run};
+use scopegate_core::policy::{Alternatives, Compiled, Content, Need, Operation, Origin, PolicySet, Source, compile, run};
 use scopegate_core::scope::Scope;
 use std::collections::BTreeMap;
 use std::fs;
@@ -72,7 +72,11 @@ fn matrix(policies: &PolicySet) -> String {
         for role in policies.roles().filter(|role| !policies.role_scopes(role, &connector.id).is_empty()) {
             let held = policies.role_scopes(role, &connector.id);
             for operation in policies.operations(&connector.id) {
-                text.push_str(&format!("{} {role} {} {}: {}\n", connector.id, operation.method, operation.id, verdict(operation, &held)));
+                let line = format!("{} {role} {} {}", connector.id, operation.method, operation.id);
+                text.push_str(&format!("{line}: {}\n", verdict(operation, &held)));
+                for (what, alternatives) in contents(operation) {
+                    text.push_str(&format!("{line} {what}: {}\n", may(alternatives, &held)));
+                }
             }
         }
     }
@@ -81,7 +85,23 @@ fn matrix(policies: &PolicySet) -> String {
 
 fn verdict(operation: &Operation, held: &[Scope]) -> &'static str {
     match &operation.need {
-        Need::Scopes(alternatives) if alternatives.iter().any(|all| all.iter().all(|scope| held.contains(scope))) => "allow",
-        Need::Scopes(_) | Need::Unknown | Need::Denied(_) => "deny",
+        Need::Scopes(alternatives) => may(alternatives, held),
+        Need::Unknown | Need::Denied(_) => "deny",
+    }
+}
+
+fn may(alternatives: &Alternatives, held: &[Scope]) -> &'static str {
+    if alternatives.iter().any(|all| all.iter().all(|scope| held.contains(scope))) { "allow" } else { "deny" }
+}
+
+/// What content needs besides: objects of queries, root fields. Parts of a batch are operations themselves.
+fn contents(operation: &Operation) -> Vec<(String, &Alternatives)> {
+    match operation.content.as_deref() {
+        Some(Content::Soql(soql)) => soql.objects.iter().map(|(name, need)| (format!("object {name}"), need)).collect(),
+        Some(Content::Graphql(graphql)) => {
+            let kinds = [("query", &graphql.query), ("mutation", &graphql.mutation), ("subscription", &graphql.subscription)];
+            kinds.into_iter().flat_map(|(kind, fields)| fields.iter().map(move |(name, need)| (format!("{kind} {name}"), need))).collect()
+        }
+        Some(Content::Batch(_)) | None => Vec::new(),
     }
 }

@@ -37,6 +37,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(less.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// Reads the date of an HTTP answer (RFC 9110 section 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    #[must_use]
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::parse(text).ok().map(|moment| Self(moment.timestamp().as_millisecond()))
+    }
+
     /// How long after `earlier` this is; zero where it is not after.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -111,5 +117,12 @@ mod tests {
         for text in ["2026-11-26T09:00:00.000Z", "1970-01-01T00:00:00.000Z", "2038-01-19T03:14:08.007Z"] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_date_of_an_http_answer_is_read() {
+        let read = |text| Timestamp::from_http_date(text).map(|at| at.to_string());
+        assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT").unwrap(), "1994-11-06T08:49:37.000Z");
+        assert_eq!(read("yesterday"), None);
     }
 }

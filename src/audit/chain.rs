@@ -21,7 +21,7 @@ pub(super) struct Head {
 }
 
 /// The members of an event in the order in which they are written; `hash` follows.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "time",
     "request_id",
     "session",
@@ -33,6 +33,7 @@ const NAMES: [&str; 25] = [
     "method",
     "path",
     "operation",
+    "parts",
     "required",
     "missing",
     "decision",
@@ -113,6 +114,7 @@ impl Chain {
         self.value(&event.method);
         self.value(&event.path);
         self.value(&event.operation);
+        self.value(&event.parts);
         self.value(&event.required);
         self.value(&event.missing);
         self.value(&event.decision);
@@ -255,7 +257,7 @@ mod tests {
     fn the_hash_is_what_another_implementation_computes() {
         // Python: sha256(json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
         let line = lines(&[sparse_event()]).remove(0);
-        let hash = "d912f5ef819afacb5258f0b00e9823fd3d01e689ed6a2b628d764aef76daf1ef";
+        let hash = "1662084c2ac19d41f3a11c79351ebec8e84da6c48a95efe0484d0edaaa5298b6";
         assert!(line.ends_with(&format!(",\"seq\":1,\"prev_hash\":\"\",\"hash\":\"{hash}\"}}")), "{line}");
     }
 

@@ -32,7 +32,7 @@ pub struct Event {
     /// The operation's id, several sorted and joined with `+`.
     pub operation: Option<String>,
     /// The operations of the parts of a batch, sorted, each once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub parts: Vec<String>,
     /// The alternatives of what is needed.
     pub required: Vec<Vec<Scope>>,

@@ -41,6 +41,11 @@ impl Files {
         Ok(older)
     }
 
+    /// Whether anybody has begun an audit here, or put something else where it will be.
+    pub(super) fn folder_exists(&self) -> bool {
+        self.folder.is_dir()
+    }
+
     /// Gives the current file the next number.
     pub(super) fn retire_current(&self) -> Result<(), AuditError> {
         let next = self.older()?.last().map_or(1, |(number, _)| number + 1);

@@ -20,7 +20,7 @@ mod verify;
 pub use event::{Event, Recorded, Verdict};
 pub use search::{Cursor, Filter, InvalidCursor, Page};
 pub use sink::Place;
-pub use verify::{Finding, Verified, verify};
+pub use verify::{Finding, Verified, verify, verify_end};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;

@@ -25,7 +25,7 @@ pub struct Filter {
     pub session: Option<SessionId>,
     /// As the event has it.
     pub connector: Option<ConnectorId>,
-    /// The operation's id, with or without its connector's name and a dot before it; one of several joined ones is enough.
+    /// The operation's id, with or without its connector's name and a dot before it; one of several joined ones, or a part of a batch, is enough.
     pub operation: Option<String>,
     /// As the event has it.
     pub decision: Option<Verdict>,
@@ -180,8 +180,7 @@ impl Filter {
 
 fn is_operation(wanted: &str, event: &Event) -> bool {
     let wanted_here = event.connector.as_ref().and_then(|connector| wanted.strip_prefix(connector.as_str())?.strip_prefix('.'));
-    event
-        .operation
-        .as_deref()
-        .is_some_and(|has| [Some(wanted), wanted_here].into_iter().flatten().any(|wanted| has == wanted || has.split('+').any(|one| one == wanted)))
+    let is_wanted =
+        |has: &str| [Some(wanted), wanted_here].into_iter().flatten().any(|wanted| has == wanted || has.split('+').any(|one| one == wanted));
+    event.operation.iter().chain(&event.parts).any(|has| is_wanted(has))
 }

@@ -256,18 +256,25 @@ async fn whatever_was_changed_afterwards_is_found() {
         assert_ne!(text, whole);
         fs::write(room.path(), &text).unwrap();
         assert_ne!(verify(&room.path()).unwrap().findings, [], "{text}");
+        assert_ne!(verify_end(&room.path()).unwrap().unwrap().findings, [], "{text}");
     }
     fs::write(room.path(), &whole).unwrap();
     room.sound();
+    let end = verify_end(&room.path()).unwrap().unwrap();
+    assert_eq!((end.events, end.first_seq, &end.findings[..]), (4, Some(3), &[][..]));
     let older = room.folder.path().join("data/audit.jsonl.1");
     let first = fs::read_to_string(&older).unwrap();
     for cut in [first.lines().next().unwrap().len() + 1, first.len() - 10] {
         fs::write(&older, &first.as_bytes()[..cut]).unwrap();
         assert_ne!(verify(&room.path()).unwrap().findings, [], "cut after {cut} bytes");
+        assert_ne!(verify_end(&room.path()).unwrap().unwrap().findings, [], "cut after {cut} bytes");
     }
     fs::write(&older, &first).unwrap();
     fs::remove_file(&older).unwrap();
     assert_eq!(room.sound().first_seq, Some(3));
+    assert_eq!(verify_end(&room.path()).unwrap().unwrap().findings, []);
+    fs::write(room.path(), "").unwrap();
+    assert!(verify_end(&room.path()).unwrap().is_none(), "there is no event");
 }
 
 #[tokio::test]

@@ -67,6 +67,34 @@ pub fn verify(path: &Path) -> Result<Verified, AuditError> {
     Ok(walk.verified)
 }
 
+/// Walks the youngest file that holds events, and looks for the event that its first one goes on from. None where there
+/// is no event yet. Blocks, and no longer than a file is.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify_end(path: &Path) -> Result<Option<Verified>, AuditError> {
+    let files = Files::at(path);
+    if !files.folder_exists() {
+        return Ok(None);
+    }
+    let folder = files.folder()?;
+    folder.lock_shared().map_err(failed("lock the folder of", path))?;
+    let mut paths: Vec<PathBuf> = files.older()?.into_iter().map(|(_, path)| path).collect();
+    paths.push(files.current());
+    let holds_events = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+    let Some(at) = paths.iter().rposition(holds_events) else { return Ok(None) };
+    let (older, youngest) = paths.split_at(at);
+    let Some(youngest) = youngest.first() else { return Ok(None) };
+    // An event that goes on from another file has to find it there.
+    let last = if older.is_empty() { Last::None } else { Last::Event(Head::default()) };
+    let mut walk = Walk { verified: Verified { files: 1, ..Verified::default() }, last };
+    walk.file(youngest, older)?;
+    if let Last::Event(head) = walk.last {
+        walk.verified.head = Some(head.hash);
+    }
+    Ok(Some(walk.verified))
+}
+
 struct Walk {
     verified: Verified,
     last: Last,

@@ -6,6 +6,7 @@ mod account;
 mod api;
 mod audit;
 mod dev;
+mod doctor;
 mod init;
 mod keys;
 mod manual;
@@ -54,6 +55,8 @@ enum Verb {
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Looks for whatever may be wrong with a deployment, and says what to do about it.
+    Doctor(doctor::Doctor),
     /// Writes the completion script of a shell.
     Completion {
         /// Which shell.
@@ -119,6 +122,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
+        Verb::Doctor(verb) => verb.run(format),
         Verb::Completion { shell } => Ok(manual::completion(shell)),
         Verb::Man { page } => manual::man(page),
         Verb::Version => version::run(format),

@@ -8,6 +8,7 @@ use scopegate_core::id::{AccountId, ConnectorId, GrantId, HandleId, Identifier};
 use scopegate_core::time::Timestamp;
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Everything. Only the store's follower changes it, one batch after the other; anybody reads.
@@ -19,6 +20,8 @@ pub(super) struct Memory {
     handles: HashMap<HandleDigest, Arc<HandleRecord>>,
     /// What administrators ask for; requests do not need it.
     index: RwLock<Index>,
+    /// Batches that were taken over.
+    batches: AtomicU64,
 }
 
 /// What an agent names an account by.
@@ -114,6 +117,11 @@ impl Memory {
         }
     }
 
+    /// Another number after each change.
+    pub(super) fn age(&self) -> u64 {
+        self.batches.load(Ordering::Acquire)
+    }
+
     /// Takes one committed batch over. Grants come before accounts that use them, and go after.
     pub(super) fn take_over(&self, mut news: Vec<News>) {
         news.sort_by_key(|news| match news {
@@ -136,6 +144,7 @@ impl Memory {
                 }
             }
         }
+        self.batches.fetch_add(1, Ordering::Release);
     }
 
     fn replace(&self, snapshot: Snapshot) {

@@ -61,6 +61,12 @@ impl Directory {
         Ok(Self { store, memory })
     }
 
+    /// Another number after each change, so that whoever asked before it can look again.
+    #[must_use]
+    pub fn age(&self) -> u64 {
+        self.memory.age()
+    }
+
     /// An account by its name, as of this moment.
     #[must_use]
     pub fn find(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<ConnectedAccount> {

@@ -114,15 +114,50 @@ impl Exchange {
         if let Named::Identifier(identifier) = &named {
             self.record.event.account = Some(identifier.to_string());
         }
-        let account = self.account_of(&named).filter(|account| account.record.switch == Switch::On);
-        let may_use = |account: &ConnectedAccount| self.known.caller.as_ref().is_some_and(|caller| caller.acts_for(&account.record.customer));
-        let account = account.filter(may_use).ok_or(Refusal::UnknownAccount)?;
+        let age = self.gateway.parts.directory.age();
+        let account = self.usable(&named)?;
+        self.known.found = Some((named, age));
         let event = &mut self.record.event;
         event.account = Some(account.record.identifier.to_string());
         event.customer = Some(account.record.customer.clone());
         event.role = Some(account.record.role.clone());
         self.known.account = Some(account);
         Ok(())
+    }
+
+    /// The account, if it is in use and the caller may use it.
+    fn usable(&self, named: &Named) -> Result<ConnectedAccount, Refusal> {
+        let account = self.account_of(named).filter(|account| account.record.switch == Switch::On);
+        let may_use = |account: &ConnectedAccount| self.known.caller.as_ref().is_some_and(|caller| caller.acts_for(&account.record.customer));
+        account.filter(may_use).ok_or(Refusal::UnknownAccount)
+    }
+
+    /// Judges anew what changed while the request waited, for its body, a token, an address: whoever was disabled, deleted or
+    /// given another role, or whose handle was taken away meanwhile, sends nothing any more.
+    /// # Errors
+    /// What is to be answered instead.
+    pub(super) fn still_may(&self) -> Result<(), Refusal> {
+        let Some((named, age)) = &self.known.found else { return Ok(()) };
+        if self.gateway.parts.directory.age() == *age {
+            return Ok(());
+        }
+        let (Some(before), Some(request)) = (&self.known.account, &self.known.request) else { return Ok(()) };
+        let account = self.usable(named)?;
+        if account.record.id != before.record.id {
+            return Err(Refusal::UnknownAccount);
+        }
+        match policy::decide(&self.policies, &account, request) {
+            Decision::Permit(_) | Decision::ReadBody(_) => Ok(()),
+            Decision::Deny(denial) => Err(denial.into()),
+        }
+    }
+
+    /// `refusal`, but of an account that is not there any more nothing is told.
+    pub(super) fn gone_or(&self, refusal: Refusal) -> Refusal {
+        match self.still_may() {
+            Err(gone @ Refusal::UnknownAccount) => gone,
+            Ok(()) | Err(_) => refusal,
+        }
     }
 
     fn account_of(&self, named: &Named) -> Option<ConnectedAccount> {
@@ -211,7 +246,7 @@ impl Exchange {
         let operations = permit.operations().clone();
         let body = permit.allowance().body.clone();
         let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
-        let admission = opened.map_err(|why| no_token(why, &operations))?;
+        let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
         let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &mut self.known.request, &self.known.door) else {
             return Err(Refusal::UnknownConnector);
         };
@@ -229,6 +264,7 @@ impl Exchange {
             NoAddress::Denied => Refusal::EgressDenied(operations.clone()),
             NoAddress::Unresolved => Refusal::UpstreamUnreachable(operations.clone()),
         })?;
+        self.still_may()?;
         self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
         self.known.passage = Some(super::passage::Passage::new(connector, door, &head, request, &admission));
         admission.authorize(&mut head);

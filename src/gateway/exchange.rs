@@ -39,6 +39,8 @@ pub(super) struct Known {
     pub(super) named: Option<Result<Named, Refusal>>,
     pub(super) caller: Option<Caller>,
     pub(super) account: Option<ConnectedAccount>,
+    /// What the request said of it, and how old the directory was then.
+    pub(super) found: Option<(Named, u64)>,
     /// Counts as under way until this exchange ends.
     pub(super) place: Option<AccountPlace>,
     pub(super) operations: Option<Operations>,

@@ -94,10 +94,13 @@ impl Exchange {
         };
         let harmless = request.method.is_idempotent() || connector.replay_after_401 || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
-        match admission.after_401(replayable).await {
+        let verdict = admission.after_401(replayable).await;
+        let (Some(admission), Some(operations)) = (&self.known.admission, &self.known.operations) else { return Ok(None) };
+        match verdict {
             After401::Answer => Ok(None),
-            After401::Refuse(why) => Err(no_token(why, operations)),
+            After401::Refuse(why) => Err(self.gone_or(no_token(why, operations))),
             After401::Replay => {
+                self.still_may()?;
                 let Some(passage) = &mut self.known.passage else { return Ok(None) };
                 let mut head = passage.head.clone();
                 if connector.scan_answers {

@@ -239,9 +239,11 @@ impl Shared {
         seat.lock().life.step(Event::Honoured, &habits, at);
     }
 
-    /// Forgets the life of a grant that is gone.
+    /// Forgets the life of a grant that is gone. Whoever waits for its flight is told at once; the map gives memory back when it likes.
     pub(super) fn forget(&self, grant: &GrantId) {
-        self.lives.0.pin().remove(grant);
+        if let Some(seat) = self.lives.0.pin().remove(grant) {
+            seat.lock().waiting.clear();
+        }
         self.opened.forget(grant);
         self.schedule.set(grant, None);
     }

@@ -224,7 +224,7 @@ fn first(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Asks the environment for a variable.
-type Environment = fn(&str) -> Option<String>;
+pub type Environment = fn(&str) -> Option<String>;
 
 #[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
 fn environment(name: &str) -> Option<String> {
@@ -242,10 +242,13 @@ impl Settings {
     /// # Errors
     /// It cannot be read, or has mistakes: all of them.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        Self::of(open(path)?, path, environment)
+        Self::parse(open(path)?, path, environment)
     }
 
-    fn of(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
+    /// Reads the text of a settings file that stands, or could stand, at `path`; `environment` answers for `${NAME}`.
+    /// # Errors
+    /// It has mistakes: all of them.
+    pub fn parse(source: Source, path: &Path, environment: Environment) -> Result<Self, SettingsError> {
         let sources = [source];
         let mut findings = Findings::new(&sources);
         let made = root(&sources, &mut findings, |fields, findings| {
@@ -368,7 +371,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Settings, Vec<String>> {
         let source = Source { name: "s.yaml".into(), text: text.into(), origin: Origin::Own };
-        Settings::of(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
+        Settings::parse(source, Path::new("/here/s.yaml"), known).map_err(|error| match error {
             SettingsError::Faulty { diagnostics, .. } => {
                 diagnostics.iter().map(|one| format!("{}:{} {} {}", one.line, one.column, one.code, one.message)).collect()
             }

@@ -22,7 +22,7 @@ pub use record::{
 };
 pub use sealed::Sealed;
 pub(crate) use sealed::SealedParts;
-pub use sqlite::SqliteStore;
+pub use sqlite::{Inspected, SqliteStore, inspect};
 
 use async_trait::async_trait;
 use scopegate_core::id::{AuthorizationId, GrantId, SessionId};

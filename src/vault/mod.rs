@@ -10,6 +10,7 @@ mod cipher;
 mod digests;
 pub mod key_file;
 mod keyring;
+mod opens;
 mod rotation;
 #[cfg(test)]
 mod tests;

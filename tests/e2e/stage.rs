@@ -259,6 +259,10 @@ impl Stage {
         self.served.child.id()
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        self.served.signal(name);
+    }
+
     /// Ends the gateway, by SIGTERM.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         self.terminate();

@@ -4,11 +4,14 @@
 //! answers all of them after the commit: many callers share one flush of the disk.
 
 mod changes;
+mod inspect;
 mod leases;
 mod news;
 mod process;
 mod queries;
 mod writer;
+
+pub use inspect::{Inspected, inspect};
 
 use super::schema::{self, SchemaFault};
 use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName};

@@ -32,14 +32,19 @@ impl<'a> Asker<'a> {
         if reading.is_empty() {
             return Ok(Ruling::Allow(head));
         }
-        if request.body == Body::Unread && reading.iter().any(|rule| needs_body(rule, request)) {
-            return reading.iter().try_for_each(|rule| self.could_be_allowed(meant, rule)).map(|()| Ruling::ReadBody(head.operations));
+        let in_body = || reading.iter().filter(|rule| needs_body(rule, request));
+        let could_be_allowed = || in_body().try_for_each(|rule| self.could_be_allowed(meant, rule));
+        if request.body == Body::Unread && in_body().next().is_some() {
+            return could_be_allowed().map(|()| Ruling::ReadBody(head.operations));
         }
-        if reading.iter().any(|rule| batch::is_batch(rule)) {
-            return self.batch(request, meant).map(Ruling::Allow);
-        }
-        let reads = self.reads(meant, Source { request, has_references: false })?;
-        self.verdict(&[Group { reads, ..group }], || Ok(None)).map(Ruling::Allow)
+        let allowance = if reading.iter().any(|rule| batch::is_batch(rule)) {
+            self.batch(request, meant)
+        } else {
+            let source = Source { request, has_references: false };
+            self.reads(meant, source).and_then(|reads| self.verdict(&[Group { meant: meant.clone(), reads, part: None }], || Ok(None)))
+        };
+        // What no body could change is told first, whether one was read or not.
+        allowance.map(Ruling::Allow).or_else(|denial| could_be_allowed().and(Err(denial)))
     }
 
     /// Everything that the content reads, of all operations that are meant; batches apart.
@@ -63,15 +68,12 @@ impl<'a> Asker<'a> {
 
     /// Whether something that the body could ask for would be allowed; else what comes nearest to it.
     fn could_be_allowed(&self, meant: &Meant<'a>, rule: &'a Rule) -> Result<(), Denial> {
-        if batch::is_batch(rule) {
-            return self.could_be_allowed_a_part(meant);
+        match rule.operation.content.as_deref() {
+            Some(Content::Batch(_)) => self.could_be_allowed_a_part(meant),
+            Some(Content::Soql(_)) => first_ok(rule.contents.iter().flatten().map(|requirement| self.would_read(meant, requirement))),
+            // `__typename` needs nothing
+            Some(Content::Graphql(_)) | None => Ok(()),
         }
-        let requirements = rule.contents.iter().flatten();
-        let mut verdicts = requirements.map(|requirement| self.would_read(meant, requirement)).peekable();
-        if verdicts.peek().is_none() {
-            return Ok(()); // nothing is declared, and what the body asks for is told to be that
-        }
-        first_ok(verdicts)
     }
 
     fn would_read(&self, meant: &Meant<'a>, requirement: &'a Requirement) -> Result<(), Denial> {

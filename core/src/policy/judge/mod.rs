@@ -186,13 +186,16 @@ impl<'a> Asker<'a> {
         denials.min_by_key(|denial| (denial.reason(), denial.lack().map_or(0, |lack| lack.missing_scopes.len()))).unwrap_or(otherwise)
     }
 
+    /// What no body could change is told first, whether one was read or not.
     fn with_body(&self, request: &Request, candidates: &Candidates<'a>, body: &[u8]) -> Ruling {
-        match candidates.matching(&request.headers, body) {
-            Ok(matching) => self.settle(request, matching, candidates.count),
-            Err(ambiguity) => match self.without_body(&Request { body: Body::Unread, ..request.clone() }, candidates) {
-                Ruling::Allow(_) | Ruling::ReadBody(_) => Ruling::Deny(Denial::Ambiguous(ambiguity)),
-                Ruling::Deny(denial) => Ruling::Deny(denial),
-            },
+        let matching = candidates.matching(&request.headers, body).map_err(Denial::Ambiguous);
+        let ruling = matching.map_or_else(Ruling::Deny, |matching| self.settle(request, matching, candidates.count));
+        if !matches!(ruling, Ruling::Deny(_)) {
+            return ruling;
+        }
+        match self.without_body(&Request { body: Body::Unread, ..request.clone() }, candidates) {
+            Ruling::Allow(_) | Ruling::ReadBody(_) => ruling,
+            whatever @ Ruling::Deny(_) => whatever,
         }
     }
 }

@@ -1,0 +1,143 @@
+//! What a body holds is decided before a byte of it goes out, and what goes out is what was decided.
+
+use crate::recorder::Recorder;
+use crate::stage::{POLICY, Reply, Script, Stage};
+use crate::{audit, raw};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const CONTENT: &str = r#"      - {id: query, match: GET /v1/query, soql: {query: q, objects: {Account: accounts:read, Opportunity: opportunities:read}}}
+      - {id: graphql, match: POST /v1/graphql, graphql: {query: {account: accounts:read}, mutation: {close: opportunities:write}}}
+      - {id: batch, match: POST /v1/batch, batch: {requests: /requests, method: /method, url: /url, body: /body}}
+      - {id: mixed, match: POST /v1/mixed, batch: {format: multipart}}
+      - {id: export, match: POST /v1/export, require: none, limits: {body: 20MiB, requests_per_account: 2/h}}
+      - {id: small, match: POST /v1/small, require: none, limits: {body: 10}}
+roles:
+  newcomer: {mode: shadow, allow: {crm: [accounts:read]}}
+"#;
+
+async fn stage(settings: &str) -> (Stage, Recorder) {
+    let recorder = Recorder::start().await;
+    let policy = POLICY.replacen("roles:\n", CONTENT, 1);
+    let script = Script { upstream: Some(format!("http://{}", recorder.address)), policy, settings: settings.to_owned(), ..Script::default() };
+    let stage = Stage::with(script).await;
+    for (account, role) in [("reader", "researcher"), ("writer", "publisher"), ("newcomer", "newcomer")] {
+        stage.account("acme", account, role).await;
+    }
+    (stage, recorder)
+}
+
+async fn send(stage: &Stage, target: &str, account: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+    stage.send(stage.request(Method::POST, target, account).header("content-type", content_type).body(body)).await
+}
+
+/// The bodies that arrived.
+fn bodies(recorder: &Recorder) -> Vec<String> {
+    let body = |request: &Vec<u8>| String::from_utf8_lossy(request).split_once("\r\n\r\n").unwrap().1.to_owned();
+    recorder.take().iter().map(body).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_goes_out_as_it_was_decided_and_is_told_to_the_audit() {
+    let (mut stage, recorder) = stage("limits: {requests_per_account: none}\n").await;
+    let part = |method: &str, url: &str| json!({"method": method, "url": url});
+    let write = json!({"id": "2", "method": "PATCH", "url": "/v1/opportunities/7", "body": {"amount": 1.0}});
+    let text = format!(r#"{{ "requests" : [ {{"url": "/v1/opportunities/%37?a=%41", "method": "GET"}}, {write}, {write} ], "rest": 1.50 }}"#);
+    let reply = send(&stage, "/crm/v1/batch", "writer", "application/json", text).await;
+    assert_eq!((reply.status, reply.decision.as_str()), (200, r#"allow;op="crm.batch""#), "{}", reply.body);
+    let sent = format!(
+        r#"{{"requests":[{{"url":"/v1/opportunities/7?a=%41","method":"GET"}},{0},{0}],"rest":1.50}}"#,
+        r#"{"body":{"amount":1.0},"id":"2","method":"PATCH","url":"/v1/opportunities/7"}"#
+    );
+    assert_eq!(bodies(&recorder), [sent]);
+    let reply =
+        send(&stage, "/crm/v1/batch", "reader", "application/json", json!({"requests": [part("GET", "/v1/accounts/1"), write]}).to_string()).await;
+    assert_eq!(
+        (reply.status, reply.text("reason"), &reply.body["part"], &reply.body["missing_scopes"]),
+        (403, "role_lacks_scope", &json!(2), &json!(["opportunities:write"]))
+    );
+    assert!(
+        reply.text("detail").contains("opportunity.update needs opportunities:write")
+            && reply.text("detail").ends_with("This is part 2 of the batch batch, of which nothing was sent."),
+        "{}",
+        reply.body
+    );
+    let mixed = "--b\nContent-Type: application/http\n\nGET /v1/accounts/%41\n\n--b--";
+    let reply = send(&stage, "/crm/v1/mixed", "reader", "multipart/mixed; boundary=b", mixed).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(bodies(&recorder), ["--b\r\nContent-Type: application/http\r\n\r\nGET /v1/accounts/A HTTP/1.1\r\n\r\n\r\n--b--\r\n"]);
+    let events = audit::all(&mut stage);
+    let parts: Vec<&Value> = events.iter().map(|event| &event["parts"]).collect();
+    assert_eq!(parts, [&json!(["opportunity.get", "opportunity.update"]), &json!(["account.get", "opportunity.update"]), &json!(["account.get"])]);
+    assert_eq!(
+        (&events[1]["operation"], &events[1]["missing"], &events[1]["upstream_called"]),
+        (&json!("batch"), &json!(["opportunities:write"]), &json!(false))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_large_to_be_read_never_goes_out() {
+    let (stage, recorder) = stage("limits: {requests_per_account: none}\n").await;
+    let filled = |length: usize| json!({"query": "{ account }", "variables": {"x": "x".repeat(length)}}).to_string();
+    let small = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(60_000)).await;
+    assert_eq!((small.status, bodies(&recorder)), (200, vec![filled(60_000)]));
+    let large = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(200_000)).await;
+    assert_eq!((large.status, large.text("reason"), &large.body["upstream_called"]), (413, "body_too_large", &json!(false)), "{}", large.body);
+    let (host, body) = (stage.gateway, filled(200_000));
+    let head = format!(
+        "POST /crm/v1/graphql HTTP/1.1\r\nHost: {host}\r\nScopegate-Account: reader\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    );
+    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let answers = raw::exchange(host, chunked.as_bytes()).await;
+    assert_eq!(answers.first().map(|answer| (answer.status, answer.reason())), Some((413, Some("body_too_large"))), "{answers:?}");
+    let refused = send(&stage, "/crm/v1/graphql", "reader", "application/json", json!({"query": "mutation { close }"}).to_string()).await;
+    assert_eq!(
+        (refused.status, refused.text("reason"), refused.decision.as_str()),
+        (403, "role_lacks_scope", r#"deny;reason=role_lacks_scope;op="crm.graphql""#)
+    );
+    let unknown = send(&stage, "/crm/v1/graphql", "reader", "application/json", json!({"query": "{ hidden }"}).to_string()).await;
+    assert_eq!((unknown.status, unknown.text("reason")), (403, "unknown_operation"));
+    assert!(unknown.text("detail").contains("It names account.") && !unknown.body.to_string().contains("hidden"), "{}", unknown.body);
+    assert_eq!(bodies(&recorder), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_has_limits_of_its_own() {
+    let (stage, recorder) = stage("limits: {body: 1KiB, requests_per_account: none}\n").await;
+    for (target, length, status) in [
+        ("/crm/v1/small", 10, 200),
+        ("/crm/v1/small", 11, 413),
+        ("/crm/v1/export", 100_000, 200),
+        ("/crm/v1/export", 21 << 20, 413),
+        ("/crm/v1/activities/1", 2000, 413),
+        ("/crm/v1/export", 1, 429),
+    ] {
+        let reply = send(&stage, target, "writer", "text/plain", "x".repeat(length)).await;
+        assert_eq!(reply.status, status, "{target} {length} {}", reply.body);
+    }
+    assert_eq!(send(&stage, "/crm/v1/export", "reader", "text/plain", "x").await.status, 200, "accounts do not share a rate");
+    assert_eq!(bodies(&recorder).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_shadow_mode_lets_through_is_told_to_the_audit_alone() {
+    let (mut stage, _recorder) = stage("limits: {requests_per_account: none}\n").await;
+    for (target, status, decision) in [
+        ("/crm/v1/accounts/1", 200, r#"allow;op="crm.account.get""#),
+        ("/crm/v1/opportunities/1", 200, r#"allow;op="crm.opportunity.get""#),
+        ("/crm/v1/hidden", 403, "deny;reason=unknown_operation"),
+    ] {
+        let reply = stage.call(Method::GET, target, "newcomer").await;
+        assert_eq!((reply.status, reply.decision.as_str()), (status, decision), "{target}");
+    }
+    let events = audit::all(&mut stage);
+    let told: Vec<_> = events.iter().map(|event| (event["decision"].as_str().unwrap(), &event["reason"], &event["missing"])).collect();
+    assert_eq!(
+        told,
+        [
+            ("allow", &Value::Null, &json!([])),
+            ("would_deny", &json!("role_lacks_scope"), &json!(["opportunities:read"])),
+            ("deny", &json!("unknown_operation"), &json!([])),
+        ]
+    );
+}
