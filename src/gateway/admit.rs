@@ -247,13 +247,13 @@ impl Exchange {
         let body = permit.allowance().body.clone();
         let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
         let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
-        let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &mut self.known.request, &self.known.door) else {
-            return Err(Refusal::UnknownConnector);
-        };
-        if let Some(body) = body {
+        if let (Some(body), Some(request)) = (body, &mut self.known.request) {
             request.body = Body::Whole(body.clone());
             self.known.body = Some(body);
         }
+        let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
+            return Err(Refusal::UnknownConnector);
+        };
         self.record.leaves_out(request, connector);
         let mut head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
             tracing::warn!(connector = %connector.id, account = %self.record.event.account.as_deref().unwrap_or_default(), error = %error, "no address for this account");

@@ -32,6 +32,7 @@ mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
 mod keeps_connections_straight;
 mod keeps_sessions_to_their_customer;
+mod keeps_what_the_store_does_not_take;
 mod leaves_others_undisturbed;
 mod loses_nothing_when_it_is_killed;
 mod never_tells_secrets;
