@@ -53,7 +53,11 @@ pub fn head(data: &[u8]) {
     assert_eq!(target.parse::<Target>().as_ref(), Ok(&read.target), "{target}");
     let lines: String = read.headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.escape_ascii())).collect();
     assert!(!lines.contains("\n\r\n"), "{lines:?}");
-    assert!(read.method.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)), "{}", read.method.as_str());
+    assert!(
+        read.method.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)),
+        "{}",
+        read.method.as_str()
+    );
 }
 
 /// A body of chunks reads alike however its bytes come, and holds what a plain reader finds in it.
