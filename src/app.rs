@@ -56,7 +56,6 @@ pub struct Running {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
-    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -308,7 +307,7 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
     }
 }
 
@@ -374,7 +373,6 @@ struct Ended {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
-    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -399,7 +397,7 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
         let mut certificates: Vec<_> =
             self.gateway.iter().filter_map(|(listener, speaks)| Some((listener.address(), speaks.certificates()?))).collect();
@@ -412,7 +410,7 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, self.web, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, metrics, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
     }
 }
 
