@@ -21,6 +21,7 @@ const CORE: &[&[&str]] = &[
     &["request", "connector", "account"],
     &["answer", "inspect"],
     &["policy"],
+    &["import"],
     &["refusal"],
     &["oauth"],
     &["refresh"],

@@ -11,6 +11,7 @@
 )]
 
 mod store_contract {
+    pub(crate) mod backup;
     pub(crate) mod cast;
     pub(crate) mod embedded;
     pub(crate) mod leases;
@@ -49,6 +50,7 @@ macro_rules! every_promise {
                 what_a_data_key_seals_is_found_and_sealed_anew_without_a_new_version,
                 what_was_answered_is_there_after_a_restart,
                 what_has_ended_is_forgotten_and_nothing_else,
+                what_waits_for_its_confirmation_is_found_and_stays,
             },
             leases::{
                 a_lease_has_one_holder_until_it_is_given_back,

@@ -5,13 +5,14 @@
 //! ```text
 //! words   id scope secret time
 //! nouns   request connector account answer inspect
-//! rules   policy refusal oauth refresh
+//! rules   policy import refusal oauth refresh
 //! ```
 //!
 //! # Invariants, and what proves each
 //!
 //! 1. **Silence denies.** No document, no operation, no scope list, no role: refused. `policy::judge`.
-//! 2. **What is decided is what is forwarded.** [`request::OutgoingHead`] is written from the canonical [`request::Request`]. `request::outgoing`.
+//! 2. **What is decided is what is forwarded.** [`request::OutgoingHead`] is written from the canonical [`request::Request`], and the
+//!    body of a batch from its parts ([`inspect::Batch`]). `request::outgoing`, `inspect::batch`.
 //! 3. **Ambiguity is refused, never repaired.** `request`, against slow reference readers.
 //! 4. **No token without a permit.** [`policy::judge`] opens nothing; only [`policy::decide`] makes a [`policy::Permit`].
 //! 5. **Deciding cannot fail and does no I/O.** Everything fallible happened in [`policy::compile`].
@@ -23,6 +24,7 @@ pub mod account;
 pub mod answer;
 pub mod connector;
 pub mod id;
+pub mod import;
 pub mod inspect;
 pub mod oauth;
 pub mod policy;

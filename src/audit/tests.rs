@@ -385,8 +385,9 @@ async fn a_flood_of_refusals_leaves_places_for_calls() {
 }
 
 #[tokio::test]
-async fn events_are_found_by_each_filter() {
-    let room = Room::new();
+async fn events_are_found_by_each_filter_over_all_files() {
+    let mut room = Room::new();
+    room.rotation.size = 1;
     let audit = room.audit();
     let noon: Timestamp = "2020-11-26T12:00:00Z".parse().unwrap();
     let at = |seconds| noon.plus(Duration::from_secs(seconds));
@@ -397,7 +398,9 @@ async fn events_are_found_by_each_filter() {
         (4, Event { time: at(4), decision: Verdict::Allow, reason: None, operation: None, ..full_event() }),
     ] {
         audit.note(Event { request_id: RequestId::from_bytes([number; 16]), ..event });
+        audit.flush().await;
     }
+    assert_eq!(room.files().len(), 4, "each event has a file of its own");
     let all = Filter::default;
     for (filter, expected) in [
         (all(), &[4, 3, 2, 1][..]),
@@ -422,6 +425,14 @@ async fn events_are_found_by_each_filter() {
         let page = audit.search(filter.clone(), None, 10).await.unwrap();
         assert_eq!(numbers(&page.events), expected, "{filter:?}");
         assert_eq!(page.next, None);
+        let (mut one_by_one, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = audit.search(filter.clone(), cursor, 1).await.unwrap();
+            one_by_one.extend(numbers(&page.events));
+            let Some(next) = page.next else { break };
+            cursor = Some(next);
+        }
+        assert_eq!(one_by_one, expected, "{filter:?}, a page for each");
     }
     assert_eq!(numbers(&audit.session(&"run-1".parse().unwrap()).await.unwrap()), [1, 3, 4]);
 }

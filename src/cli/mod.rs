@@ -14,10 +14,11 @@ mod output;
 mod policy;
 mod progress;
 mod serve;
+mod store;
 mod version;
 
 use crate::process;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use output::Format;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
@@ -52,6 +53,9 @@ enum Verb {
     /// Makes wrapping keys, tells their use, and changes to another one.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Backs the embedded store up, and puts a backup in its place.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Says what happened, and whether anybody changed the record of it.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -97,6 +101,12 @@ fn mistake(panic: &PanicHookInfo<'_>) -> String {
     format!("scopegate: a mistake of this program at {place}{trace}")
 }
 
+/// All verbs and their flags, for whoever describes them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the verb that `arguments` name; the first is the program's name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -121,10 +131,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Policy(verb) => verb.run(format),
         Verb::Account(verb) => verb.run(format),
         Verb::Keys(verb) => verb.run(format),
+        Verb::Store(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
         Verb::Doctor(verb) => verb.run(format),
-        Verb::Completion { shell } => Ok(manual::completion(shell)),
-        Verb::Man { page } => manual::man(page),
+        Verb::Completion { shell } => manual::completion(shell, format),
+        Verb::Man { page } => manual::man(page, format),
         Verb::Version => version::run(format),
     };
     match ended {

@@ -4,6 +4,7 @@ use super::output::{Format, complain, say, say_json, tell};
 use super::{Outcome, SettingsFile, policy::report};
 use crate::app::{App, StartError};
 use crate::settings::{Settings, SettingsError};
+use crate::store::Rollback;
 use crate::{app, logs};
 use anyhow::Context;
 use scopegate_core::policy::{Look, render};
@@ -16,6 +17,9 @@ pub(super) struct Serve {
     /// Reads settings, policies and key, reports what is wrong with them, and starts nothing.
     #[arg(long)]
     check: bool,
+    /// Takes a store that is older than what was seen of it, such as a backup; the way to start once after putting one in place.
+    #[arg(long)]
+    accept_rollback: bool,
 }
 
 impl Serve {
@@ -32,7 +36,8 @@ impl Serve {
             }
             Err(error @ SettingsError::Unreadable { .. }) => return Err(error.into()),
         };
-        if self.check { check(&settings, format) } else { serve(settings) }
+        let rollback = if self.accept_rollback { Rollback::Accepted } else { Rollback::Refused };
+        if self.check { check(&settings, format) } else { serve(settings, rollback) }
     }
 }
 
@@ -47,12 +52,12 @@ fn check(settings: &Settings, format: Format) -> anyhow::Result<Outcome> {
     Ok(if found.is_clean() { Outcome::Yes } else { Outcome::No })
 }
 
-fn serve(settings: Settings) -> anyhow::Result<Outcome> {
+fn serve(settings: Settings, rollback: Rollback) -> anyhow::Result<Outcome> {
     logs::begin(logs::USUAL);
     let threads = settings.gateway.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("starting the threads")?;
     runtime.block_on(async {
-        let running = match App::start(settings, None).await {
+        let running = match App::start(settings, None, rollback).await {
             Ok(running) => running,
             Err(StartError::Policies { diagnostics, sources }) => {
                 tell(&render(&diagnostics, &sources, Look::Plain));

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::gateway::Watcher;
 use crate::practice::{Browser, Practice, Registration};
 use crate::settings::{Settings, SettingsError};
+use crate::store::Rollback;
 use crate::tasks::Tasks;
 use scopegate_core::secret::{BearerSecret, ClientSecret};
 use std::io;
@@ -97,7 +98,8 @@ impl World {
             let decided = Decided { event: event.clone(), dropped_headers: dropped.to_vec() };
             drop(events.send(decided));
         }));
-        let running = App::start(Settings::read(&settings)?, Some(watcher)).await?;
+        // The store of an earlier `dev` was deleted on purpose.
+        let running = App::start(Settings::read(&settings)?, Some(watcher), Rollback::Accepted).await?;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().map_err(WorldError::Http)?;
         let token = BearerSecret::new(folder.admin_token()?);
         let operator = Operator::new(http.clone(), format!("http://{}", running.admin), token);

@@ -123,6 +123,18 @@ impl Directory {
         AccountPage { accounts, next }
     }
 
+    /// How many accounts stand how. Looks at all of them.
+    #[must_use]
+    pub fn by_status(&self) -> [(Status, usize); 5] {
+        let mut counts =
+            [Status::Pending, Status::Active, Status::ReauthorizationRequired, Status::Disabled, Status::Revoked].map(|status| (status, 0));
+        self.memory.each_account(|account| {
+            let status = account.status();
+            counts.iter_mut().filter(|(one, _)| *one == status).for_each(|(_, count)| *count += 1);
+        });
+        counts
+    }
+
     /// All accounts that use this grant, by identifier; all are its customer's and its connector's.
     #[must_use]
     pub fn sharers(&self, grant: &GrantId) -> Vec<Arc<AccountRecord>> {

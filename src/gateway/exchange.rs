@@ -20,6 +20,9 @@ use scopegate_core::scope::Scope;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// So many accounts are named to whom a step could be delegated.
+const MOST_DELEGATES: usize = 20;
+
 /// One request. Dropped without [`finish`](Self::finish), it still leaves its audit event.
 #[derive(Debug)]
 pub struct Exchange {
@@ -197,10 +200,12 @@ impl Exchange {
         if !self.policies.discloses_delegates() {
             return Vec::new();
         }
-        let roles: Vec<_> = self.policies.who_holds(&account.record.connector, operations).collect();
-        let holders = self.gateway.parts.directory.holders(&account.record.customer, &account.record.connector);
-        let may = |other: &AccountRecord| other.switch == Switch::On && roles.contains(&&other.role);
-        holders.iter().filter(|other| may(other)).map(|other| other.identifier.clone()).collect()
+        let AccountRecord { customer, connector, .. } = account.record.as_ref();
+        let directory = &self.gateway.parts.directory;
+        let others = directory.holders(customer, connector).into_iter().filter(|other| other.switch == Switch::On && other.id != account.record.id);
+        let others = others.filter_map(|other| directory.by_id(&other.id));
+        let may = |other: &ConnectedAccount| self.policies.could_do(connector, &other.standing(), operations);
+        others.filter(may).map(|other| other.record.identifier.clone()).take(MOST_DELEGATES).collect()
     }
 
     /// Sizes and times of this request, as far as its operations say their own.

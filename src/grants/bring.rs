@@ -4,7 +4,7 @@ use super::install::{Fresh, InstallError};
 use super::{Grants, Shared};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Credential, Granted, TokenSet, fits_a_header};
 use scopegate_core::connector::PlainHttp;
-use scopegate_core::connector::variables::{NotAllowed, Source, Variables};
+use scopegate_core::connector::variables::{NotAllowed, Source, Variables, effective};
 use scopegate_core::connector::{Connector, Inject};
 use scopegate_core::oauth::read_scopes;
 use scopegate_core::secret::{AccessToken, ApiKey, RefreshToken};
@@ -79,6 +79,8 @@ pub enum VariableFault {
     Unknown,
     /// It has no value, and no default.
     Missing,
+    /// It has none, and the API did not tell whoever asked with the credential.
+    NotTold,
     /// Its rule does not allow the value.
     NotAllowed(NotAllowed),
 }
@@ -88,6 +90,7 @@ impl fmt::Display for VariableFault {
         match self {
             Self::Unknown => to.write_str("the connector has none of this name that comes with a credential"),
             Self::Missing => to.write_str("it has no value"),
+            Self::NotTold => to.write_str("the lookup with this credential told none"),
             Self::NotAllowed(fault) => fault.fmt(to),
         }
     }
@@ -99,7 +102,9 @@ impl Grants {
     /// [`BringError`]; then nothing changed.
     pub async fn bring(&self, account: &AccountRecord, brought: Brought) -> Result<ConnectedAccount, BringError> {
         let connector = self.0.connector(&account.connector).ok_or(BringError::UnknownConnector)?;
-        let fresh = self.0.fresh(&connector, brought)?;
+        let mut fresh = self.0.carried(&connector, brought)?;
+        self.0.look_up_the_rest(&connector, account, &mut fresh).await?;
+        complete(&connector, &fresh.variables)?;
         self.0.install(&account.id, fresh, None).await.map_err(|error| {
             tracing::error!(account = %account.id, error = &error as &dyn Error, "a credential that was brought could not be kept");
             match error {
@@ -110,8 +115,36 @@ impl Grants {
 }
 
 impl Shared {
-    /// The credential, where requests of this connector can carry it.
+    /// The credential, where requests of this connector can carry it and all is told that comes with one.
     pub(super) fn fresh(&self, connector: &Connector, brought: Brought) -> Result<Fresh, BringError> {
+        let fresh = self.carried(connector, brought)?;
+        complete(connector, &fresh.variables).map(|()| fresh)
+    }
+
+    /// Asks the API for variables that it tells whoever has the credential, where one of them lacks. Those that were given stand.
+    async fn look_up_the_rest(&self, connector: &Connector, account: &AccountRecord, fresh: &mut Fresh) -> Result<(), BringError> {
+        let plain_http = self.provider.plain_http();
+        let Some(name) = missing(connector, &fresh.variables) else { return Ok(()) };
+        let is_told = connector.variables.get(name).is_some_and(|variable| matches!(variable.from, Source::Lookup { .. }));
+        let (true, Some(oauth)) = (is_told, &connector.oauth) else { return Ok(()) };
+        let known = effective(&connector.variables, &account.variables, &fresh.variables, plain_http);
+        let told = self.provider.look_up(connector, oauth, &known, &fresh.credential).await.map_err(|error| {
+            tracing::warn!(connector = %connector.id, account = %account.id, error = &error as &dyn Error, "the lookup for a credential that was brought failed");
+            BringError::Variable { name: name.clone(), fault: VariableFault::NotTold }
+        })?;
+        if let Some((name, fault)) = told.refused.into_iter().find(|(name, _)| connector.uses(name) && !fresh.variables.contains_key(name)) {
+            return Err(BringError::Variable { name, fault: VariableFault::NotAllowed(fault) });
+        }
+        for (name, value) in told.values {
+            if !fresh.variables.contains_key(&name) {
+                fresh.variables.insert(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The credential, where requests of this connector can carry it.
+    fn carried(&self, connector: &Connector, brought: Brought) -> Result<Fresh, BringError> {
         let Brought { credential, variables } = brought;
         let variables = given(connector, &variables, self.provider.plain_http())?;
         let usable = |text: &str, field| if fits_a_header(text) { Ok(()) } else { Err(BringError::Unusable { field }) };
@@ -155,7 +188,7 @@ fn takes_a_pair(connector: &Connector) -> bool {
     }
 }
 
-/// The values that were given, in the form in which templates take them; all that have no default must be there.
+/// The values that were given, in the form in which templates take them.
 fn given(connector: &Connector, values: &Variables, plain_http: PlainHttp) -> Result<Variables, BringError> {
     let wrong = |name: &String, fault| BringError::Variable { name: name.clone(), fault };
     let comes_along = |name: &String| connector.variables.get(name).filter(|variable| variable.from != Source::Account);
@@ -165,9 +198,14 @@ fn given(connector: &Connector, values: &Variables, plain_http: PlainHttp) -> Re
         let value = variable.rule.admit(value, plain_http).map_err(|fault| wrong(name, VariableFault::NotAllowed(fault)))?;
         taken.insert(name.clone(), value);
     }
-    match missing(connector, &taken) {
-        Some(name) => Err(wrong(name, VariableFault::Missing)),
-        None => Ok(taken),
+    Ok(taken)
+}
+
+/// All that have no default must be there.
+fn complete(connector: &Connector, values: &Variables) -> Result<(), BringError> {
+    match missing(connector, values) {
+        Some(name) => Err(BringError::Variable { name: name.clone(), fault: VariableFault::Missing }),
+        None => Ok(()),
     }
 }
 

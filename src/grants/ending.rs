@@ -85,7 +85,8 @@ impl Grants {
         };
         let Some(account) = self.0.directory.by_id(&account.record.id) else { return Ok(()) };
         let grant = account.record.grant.as_ref();
-        match grant.filter(|grant| self.0.is_last(&account.record, grant)) {
+        let unconfirmed = self.0.unconfirmed_of(&account.record.id).await.map_err(not_forgotten)?;
+        let done = match grant.filter(|grant| self.0.is_last(&account.record, grant)) {
             Some(grant) => self.0.end_behind(grant, Some(&account.record)).await.map_err(not_forgotten),
             None => {
                 // Where it conflicts it is gone already.
@@ -96,7 +97,11 @@ impl Grants {
                     None => Ok(()),
                 }
             }
+        };
+        if done.is_ok() && !grant.is_some_and(|grant| self.0.is_used(grant)) {
+            unconfirmed.into_iter().for_each(|(record, tokens)| self.0.revoke_in_background(record.facts, tokens));
         }
+        done
     }
 }
 
@@ -193,7 +198,7 @@ impl Shared {
         said
     }
 
-    async fn tell_once(&self, facts: &GrantFacts, tokens: &TokenSet) -> AtProvider {
+    pub(super) async fn tell_once(&self, facts: &GrantFacts, tokens: &TokenSet) -> AtProvider {
         let Some(connector) = self.connector(&facts.connector) else { return AtProvider::NoEndpoint };
         let Some(oauth) = &connector.oauth else { return AtProvider::NoEndpoint };
         let variables = self.variables(&connector, facts);

@@ -176,6 +176,7 @@ impl Grants {
     pub fn start(&self) {
         self.0.start_schedule();
         self.0.resume_revocations();
+        self.0.see_to_unconfirmed();
     }
 
     /// Opens the grant behind `permit`, refreshing its token at most once however many requests wait. A token counts as over
@@ -190,6 +191,12 @@ impl Grants {
         let grant = account.grant.clone().ok_or(NoToken::ConsentRequired)?;
         let opened = self.0.token(&grant, connector, Ask::Request).await?;
         Ok(Admission::new(Arc::clone(&self.0), Arc::clone(connector), account, opened))
+    }
+
+    /// How many opened token sets are in memory.
+    #[must_use]
+    pub fn count_open(&self) -> usize {
+        self.0.opened.count()
     }
 
     /// Refreshes the grant of `account` now, whatever stands against it.

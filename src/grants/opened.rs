@@ -62,6 +62,11 @@ impl OpenedGrants {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).places.len()
+    }
+
     /// Keeps a token set where an older version is kept: nobody needs one that nobody uses.
     pub(super) fn renew(&self, opened: &Arc<OpenedGrant>) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);

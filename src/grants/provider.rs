@@ -5,7 +5,7 @@ use super::assertion::{KeyFault, assertion};
 use super::outage::Outage;
 use crate::clock::Clock;
 use crate::http_client::{CallError, HttpAnswer, HttpClient};
-use crate::metrics::{Metrics, OutcomeLabels};
+use crate::metrics::{ConnectorLabels, Metrics, OutcomeLabels};
 use http::header;
 use scopegate_core::account::{Credential, TokenSet};
 use scopegate_core::connector::PlainHttp;
@@ -235,7 +235,14 @@ impl Provider {
             401 => Err(TokenFault::ClientRefused { code: "401" }),
             status => Ok(read_revocation(status, &answer.body)),
         };
-        self.as_us(connector, oauth, variables, call, judged).await.map(Some)
+        let result = self.as_us(connector, oauth, variables, call, judged).await;
+        let outcome = match &result {
+            Ok(Revocation::Confirmed) => "confirmed",
+            Ok(Revocation::NotConfirmed) => "not_confirmed",
+            Err(fault) => fault.word(),
+        };
+        self.metrics.revocations.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+        result.map(Some)
     }
 
     /// Asks the connector's `oauth.lookup` for variables; nothing where it has none.
@@ -287,7 +294,11 @@ impl Provider {
         let mut fault = ProviderFault::NoEvidence("secret");
         for evidence in evidence {
             let call = call(&Client { id: &registration.client_id, evidence }).map_err(ProviderFault::NoCall)?;
-            match judged(self.http.post(&call).await.map_err(not_answered)?) {
+            let began = self.clock.instant();
+            let answered = self.http.post(&call).await;
+            let took = self.clock.instant().since(began).as_secs_f64();
+            self.metrics.token_call_seconds.get_or_create(&ConnectorLabels { connector: connector.id.to_string() }).observe(took);
+            match judged(answered.map_err(not_answered)?) {
                 Ok(value) => return Ok(value),
                 Err(refused) => fault = refused.into(),
             }

@@ -22,10 +22,10 @@ pub use record::{
 };
 pub use sealed::Sealed;
 pub(crate) use sealed::SealedParts;
-pub use sqlite::{Inspected, SqliteStore, inspect};
+pub use sqlite::{CopyError, Inspected, Rollback, RolledBack, SqliteStore, back_up, inspect, restore};
 
 use async_trait::async_trait;
-use scopegate_core::id::{AuthorizationId, GrantId, SessionId};
+use scopegate_core::id::{AccountId, AuthorizationId, GrantId, SessionId};
 use scopegate_core::time::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
@@ -41,6 +41,15 @@ pub enum AuthorizationKey<'a> {
     Link(&'a ProofDigest),
     /// The digest of its `state`; found only between sending the form and the callback.
     State(&'a ProofDigest),
+}
+
+/// Which finished authorizations that nobody has confirmed.
+#[derive(Clone, Copy, Debug)]
+pub enum Unconfirmed<'a> {
+    /// Those of one account.
+    Of(&'a AccountId),
+    /// Those whose time to be confirmed was over by then.
+    OverBy(Timestamp),
 }
 
 /// Is told of what memory has to take over, one committed batch at a time, in the order of
@@ -67,6 +76,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// An authorization, whatever its phase; none once it was swept.
     async fn authorization(&self, key: AuthorizationKey<'_>) -> Result<Option<AuthorizationRecord>, StoreError>;
 
+    /// Finished authorizations that nobody has confirmed.
+    async fn unconfirmed(&self, which: Unconfirmed<'_>) -> Result<Vec<AuthorizationRecord>, StoreError>;
+
     /// What a session is bound to, also after its end, until it is swept.
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError>;
 
@@ -90,7 +102,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Gives the lease back; nothing happens where it was lost meanwhile.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Forgets what ended before `before`: authorizations, and sessions not used since.
+    /// Forgets what ended before `before`: authorizations, and sessions not used since. An authorization that holds tokens stays,
+    /// until whoever sees to them deletes it.
     async fn sweep(&self, before: Timestamp) -> Result<(), StoreError>;
 
     /// Whether a write would be durable at this moment; for readiness.
@@ -118,6 +131,17 @@ pub enum StoreError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// Older than what was seen of it.
+    #[error(
+        "the store at {} {how}: refresh tokens in it may be spent and revocations forgotten; put the newest copy in its place, or take this one with `scopegate serve --accept-rollback`",
+        path.display()
+    )]
+    RolledBack {
+        /// Which.
+        path: PathBuf,
+        /// In which way.
+        how: RolledBack,
     },
     /// A record that cannot be read back.
     #[error("the store holds {what} that cannot be read")]

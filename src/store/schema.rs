@@ -48,6 +48,9 @@ const MIGRATIONS: &[&str] = &[
     UPDATE data_keys SET made_with = kek;
     -- The data key stands behind the format byte of what is sealed.
     CREATE INDEX grants_by_data_key ON grants (substr(sealed, 2, 16), id);
+    INSERT INTO counters VALUES ('commits', 0);
+    -- The store's id; and of a copy, when it was made.
+    CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 ",
 ];
 
@@ -65,9 +68,14 @@ impl From<rusqlite::Error> for SchemaFault {
     }
 }
 
+/// The newest version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 /// Brings a file, or a new one, to the version that this program knows. Safe beside other processes.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaFault> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if found > known {

@@ -1,7 +1,7 @@
 //! The wrapping key changes while requests are answered, whatever happens in between; and a key that does not fit is refused
 //! before anything listens.
 
-use crate::stage::{Stage, account_path, run};
+use crate::stage::{Stage, account_path, refused, run};
 use reqwest::Method;
 use scopegate::clock::Clock;
 use scopegate::store::{Applied, Change, GrantRecord, SqliteStore, Store};
@@ -203,9 +203,9 @@ async fn the_verbs_say_what_was_done_and_what_was_refused() {
 
     let second = stage.generate("kek-2");
     stage.name_keys(&["kek-2"]);
-    let refused = stage.verb(&["keys", "rotate"]);
-    let told = said(&refused);
-    assert_eq!(refused.status.code(), Some(1), "{told}");
+    let unfit = stage.verb(&["keys", "rotate"]);
+    let told = said(&unfit);
+    assert_eq!(unfit.status.code(), Some(1), "{told}");
     for part in [&first, &second, "kek-2", "encryption.older_key_files"] {
         assert!(told.contains(part), "{part}: {told}");
     }
@@ -266,7 +266,7 @@ async fn a_key_that_does_not_fit_keeps_the_gateway_from_starting_with_a_sentence
         (&["data"], &["cannot read key file", "data"]),
     ] {
         stage.name_keys(files);
-        let started = tokio::task::block_in_place(|| run(stage.folder.path(), &["serve"]));
+        let started = refused(stage.folder.path());
         let told = said(&started);
         assert_eq!(started.status.code(), Some(2), "{files:?}: {told}");
         for part in parts {

@@ -9,7 +9,7 @@ use scopegate::app::{self, App};
 use scopegate::settings::Settings;
 use scopegate::store::{
     Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName, LeaseOwner,
-    SealedId, SealedRecord, SessionRecord, SqliteStore, Store, StoreError,
+    SealedId, SealedRecord, SessionRecord, SqliteStore, Store, StoreError, Unconfirmed,
 };
 use scopegate_core::id::{GrantId, SessionId};
 use scopegate_core::time::Timestamp;
@@ -180,6 +180,10 @@ impl Store for Mortal {
 
     async fn authorization(&self, key: AuthorizationKey<'_>) -> Result<Option<AuthorizationRecord>, StoreError> {
         self.store.authorization(key).await
+    }
+
+    async fn unconfirmed(&self, which: Unconfirmed<'_>) -> Result<Vec<AuthorizationRecord>, StoreError> {
+        self.store.unconfirmed(which).await
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::canary::{Place, Secret, assert_findable, found};
 use crate::raw;
-use crate::stage::{ADMIN_TOKEN, CLIENT_SECRET, Script, Stage, account_path, label};
+use crate::stage::{ADMIN_TOKEN, CLIENT_SECRET, Script, Stage, account_path, label, run};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
@@ -235,12 +235,15 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
     let arguments = std::fs::read(format!("/proc/{}/cmdline", stage.pid())).unwrap();
     // The store with all changes in its write-ahead log, with all of them in its place, and as it is left behind.
     let mut places = files(&stage.path("data"), "running");
+    let made = run(stage.folder.path(), &["store", "backup", "backup.db"]);
+    assert!(made.status.success(), "{made:?}");
     while std::fs::metadata(stage.path("data/scopegate.db-wal")).unwrap().len() > 0 {}
     places.extend(files(&stage.path("data"), "idle"));
     assert!(stage.stop().success());
     places.extend(files(&stage.path("data"), "stopped"));
     places.extend([
         Place::new("the store's values", values(&stage.path("data/scopegate.db"))),
+        Place::new("a backup", std::fs::read(stage.path("backup.db")).unwrap()),
         Place::new("the log", stage.log()),
         Place::new("metrics", metrics),
         Place::new("answers of the gateway", heard.gateway),
@@ -256,6 +259,7 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
         ("stopped scopegate.db", "user_7"),
         ("stopped audit.jsonl", "role_lacks_scope"),
         ("the store's values", "user_7"),
+        ("a backup", "user_7"),
         ("the log", "TRACE"),
         ("the log", "refreshed"),
         ("metrics", "scopegate_audit_events_total"),

@@ -121,6 +121,29 @@ async fn a_limit_on_files_stops_calls_and_no_refusals_and_is_recovered_from() {
     holds_while_full(stage, |stage| stage.limit_files(Some(stage.audit_size() + 10)), |stage| stage.limit_files(None)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_while_the_disk_is_full_leaves_a_chain_that_goes_on() {
+    let mut stage = Stage::new().await;
+    stage.account("acme", "user_1", "researcher").await;
+    for round in 1..=3 {
+        let mut answered = Answered::default();
+        let first = stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await;
+        stage.until_written(&first.request_id);
+        stage.limit_files(Some(stage.audit_size() + 10));
+        while answered.allowed(&stage).await != unavailable() {
+            assert!(answered.0.len() < MANY, "round {round}: calls go on without their events");
+        }
+        // What is torn by now is moved aside by the process that comes after.
+        stage.kill_and_restart().await;
+        assert_eq!(answered.allowed(&stage).await.0, 200, "round {round}");
+    }
+    let events = audit::all(&mut stage);
+    assert!(events.len() >= 6, "{}", events.len());
+    let verified = run(stage.folder.path(), &["audit", "verify", "-o", "json"]);
+    let walked: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((verified.status.code(), &walked["torn"], &walked["files"]), (Some(0), &Value::Null, &json!(4)), "{walked}");
+}
+
 /// Where the small file system is, for this program started once more.
 const SMALL: &str = "SCOPEGATE_E2E_SMALL";
 

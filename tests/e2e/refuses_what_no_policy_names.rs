@@ -1,8 +1,9 @@
 //! Silence denies, and a refusal says why in the words of the contract; nothing leaves.
 
 use crate::raw;
-use crate::stage::Stage;
+use crate::stage::{POLICY, Script, Stage, account_path};
 use reqwest::Method;
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_allowed_is_refused_before_a_byte_leaves() {
@@ -82,4 +83,24 @@ async fn what_has_two_readings_is_refused() {
         assert_eq!((answers.len(), refused), (1, Some((400, true))), "{name}: {answers:?}");
     }
     assert_eq!(stage.practice.api().bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_could_do_it_is_told_only_where_the_policy_says_so() {
+    for (told, delegates) in [("", json!(null)), ("disclose_delegates: true\n", json!(["user_1_publisher"]))] {
+        let stage = Stage::with(Script { policy: format!("{POLICY}{told}"), ..Script::default() }).await;
+        for (customer, identifier, role, granted) in [
+            ("acme", "user_1_researcher", "researcher", "api write"),
+            ("acme", "user_1_publisher", "publisher", "api write"),
+            ("acme", "user_1_narrow", "publisher", "api"),
+            ("acme", "user_1_off", "publisher", "api write"),
+            ("globex", "user_2_publisher", "publisher", "api write"),
+        ] {
+            stage.account_at("crm", customer, identifier, role, granted).await;
+        }
+        stage.must(Method::PATCH, &account_path("crm", "user_1_off"), json!({"status": "disabled"})).await;
+        let reply = stage.call(Method::PATCH, "/crm/v1/opportunities/O-7", "user_1_researcher").await;
+        assert_eq!((reply.status, &reply.body["delegates"]), (403, &delegates), "{}", reply.body);
+        assert_eq!(reply.text("detail").contains("delegate to user_1_publisher"), !told.is_empty(), "{}", reply.body);
+    }
 }

@@ -89,6 +89,8 @@ pub(crate) struct Script {
 pub(crate) enum Program {
     /// The built binary.
     Scopegate,
+    /// The built binary with these arguments besides the usual ones.
+    With(&'static [&'static str]),
     /// A test of this binary that does the same with a twist.
     Test(&'static str),
 }
@@ -311,9 +313,18 @@ impl Stage {
         async move { drop(gone.wait_for(|gone| *gone).await) }
     }
 
+    /// Starts the gateway again on the same folder, with these arguments besides the usual ones.
+    pub(crate) async fn start(&mut self, arguments: &'static [&'static str]) {
+        self.begin(Program::With(arguments)).await;
+    }
+
     /// Starts the gateway again on the same folder.
     pub(crate) async fn restart(&mut self) {
-        self.served = Served::start(self.folder.path(), self.script.program, self.script.log).await;
+        self.begin(self.script.program).await;
+    }
+
+    async fn begin(&mut self, program: Program) {
+        self.served = Served::start(self.folder.path(), program, self.script.log).await;
         self.gateways.clone_from(&self.served.gateways);
         (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
     }
@@ -346,6 +357,13 @@ pub(crate) fn label(customer: &str, identifier: &str) -> Label {
 
 pub(crate) fn account_path(connector: &str, identifier: &str) -> String {
     format!("/v1/connectors/{connector}/accounts/{identifier}")
+}
+
+/// Runs `serve` where it has to refuse to start; should it serve instead, it is ended after a minute with another status.
+pub(crate) fn refused(folder: &Path) -> Output {
+    let mut command = Command::new("timeout");
+    command.args(["60", BINARY, "serve"]).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN);
+    tokio::task::block_in_place(|| command.output().unwrap())
 }
 
 /// Runs the binary in this folder to its end.
@@ -400,11 +418,12 @@ impl Served {
     /// Waits until the gateway has said where it listens.
     pub(crate) async fn start(folder: &Path, program: Program, log: &str) -> Self {
         let mut command = match program {
-            Program::Scopegate => Command::new(BINARY),
+            Program::Scopegate | Program::With(_) => Command::new(BINARY),
             Program::Test(_) => Command::new(std::env::current_exe().unwrap()),
         };
         match program {
             Program::Scopegate => command.args(["serve", "-c", "scopegate.yaml"]),
+            Program::With(more) => command.args(["serve", "-c", "scopegate.yaml"]).args(more),
             Program::Test(name) => command.args(["--exact", name, "--ignored", "--nocapture"]),
         };
         command.current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 
 /// A process without privileges, as every user's: root's may read all others, which would show nothing.
@@ -26,6 +26,17 @@ fn can_be_read(process: u32) -> bool {
     plain("cat").arg(environment).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
 }
 
+/// Ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, which is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Starts the binary and waits until it says `sign`; then it may leave no core and cannot be read by others, and is ended by
 /// what leaves a core where one may be left.
 fn assert_leaves_no_core(folder: &Path, arguments: &[&str], sign: &str) {
@@ -33,7 +44,8 @@ fn assert_leaves_no_core(folder: &Path, arguments: &[&str], sign: &str) {
     command.args(arguments).current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN);
     // `dev` tells on stdout what `serve` tells on stderr.
     let (mut output, both) = std::io::pipe().unwrap();
-    let mut child = command.stdout(both.try_clone().unwrap()).stderr(both).spawn().unwrap();
+    let mut running = Running(command.stdout(both.try_clone().unwrap()).stderr(both).spawn().unwrap());
+    let child = &mut running.0;
     drop(command);
     let said = BufReader::new(&mut output).lines().map_while(Result::ok).find(|line| line.contains(sign));
     assert!(said.is_some(), "it never said {sign}");
@@ -48,7 +60,7 @@ fn assert_leaves_no_core(folder: &Path, arguments: &[&str], sign: &str) {
     drop(other.stdin.take());
     other.wait().unwrap();
 
-    let pid = Pid::from_child(&child);
+    let pid = Pid::from_child(child);
     // Collectors of cores heed no limit: without one it still leaves none. Whoever may not lift it has seen enough.
     let _ = prlimit(Some(pid), Resource::Core, Rlimit { current: None, maximum: None });
     kill_process(pid, Signal::ABORT).unwrap();

@@ -194,7 +194,7 @@ pub fn token_answer(data: &[u8]) {
     let policies = &DIALECTS[usize::from(kind) % DIALECTS.len()];
     for connector in policies.connectors() {
         let Some(oauth) = &connector.oauth else { continue };
-        let content_type = Some(if kind & 8 == 0 { "application/json" } else { "application/x-www-form-urlencoded" });
+        let content_type = [None, Some("application/json"), Some("application/x-www-form-urlencoded")][usize::from(kind >> 2) % 3];
         let reply = Reply { status, retry_after: std::str::from_utf8(body).ok(), content_type, body };
         let Ok(tokens) = read_tokens(oauth, &connector.variables, reply, Timestamp::from_millis(1_800_000_000_000), PlainHttp::Refused) else {
             continue;

@@ -2,7 +2,7 @@
 
 use super::cast::{Embedded, Home, account, authorization, done, everything, grant, handle, new_grant, promoted};
 use scopegate::clock::Clock;
-use scopegate::store::{Applied, AuthorizationPhase, Change, GrantRecord, News, Sealed, SqliteStore, Store, StoreError};
+use scopegate::store::{Applied, AuthorizationPhase, Change, GrantRecord, News, Rollback, Sealed, SqliteStore, Store, StoreError};
 use scopegate::vault::{Binding, Keyring, Vault, key_file};
 use scopegate_core::account::{AccountRecord, HandleRecord, HandleTarget};
 use scopegate_core::secret::HandleText;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 const PART: &str = "STORE_CONTRACT_PART";
 
 /// A process that plays a part on a folder, and says on its output what was answered.
-fn child(part: &str, folder: &Path) -> Child {
+pub(crate) fn child(part: &str, folder: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "store_contract::embedded::plays_a_part_where_it_is_told_to", "--nocapture"]);
     command.env(PART, format!("{part} {}", folder.display())).stdout(Stdio::piped()).spawn().unwrap()
@@ -33,17 +33,22 @@ fn open(folder: &Path) -> Arc<dyn Store> {
 async fn plays_a_part_where_it_is_told_to() {
     let Ok(told) = std::env::var(PART) else { return };
     let (part, folder) = told.split_once(' ').unwrap();
-    let store = open(Path::new(folder));
+    let folder = Path::new(folder);
     match part {
-        "write" => write_for_ever(&store).await,
-        "count" => count(&store, 200).await,
+        "write" => write_for_ever(&open(folder)).await,
+        "count" => count(&open(folder), 200).await,
+        "mark" => {
+            let store = SqliteStore::open_marked(&folder.join("data"), Clock::system(), &folder.join("log/mark"), Rollback::Refused).unwrap();
+            write_for_ever(&(Arc::new(store) as Arc<dyn Store>)).await;
+        }
         other => panic!("{other}"),
     }
 }
 
 /// Inserts accounts, each with a grant of two versions, and says which number was answered.
 async fn write_for_ever(store: &Arc<dyn Store>) {
-    for number in 0_u64.. {
+    // Where the one before left off.
+    for number in everything(store).await.accounts.len() as u64.. {
         let name = AccountRecord { identifier: format!("user_{number}").parse().unwrap(), ..account(1) };
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
@@ -111,7 +116,7 @@ async fn a_kill_loses_nothing_that_was_answered() {
     }
 }
 
-fn hex(text: &str) -> [u8; 16] {
+pub(crate) fn hex(text: &str) -> [u8; 16] {
     std::array::from_fn(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
 }
 

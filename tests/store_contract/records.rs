@@ -4,7 +4,7 @@ use super::cast::{Home, account, authorization, conflict, done, everything, gran
 use scopegate::clock::Clock;
 use scopegate::store::{
     Applied, AuthorizationKey, AuthorizationPhase, AuthorizationRecord, Change, DataKeyPurpose, DataKeyRecord, GrantRecord, Intent, ProofDigest,
-    Sealed, SealedRecord, Store,
+    Sealed, SealedRecord, Store, Unconfirmed,
 };
 use scopegate::tasks::Tasks;
 use scopegate::vault::{Binding, Keyring, Vault, key_file};
@@ -350,4 +350,26 @@ pub(crate) async fn what_has_ended_is_forgotten_and_nothing_else(home: &impl Hom
     assert_eq!(store.session(&"early".parse().unwrap()).await.unwrap(), None);
     assert!(store.session(&"late".parse().unwrap()).await.unwrap().is_some());
     store.ready().await.unwrap();
+}
+
+pub(crate) async fn what_waits_for_its_confirmation_is_found_and_stays(home: &impl Home) {
+    let store = home.open();
+    let (one, other) = (account(1), account(2));
+    let waits = |number, owner| authorization(number, owner, AuthorizationPhase::AwaitingConfirmation { grant: Box::new(grant(number, 1)) });
+    let (first, begun) = (waits(1, &one), authorization(2, &one, AuthorizationPhase::Begun));
+    let later = AuthorizationRecord { expires_at: first.expires_at.plus(Duration::from_secs(1)), ..waits(3, &other) };
+    let put = [&first, &begun, &later].map(|record| Change::PutAuthorization { record: record.clone(), expected: None });
+    done(&store, [Change::InsertAccount(one.clone()), Change::InsertAccount(other.clone())].into_iter().chain(put)).await;
+    store.sweep(later.expires_at.plus(Duration::from_secs(1))).await.unwrap();
+    assert_eq!(store.authorization(AuthorizationKey::Id(&begun.id)).await.unwrap(), None);
+    for (which, found) in [
+        (Unconfirmed::Of(&one.id), vec![&first]),
+        (Unconfirmed::Of(&other.id), vec![&later]),
+        (Unconfirmed::OverBy(first.expires_at), vec![&first]),
+        (Unconfirmed::OverBy(later.expires_at), vec![&first, &later]),
+    ] {
+        assert_eq!(store.unconfirmed(which).await.unwrap().iter().collect::<Vec<_>>(), found, "{which:?}");
+    }
+    done(&store, [Change::DeleteAuthorization(first.id.clone()), Change::DeleteAccount(other.id)]).await;
+    assert!(store.unconfirmed(Unconfirmed::OverBy(later.expires_at)).await.unwrap().is_empty());
 }

@@ -7,8 +7,9 @@ use super::model::{ConnectorModel, Mode, RoleModel};
 use super::operation::{Narrow, Need, Operation};
 use super::role::Ceiling;
 use super::router::Router;
-use super::scopes::Scopes;
+use super::scopes::{Coverage, Scopes};
 use super::template::Letters;
+use crate::account::{GrantStanding, Standing};
 use crate::connector::Connector;
 use crate::id::RoleName;
 use crate::inspect::GraphqlKind;
@@ -75,12 +76,14 @@ impl Rules {
         Self { connector, scopes, router, rules, ceilings, shadowed, telling }
     }
 
-    /// Whether `role` allows these operations, whatever a customer granted.
-    pub(super) fn role_allows(&self, role: &RoleName, operations: &Operations) -> bool {
-        let Some(ceiling) = self.ceilings.get(role) else { return false };
+    /// Whether whoever stands so may do these operations.
+    pub(super) fn could_do(&self, standing: &Standing<'_>, operations: &Operations) -> bool {
+        let (Some(ceiling), GrantStanding::Live(granted)) = (self.ceilings.get(standing.role), standing.grant) else { return false };
+        let coverage = Coverage::from(granted);
         let held = ceiling.held_for(operations.done().map(AsRef::as_ref));
         let is_refused = |operation: &Arc<Operation>| ceiling.denies(&operation.id) || !matches!(operation.need, Need::Scopes(_));
-        let holds = |alternative: &Vec<Scope>| alternative.iter().all(|name| self.scopes.holds(held, name));
+        let covers = |name: &Scope| self.scopes.table().number(name.as_str()).is_some_and(|number| self.scopes.covers(coverage, number));
+        let holds = |alternative: &Vec<Scope>| alternative.iter().all(|name| self.scopes.holds(held, name) && covers(name));
         !operations.done().any(is_refused) && (operations.required().is_empty() || operations.required().iter().any(holds))
     }
 }

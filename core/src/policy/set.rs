@@ -68,6 +68,12 @@ impl PolicySet {
         self.roles.contains(role)
     }
 
+    /// Whether `role`, or one that it extends, has an entry for `connector`.
+    #[must_use]
+    pub fn may_use(&self, role: &RoleName, connector: &ConnectorId) -> bool {
+        self.rules(connector).is_some_and(|rules| rules.ceilings.contains_key(role))
+    }
+
     /// The gateway scopes of `connector` that `role` allows, implied ones included, sorted by name.
     #[must_use]
     pub fn role_scopes(&self, role: &RoleName, connector: &ConnectorId) -> Vec<Scope> {
@@ -97,10 +103,10 @@ impl PolicySet {
         self.discloses_delegates
     }
 
-    /// The roles that allow these operations, whatever a customer granted, sorted by name.
-    pub fn who_holds(&self, connector: &ConnectorId, operations: &Operations) -> impl Iterator<Item = &RoleName> {
-        let rules = self.rules(connector);
-        self.roles.iter().filter(move |role| rules.is_some_and(|rules| rules.role_allows(role, operations)))
+    /// Whether whoever stands so may do these operations: by role and by grant.
+    #[must_use]
+    pub fn could_do(&self, connector: &ConnectorId, standing: &Standing<'_>, operations: &Operations) -> bool {
+        self.rules(connector).is_some_and(|rules| rules.could_do(standing, operations))
     }
 
     pub(super) fn rules(&self, connector: &ConnectorId) -> Option<&Rules> {

@@ -157,6 +157,25 @@ impl PathTemplate {
         self.rest.as_ref()
     }
 
+    /// A path that it matches: `filler` for each parameter, and `spanned` whole segments of it for `{+name}`.
+    pub(super) fn example(&self, filler: &str, spanned: usize) -> String {
+        let mut path = String::new();
+        let mut add = |segment: &Segment| {
+            path.push('/');
+            match segment {
+                Segment::Literal(text) => path.push_str(text),
+                Segment::Mixed(Mixed(literals)) => path.push_str(&literals.join(filler)),
+                Segment::Parameter => path.push_str(filler),
+            }
+        };
+        self.before.iter().for_each(&mut add);
+        if let Some(rest) = &self.rest {
+            (0..spanned.max(rest.least)).for_each(|_| add(&Segment::Parameter));
+            rest.behind.iter().for_each(&mut add);
+        }
+        path
+    }
+
     /// How much it leaves open at segment `at` of a path of `count` segments that it matches.
     pub(super) fn openness(&self, at: usize, count: usize) -> Openness {
         let segment = match self.part(at, count) {

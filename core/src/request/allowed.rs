@@ -133,7 +133,7 @@ fn forbidden_below(prefix: &str) -> Option<ForbiddenHeader> {
 }
 
 /// The common list: headers that speak of the content and of conditions.
-pub(super) fn is_common(name: &str) -> bool {
+pub(crate) fn is_common(name: &str) -> bool {
     matches!(
         name,
         "accept"

@@ -20,6 +20,7 @@ mod query;
 mod scanner;
 mod target;
 
+pub(crate) use allowed::is_common;
 pub use allowed::{ForbiddenHeader, HeaderPattern};
 pub use ambiguity::Ambiguity;
 pub use chunks::{ChunkReader, Fed};

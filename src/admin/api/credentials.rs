@@ -130,6 +130,7 @@ pub(super) fn unfit(name: &str, fault: VariableFault) -> Fault {
     match fault {
         VariableFault::Unknown => Fault::field(&field, "is no variable of this connector that comes with a credential"),
         VariableFault::Missing => Fault::field(&field, "is missing, and the connector cannot be reached without it"),
+        VariableFault::NotTold => Fault::field(&field, "is missing, and the API did not tell it when it was asked with this credential"),
         VariableFault::NotAllowed(fault) => Fault::field(&field, format_args!("is not allowed: {fault}")),
     }
 }

@@ -1,8 +1,12 @@
 //! `scopegate policy`: the verbs that read policy files.
 
 mod check;
+mod diff;
 mod explain;
+mod import;
+mod matrix;
 pub(super) mod report;
+mod revision;
 mod schema;
 mod test;
 
@@ -23,6 +27,13 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Says what the gateway would decide for a request, and why.
     Explain(explain::Explain),
+    /// Prints each pair of role and operation that became allowed or denied.
+    Diff(diff::Diff),
+    /// Shows which role may do which operation.
+    Matrix(matrix::Matrix),
+    /// Makes a connector document of an API's own description.
+    #[command(subcommand)]
+    Import(import::Import),
     /// Writes the JSON Schema with which editors complete and check these files.
     Schema(schema::Schema),
 }
@@ -33,6 +44,9 @@ impl Policy {
             Self::Check(verb) => verb.run(format),
             Self::Test(verb) => verb.run(format),
             Self::Explain(verb) => verb.run(format),
+            Self::Diff(verb) => verb.run(format),
+            Self::Matrix(verb) => verb.run(format),
+            Self::Import(verb) => verb.run(format),
             Self::Schema(verb) => verb.run(),
         }
     }

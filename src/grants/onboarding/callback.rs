@@ -232,8 +232,11 @@ impl Shared {
         }
     }
 
-    /// Tokens that nobody gets are not left alive at the provider.
+    /// Tokens that nobody gets are not left alive at the provider, unless the account works: it might end with them.
     fn thrown_away(self: &Arc<Self>, spent: &Spent, tokens: TokenSet, outcome: Outcome) -> Outcome {
+        if self.works(&spent.account.record.id) {
+            return outcome;
+        }
         let fresh = Fresh {
             credential: Credential::Tokens(tokens.clone()),
             granted: Granted::Assumed,

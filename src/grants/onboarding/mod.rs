@@ -14,6 +14,7 @@ mod begin;
 mod callback;
 mod confirm;
 mod page;
+mod unconfirmed;
 
 pub use begin::{BeginError, Begun, Wish};
 pub use callback::{CallbackError, Finished, Outcome, OutcomeFault, Warning};

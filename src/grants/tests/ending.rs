@@ -99,3 +99,22 @@ async fn what_is_brought_takes_the_place_of_what_was_there_for_all_that_share_it
         assert_eq!(stage.token(account).await.unwrap(), "at-other");
     }
 }
+
+#[tokio::test]
+async fn what_a_credential_does_not_bring_along_is_looked_up_with_it() {
+    let stage = Stage::new().await;
+    let account = stage.account("teams", "looked_up", "researcher").await;
+    let bring = async |access: &str, team: Option<&str>| {
+        let credential = BroughtCredential::Tokens { access: AccessToken::new(access.into()), refresh: None, expires_in: None, scope: None };
+        let variables = team.map(|team| ("team".to_owned(), team.to_owned())).into_iter().collect();
+        stage.grants.bring(&account.record, Brought { credential, variables }).await
+    };
+    let tokens = stage.practice.provider().seed(&label("looked_up"), "api");
+    let team = async |team| bring(tokens.access_token.reveal(), team).await.unwrap().grant.unwrap().variables.get("team").cloned();
+    assert_eq!(team(None).await.as_deref(), Some("T-7"));
+    let asked = stage.practice.api().requests();
+    assert_eq!(team(Some("T-8")).await.as_deref(), Some("T-8"), "what is said is not asked");
+    assert_eq!(stage.practice.api().requests(), asked);
+    let nobodys = bring("not-a-token", None).await;
+    assert_eq!(nobodys.unwrap_err(), BringError::Variable { name: "team".into(), fault: VariableFault::NotTold });
+}

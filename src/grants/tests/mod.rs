@@ -63,6 +63,20 @@ connectors:
       things:read: {provider_scopes: [api]}
     operations:
       - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
+  teams:
+    title: Practice teams
+    upstream: API
+    oauth:
+      token_url: PROVIDER/token
+      client_auth: client_secret_post
+      lookup: {url: API/v1/accounts/T-7}
+    headers: {X-Team: "{team}"}
+    variables:
+      team: {from: lookup, pointer: /id, is: label}
+    scopes:
+      things:read: {provider_scopes: [api]}
+    operations:
+      - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
   lenient:
     title: Takes a spent token again for a while
     upstream: API
@@ -96,7 +110,7 @@ connectors:
     operations:
       - {id: thing.get, match: "GET /v1/things/{id}", require: things:read}
 roles:
-  researcher: {allow: {crm: [accounts:read], force: [things:read], lenient: [things:read], kept: [things:read], keys: [things:read]}}
+  researcher: {allow: {crm: [accounts:read], force: [things:read], teams: [things:read], lenient: [things:read], kept: [things:read], keys: [things:read]}}
   publisher: {allow: {crm: [accounts:read, opportunities:write]}}
 "#;
 

@@ -1,7 +1,7 @@
 //! How a customer connects an account, and how an attempt fails.
 
 use super::*;
-use crate::store::Confirmation;
+use crate::store::{Confirmation, Unconfirmed};
 use scopegate_core::oauth::Call;
 use scopegate_core::secret::Proof;
 use zeroize::Zeroizing;
@@ -194,6 +194,73 @@ async fn an_application_may_have_the_last_word_once() {
     assert_eq!(connected.status(), Status::Active);
     assert_eq!(stage.owner(&stage.token(&account).await.unwrap()), Some(("acme/confirmed".into(), true)));
     assert_eq!(stage.grants.confirm(&account.record.id, &begun.id).await.unwrap_err(), ConfirmError::NothingWaits);
+}
+
+impl Stage {
+    /// An authorization that `who` has finished and the application has not confirmed.
+    async fn unconfirmed(&self, account: &ConnectedAccount, who: &str) -> Begun {
+        let (begun, link) = self.begin(account, Wish { confirmation: Confirmation::Needed, ..ALL }).await;
+        let (query, browser) = self.to_callback(&link, who, "allow", &["api"]).await;
+        assert_eq!(self.callback("crm", &query, Some(&browser)).await, Ok(Outcome::AwaitsConfirmation));
+        begun
+    }
+
+    async fn left_unconfirmed(&self) -> usize {
+        self.store.unconfirmed(Unconfirmed::OverBy(self.clock.timestamp())).await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_confirms_is_revoked_at_the_provider_when_its_time_is_over() {
+    let stage = Stage::new().await;
+    let account = stage.account("crm", "waits", "researcher").await;
+    let begun = stage.unconfirmed(&account, "acme/waits").await;
+    stage.grants.0.end_unconfirmed().await;
+    assert_eq!((stage.left_unconfirmed().await, stage.practice.provider().revoked()), (0, vec![]), "its time is not over");
+
+    stage.advance(24 * 60 * 60);
+    stage.policies.store(Arc::new(policies(&stage.practice, "/nowhere")));
+    stage.grants.0.end_unconfirmed().await;
+    stage.store.sweep(stage.clock.timestamp().plus(Duration::from_hours(48))).await.unwrap();
+    assert_eq!(stage.left_unconfirmed().await, 1, "it stays until the provider has heard");
+    assert_eq!(stage.grants.confirm(&account.record.id, &begun.id).await.unwrap_err(), ConfirmError::NothingWaits);
+    let stage = stage.killed().await;
+    stage.policies.store(Arc::new(policies(&stage.practice, "/revoke")));
+    stage.grants.start();
+    stage.until("the provider is told", |stage| stage.practice.provider().revoked() == [label("waits")]).await;
+    while stage.left_unconfirmed().await > 0 {}
+
+    stage.unconfirmed(&account, "acme/unheard").await;
+    stage.policies.store(Arc::new(policies(&stage.practice, "/nowhere")));
+    stage.advance(48 * 60 * 60 + 1);
+    stage.grants.0.end_unconfirmed().await;
+    assert_eq!(stage.left_unconfirmed().await, 0, "nor for ever");
+}
+
+#[tokio::test]
+async fn tokens_that_came_to_nothing_are_left_to_the_provider_where_the_account_works() {
+    let stage = Stage::new().await;
+    let account = stage.connected("works", None).await;
+    stage.unconfirmed(&account, "acme/works").await;
+    stage.advance(24 * 60 * 60);
+    stage.grants.0.end_unconfirmed().await;
+    assert_eq!(stage.walk(&account, "acme/works", "allow", &[]).await, Outcome::NothingGranted);
+    assert_eq!((stage.left_unconfirmed().await, stage.practice.provider().revoked()), (0, vec![]));
+    assert_eq!(stage.status(&account), Status::Active);
+}
+
+#[tokio::test]
+async fn a_deleted_account_takes_along_what_nobody_confirmed() {
+    let stage = Stage::new().await;
+    let account = stage.account("crm", "gone", "researcher").await;
+    stage.unconfirmed(&account, "acme/gone").await;
+    stage.grants.forget(&account).await.unwrap();
+    let told = |stage: &Stage| {
+        stage.advance(1);
+        stage.practice.provider().revoked() == [label("gone")]
+    };
+    stage.until("the provider is told", told).await;
+    assert!(stage.store.unconfirmed(Unconfirmed::Of(&account.record.id)).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -188,7 +188,8 @@ fn reseal(connection: &Connection, record: SealedRecord, sealed: Sealed) -> Resu
 
 /// Forgets authorizations that ended, and sessions that were last used, before `before`.
 pub(super) fn sweep(connection: &Connection, before: Timestamp) -> Result<Done<()>, StoreError> {
-    execute(connection, "forget authorizations", "DELETE FROM authorizations WHERE expires_at < ?1", [before.millis()])?;
+    let query = "DELETE FROM authorizations WHERE expires_at < ?1 AND json_extract(record, '$.phase.awaiting_confirmation') IS NULL";
+    execute(connection, "forget authorizations", query, [before.millis()])?;
     execute(connection, "forget sessions", "DELETE FROM sessions WHERE last_used < ?1", [before.millis()])?;
     execute(connection, "forget leases", "DELETE FROM leases WHERE expires_at < ?1", [before.millis()])?;
     Ok(Done::Keep(()))

@@ -4,21 +4,26 @@
 //! answers all of them after the commit: many callers share one flush of the disk.
 
 mod changes;
+mod copy;
 mod inspect;
 mod leases;
+mod mark;
 mod news;
 mod process;
 mod queries;
 mod writer;
 
+pub use copy::{CopyError, back_up, restore};
 pub use inspect::{Inspected, inspect};
+pub use mark::{Rollback, RolledBack};
 
 use super::schema::{self, SchemaFault};
 use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName};
-use super::{LeaseOwner, SealedId, SealedRecord, SessionRecord, Store, StoreError};
+use super::{LeaseOwner, SealedId, SealedRecord, SessionRecord, Store, StoreError, Unconfirmed};
 use crate::clock::Clock;
 use crate::tasks;
 use async_trait::async_trait;
+use mark::Mark;
 use process::Process;
 use rusqlite::Connection;
 use scopegate_core::id::{GrantId, SessionId};
@@ -27,7 +32,7 @@ use std::error::Error;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -58,22 +63,44 @@ impl SqliteStore {
     /// # Errors
     /// The folder cannot be used, or a newer version of Scopegate wrote it.
     pub fn open(folder: &Path, clock: Clock) -> Result<Self, StoreError> {
+        Self::open_and(folder, clock, |_, _| Ok(None))
+    }
+
+    /// Opens the store in `folder` as [`open`](Self::open) does, unless it is older than what is noted in the file `mark`.
+    ///
+    /// # Errors
+    /// [`StoreError::RolledBack`] where it is older and that is refused.
+    pub fn open_marked(folder: &Path, clock: Clock, mark: &Path, rollback: Rollback) -> Result<Self, StoreError> {
+        let time = clock.clone();
+        Self::open_and(folder, clock, |connection, path| Mark::begin(connection, path, mark, rollback, time).map(Some))
+    }
+
+    fn open_and(
+        folder: &Path,
+        clock: Clock,
+        mark: impl FnOnce(&mut Connection, &Path) -> Result<Option<Mark>, StoreError>,
+    ) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
         let unusable = |cause: Box<dyn Error + Send + Sync>| StoreError::Open { path: path.clone(), cause: cause.into() };
-        make_private(folder, &path).map_err(|cause| unusable(cause.into()))?;
+        make_folder(folder).map_err(|cause| unusable(cause.into()))?;
+        // Before anything is opened, so that nobody puts another file in its place meanwhile.
+        let process = Arc::new(Process::register(folder).map_err(|cause| unusable(cause.into()))?);
+        make_private(&path).map_err(|cause| unusable(cause.into()))?;
         let mut writing = connect(&path).map_err(|cause| unusable(cause.into()))?;
         schema::migrate(&mut writing).map_err(|fault| match fault {
             SchemaFault::Newer { found, known } => StoreError::Newer { path: path.clone(), found, known },
             SchemaFault::Failed(cause) => unusable(cause.into()),
         })?;
+        let id = hex::encode(crate::chance::bytes::<16>());
+        writing.execute("INSERT OR IGNORE INTO about VALUES ('id', ?1)", [id]).map_err(|cause| unusable(cause.into()))?;
+        let mark = mark(&mut writing, &path)?;
         let reading = connect(&path).and_then(|connection| connection.pragma_update(None, "query_only", true).map(|()| connection));
         let reading = reading.map_err(|cause| unusable(cause.into()))?;
-        let process = Arc::new(Process::register(folder).map_err(|cause| unusable(cause.into()))?);
 
         let (writer, jobs) = mpsc::channel();
         let (reader, questions) = mpsc::channel::<Question>();
         let threads = [
-            tasks::thread("store-writer", move || Writer::new(writing).run(&jobs)),
+            tasks::thread("store-writer", move || Writer::new(writing, mark).run(&jobs)),
             tasks::thread("store-reader", move || questions.into_iter().for_each(|question| question(&reading))),
         ];
         let threads = threads.into_iter().collect::<Result<_, _>>().map_err(|cause| unusable(cause.into()))?;
@@ -170,6 +197,16 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn unconfirmed(&self, which: Unconfirmed<'_>) -> Result<Vec<AuthorizationRecord>, StoreError> {
+        match which {
+            Unconfirmed::Of(account) => {
+                let account = account.clone();
+                self.read(move |connection| queries::unconfirmed(connection, "account =", account.as_str())).await
+            }
+            Unconfirmed::OverBy(moment) => self.read(move |connection| queries::unconfirmed(connection, "expires_at <=", moment.millis())).await,
+        }
+    }
+
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let id = id.clone();
         self.read(move |connection| queries::session(connection, &id)).await
@@ -212,11 +249,13 @@ impl Store for SqliteStore {
     }
 }
 
-/// A folder and a file that only their owner can use. What SQLite puts beside the file gets its mode.
-fn make_private(folder: &Path, file: &PathBuf) -> std::io::Result<()> {
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+/// A folder that only its owner can use.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() { Ok(()) } else { DirBuilder::new().recursive(true).mode(0o700).create(folder) }
+}
+
+/// A file that only its owner can use. What SQLite puts beside it gets its mode.
+fn make_private(file: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(fault) if fault.kind() != ErrorKind::AlreadyExists => Err(fault),
         Ok(_) | Err(_) => Ok(()),

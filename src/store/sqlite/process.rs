@@ -21,13 +21,10 @@ pub(super) struct Process {
 impl Process {
     /// Takes a place, and clears away the files of processes that are gone.
     pub(super) fn register(folder: &Path) -> io::Result<Self> {
-        let gate = lock_file(&folder.join("processes.lock"))?;
         // One at a time, so that nobody clears a file away between its making and its locking.
-        gate.lock()?;
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
-            if name.is_some() && is_free(&path)? {
+        let _gate = Gate::enter(folder)?;
+        for path in locks(folder)? {
+            if is_free(&path)? {
                 fs::remove_file(&path)?;
             }
         }
@@ -53,6 +50,44 @@ impl Drop for Process {
         // What stays behind is cleared away by the next process.
         let _ = fs::remove_file(path_of(&self.folder, &self.name));
     }
+}
+
+/// Who holds it is the only one who comes to the folder or looks who is there.
+pub(super) struct Gate {
+    /// Locked as long as it is open.
+    _file: File,
+}
+
+impl Gate {
+    /// Waits until nobody else holds it.
+    pub(super) fn enter(folder: &Path) -> io::Result<Self> {
+        let file = lock_file(&folder.join("processes.lock"))?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Whether any process uses the folder; none comes to it as long as the gate is held.
+pub(super) fn any_alive(folder: &Path, _held: &Gate) -> io::Result<bool> {
+    for path in locks(folder)? {
+        if !is_free(&path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The files of processes that are there, or were.
+fn locks(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX)) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn path_of(folder: &Path, name: &str) -> PathBuf {

@@ -2,8 +2,8 @@
 
 use super::{failed, unreadable};
 use crate::store::{
-    AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SealedId, SealedRecord,
-    SessionRecord, Snapshot, StoreError,
+    AuthorizationPhase, AuthorizationRecord, DataKeyId, DataKeyPurpose, DataKeyRecord, Follower, GrantRecord, Intent, KekId, News, Sealed, SealedId,
+    SealedRecord, SessionRecord, Snapshot, StoreError,
 };
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -111,6 +111,16 @@ pub(super) fn authorization<K: ToSql>(connection: &Connection, column: &'static 
     one(connection, "an authorization", &query, key, |row| json(row, 0))
 }
 
+/// Authorizations that wait for their confirmation, of which `column` is so.
+pub(super) fn unconfirmed<K: ToSql>(connection: &Connection, column: &'static str, key: K) -> Result<Vec<AuthorizationRecord>, StoreError> {
+    let query = format!("SELECT record FROM authorizations WHERE {column} ?1 ORDER BY id");
+    let found: rusqlite::Result<Vec<AuthorizationRecord>> =
+        connection.prepare_cached(&query).and_then(|mut query| query.query_map([key], |row| json(row, 0))?.collect());
+    let mut found = found.map_err(fault("an authorization"))?;
+    found.retain(|record| matches!(record.phase, AuthorizationPhase::AwaitingConfirmation { .. }));
+    Ok(found)
+}
+
 pub(super) fn session(connection: &Connection, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
     one(connection, "a session", "SELECT id, customer, started_at, last_used FROM sessions WHERE id = ?1", id.as_str(), |row| {
         Ok(SessionRecord { id: name(row, 0)?, customer: name(row, 1)?, started_at: timestamp(row, 2)?, last_used: timestamp(row, 3)? })
@@ -131,12 +141,15 @@ pub(super) fn data_keys(connection: &Connection) -> Result<Vec<DataKeyRecord>, S
 }
 
 pub(super) fn sealed_counts(connection: &Connection) -> Result<Vec<(DataKeyId, u64)>, StoreError> {
-    // What is too short to name a key was not sealed by a vault.
-    let grants = "SELECT substr(sealed, 2, 16), count(*) FROM grants WHERE length(sealed) > 16 GROUP BY substr(sealed, 2, 16)";
-    let counted: Vec<([u8; 16], i64)> = all(connection, "a grant", grants, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Answered from the index alone.
+    let grants = "SELECT substr(sealed, 2, 16), count(*) FROM grants GROUP BY substr(sealed, 2, 16)";
+    let counted: Vec<(Vec<u8>, i64)> = all(connection, "a grant", grants, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut counts: HashMap<DataKeyId, u64> = HashMap::new();
     for (key, count) in counted {
-        counts.insert(DataKeyId(key), u64::try_from(count).map_err(unreadable("a count"))?);
+        // What is too short to name a key was not sealed by a vault.
+        if let Ok(key) = key.try_into() {
+            counts.insert(DataKeyId(key), u64::try_from(count).map_err(unreadable("a count"))?);
+        }
     }
     for record in authorizations(connection)? {
         if let Some(parts) = record.phase.sealed().and_then(Sealed::parts) {

@@ -1,5 +1,6 @@
 //! The thread that writes.
 
+use super::mark::{self, Mark};
 use super::{PATIENCE, failed, news, queries};
 use crate::store::{Follower, News, StoreError};
 use rusqlite::Connection;
@@ -90,11 +91,14 @@ pub(super) struct Writer {
     version: i64,
     /// Whether something was written since the write-ahead log was emptied last.
     log_is_used: bool,
+    /// How many commits there were after the last one of this process.
+    commits: u64,
+    mark: Option<Mark>,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, follower: None, seen: 0, version: 0, log_is_used: false }
+    pub(super) fn new(connection: Connection, mark: Option<Mark>) -> Self {
+        Self { connection, follower: None, seen: 0, version: 0, log_is_used: false, commits: 0, mark }
     }
 
     /// Works until nobody can ask any more.
@@ -124,6 +128,9 @@ impl Writer {
             }
         }
         self.empty_log();
+        if let Some(mark) = self.mark {
+            mark.end(&self.connection);
+        }
     }
 
     fn follow(&mut self, follower: Follower) -> Result<(), StoreError> {
@@ -143,6 +150,9 @@ impl Writer {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         group.into_iter().for_each(|work| work.answer(committed.clone()));
+        if let Some(mark) = &mut self.mark {
+            mark.committed(self.commits);
+        }
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
@@ -152,8 +162,10 @@ impl Writer {
         }
         let mut seen = self.seen;
         let news = if self.follower.is_some() { news::since(&self.connection, &mut seen)? } else { Vec::new() };
+        let commits = mark::count_one(&self.connection)?;
         news::trim(&self.connection).and_then(|_| self.connection.execute_batch("COMMIT")).map_err(failed("commit"))?;
         self.seen = seen;
+        self.commits = commits;
         self.log_is_used = true;
         self.tell(news);
         Ok(())
@@ -176,8 +188,12 @@ impl Writer {
         }
     }
 
-    /// Nothing to write: takes over what other processes wrote, and leaves no old bytes in the write-ahead log.
+    /// Nothing to write: takes over what other processes wrote, notes how far the store is, and leaves no old bytes in the
+    /// write-ahead log.
     fn idle(&mut self) {
+        if let Some(mark) = &mut self.mark {
+            mark.settle(self.commits);
+        }
         if let Err(fault) = self.catch_up() {
             tracing::warn!(error = &fault as &(dyn Error + 'static), "what other processes wrote could not be read");
         }
@@ -222,7 +238,7 @@ mod tests {
         assert!(schema::migrate(&mut connection).is_ok());
         connection.execute_batch("CREATE TABLE test (bytes BLOB)").unwrap();
         connection.execute_batch(more).unwrap();
-        Writer::new(connection)
+        Writer::new(connection, None)
     }
 
     /// Lets the writer write a group, and tells of each whether it was done.

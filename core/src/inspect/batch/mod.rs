@@ -170,7 +170,7 @@ impl Reader {
         if readings(written.url).any(|url| url.contains("@{")) {
             return Err(SUBSTITUTION);
         }
-        let url = if written.url.starts_with('/') { UrlForm::Rooted } else { UrlForm::Bare };
+        let url = form(written.url).ok_or(PART)?;
         let slash = if url == UrlForm::Bare { "/" } else { "" };
         let target: Target = format!("{}{slash}{}", self.prefix, written.url).parse()?;
         // The canonical form of the prefix is as long as it was where it is canonical already.
@@ -190,6 +190,16 @@ impl Reader {
         self.parts.push(Part { request, has_references, prefix, url });
         Ok(())
     }
+}
+
+/// How a URL is written; none where a server could take it for something else than a path: another origin, a query or a scheme alone.
+fn form(url: &str) -> Option<UrlForm> {
+    if url.starts_with('/') {
+        return Some(UrlForm::Rooted);
+    }
+    let first = url.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_segment = first.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '$') && !first.contains(':');
+    is_segment.then_some(UrlForm::Bare)
 }
 
 /// A text, and what decoding it once and twice makes of it.

@@ -61,8 +61,11 @@ impl<'a> Asker<'a> {
 
     /// Whether some part could be allowed; else what comes nearest to it.
     pub(super) fn could_be_allowed_a_part(&self, batch: &Meant<'a>) -> Result<(), Denial> {
-        let parts = self.rules.rules.iter().filter(|rule| !is_batch(rule));
-        let groups = parts.filter_map(|rule| Meant::of(vec![rule], 0)).map(|part| [Group::of(batch.clone()), Group::of(part)]);
+        let parts = || self.rules.rules.iter().filter(|rule| !is_batch(rule));
+        if parts().any(|rule| self.may(rule)) {
+            return Ok(());
+        }
+        let groups = parts().filter_map(|rule| Meant::of(vec![rule], 0)).map(|part| [Group::of(batch.clone()), Group::of(part)]);
         first_ok(groups.map(|groups| self.verdict(&groups, || Ok(None)).map(drop).map_err(Denial::without_contained)))
     }
 

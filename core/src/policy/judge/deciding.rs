@@ -402,13 +402,69 @@ fn the_one_reason_is_the_first_in_order() {
 }
 
 #[test]
-fn who_holds_an_operation_is_known_by_role() {
+fn matches_of_one_operation_that_need_different_things_both_hold() {
+    let policies = lab(vec![operation("same", "GET /n/{x}/z", "a:read"), operation("same", "GET /n/y/{z}", "b:read")]);
+    for (role, text, expected) in [
+        ("ab", "GET /n/y/z", "allow same"),
+        ("a", "GET /n/y/z", "deny role_lacks_scope b:read"),
+        ("bc", "GET /n/y/z", "deny role_lacks_scope a:read"),
+        ("a", "GET /n/x/z", "allow same"),
+    ] {
+        assert_eq!(as_role(&policies, role, text), expected, "{role} {text}");
+    }
+}
+
+#[test]
+fn many_wide_alternatives_are_decided_one_by_one() {
+    // 73 alternatives of 8 scopes each; the scope `top` implies all of the last one's, step by step.
+    let name = |alternative: usize, scope: usize| format!("s{alternative}:{scope}");
+    let facts = |alternative: usize, scope: usize| {
+        let implied = if alternative == 72 && scope < 7 { format!(" > {}", name(alternative, scope + 1)) } else { String::new() };
+        format!("{}: p{alternative}.{scope}{implied}", name(alternative, scope))
+    };
+    let pairs = || (0..73).flat_map(|alternative| (0..8).map(move |scope| (alternative, scope)));
+    let mut declared: Vec<String> = pairs().map(|(alternative, scope)| facts(alternative, scope)).collect();
+    declared.push(format!("top: t > {}", name(72, 0)));
+    let declared: Vec<&str> = declared.iter().map(String::as_str).collect();
+    let alternative = |number: usize| (0..8).map(|scope| name(number, scope)).collect::<Vec<_>>().join(" ");
+    let need = (0..73).map(alternative).collect::<Vec<_>>().join(" | ");
+    let (almost, whole) = (alternative(40).replace("s40:3", ""), alternative(40));
+    let roles = vec![role("almost", &[("lab", &almost)]), role("whole", &[("lab", &whole)]), role("top", &[("lab", "top")])];
+    let policies = assemble(vec![(connector("lab", &declared), vec![operation("wide", "GET /wide", &need)])], roles);
+    let provider = |number: usize, left_out: usize| {
+        (0..8).filter(|scope| *scope != left_out).map(|scope| format!("p{number}.{scope}")).collect::<Vec<_>>().join(" ")
+    };
+    for (role, grant, expected) in [
+        ("almost", None, "deny role_lacks_scope s40:3"),
+        ("whole", None, "allow wide"),
+        ("whole", Some(provider(40, 9)), "allow wide"),
+        ("whole", Some(provider(40, 6)), "deny consent_required s40:6"),
+        ("top", None, "allow wide"),
+        ("top", Some("t".to_owned()), "allow wide"),
+        ("top", Some("p72.0".to_owned()), "allow wide"),
+        ("top", Some("p72.1".to_owned()), "deny consent_required s72:0"),
+    ] {
+        let came = ruled(&policies, "lab", role, GrantStanding::Live(&granted(grant.as_deref())), &request("GET /wide", None));
+        assert_eq!(came, expected, "{role} {grant:?}");
+    }
+}
+
+#[test]
+fn who_could_do_an_operation_is_known_by_role_and_grant() {
     let policies = lab(vec![operation("either", "GET /either", "a:read b:read | c:read"), operation("ping", "GET /ping", "none")]);
-    for (text, holders) in [("GET /either", &["ab", "all", "bc"][..]), ("GET /ping", &["a", "ab", "all", "bc", "nothing"])] {
+    for (text, grant, holders) in [
+        ("GET /either", None, &["all", "ab", "bc"][..]),
+        ("GET /either", Some("a b"), &["all", "ab"]),
+        ("GET /either", Some("a c"), &["all", "bc"]),
+        ("GET /either", Some("b"), &[]),
+        ("GET /ping", Some(""), &["all", "ab", "bc", "a", "nothing"]),
+    ] {
         let came = ruling(&policies, "stranger", GrantStanding::Missing, &request(text, None));
         let Ruling::Deny(denial) = came else { panic!("{text}") };
-        let lab = "lab".parse().unwrap();
-        let found: Vec<_> = policies.who_holds(&lab, denial.operations().unwrap()).map(|role| role.as_str()).collect();
-        assert_eq!(found, holders, "{text}");
+        let (lab, grant) = ("lab".parse().unwrap(), granted(grant));
+        let could = |role: &&str, grant| policies.could_do(&lab, &Standing { role: &role.parse().unwrap(), grant }, denial.operations().unwrap());
+        let roles = ["all", "ab", "bc", "a", "nothing", "stranger", "nobody"];
+        assert_eq!(roles.into_iter().filter(|role| could(role, GrantStanding::Live(&grant))).collect::<Vec<_>>(), holders, "{text}");
+        assert!(!roles.iter().any(|role| could(role, GrantStanding::Missing) || could(role, GrantStanding::Ended)), "{text}");
     }
 }

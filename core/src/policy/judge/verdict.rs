@@ -70,6 +70,15 @@ impl<'a> Asker<'a> {
         Ok(Allowance { operations: self.operations(groups), body, shadow })
     }
 
+    /// Whether one operation alone is allowed, whatever its content needs.
+    pub(super) fn may(&self, rule: &Rule) -> bool {
+        let (Some(ceiling), GrantStanding::Live(granted)) = (self.ceiling, self.grant) else { return false };
+        let (held, coverage) = (ceiling.held_for(std::iter::once(&*rule.operation)), Coverage::from(granted));
+        let is_met =
+            |alternative: &ScopeSet| alternative.is_subset(held) && alternative.iter().all(|number| self.rules.scopes.covers(coverage, number));
+        !ceiling.denies(&rule.operation.id) && matches!(rule.operation.need, Need::Scopes(_)) && rule.requirement.alternatives().iter().any(is_met)
+    }
+
     /// The operations of the request as they stand in an answer, with what its content holds.
     pub(super) fn operations(&self, groups: &[Group<'a>]) -> Operations {
         let Some((request, parts)) = groups.split_first() else { return Operations::new([].into(), [].into()) };

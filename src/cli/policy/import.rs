@@ -1,0 +1,160 @@
+//! `scopegate policy import`: from an API's own description to a connector document.
+
+use crate::cli::Outcome;
+use crate::cli::output::{Format, say, say_json, tell};
+use anyhow::Context;
+use scopegate_core::id::ConnectorId;
+use scopegate_core::import::{self, Array, Imported, Kind, Refusal, Wishes};
+use scopegate_core::policy::{Findings, document};
+use serde_json::json;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A file of more bytes is no description, packed or not: 64 MiB, and one more to tell.
+const MOST: u64 = (64 << 20) + 1;
+
+/// Makes a connector document of an API's own description.
+#[derive(Debug, clap::Subcommand)]
+pub(in crate::cli) enum Import {
+    /// From OpenAPI 3 or 2, as JSON or YAML, perhaps packed with gzip.
+    Openapi(Openapi),
+}
+
+/// From OpenAPI 3 or 2.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Openapi {
+    /// The description.
+    file: PathBuf,
+    /// The connector's name.
+    #[arg(long)]
+    connector: ConnectorId,
+    /// Where the document goes; without it to stdout.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Over a file that is there.
+    #[arg(long, requires = "out")]
+    force: bool,
+    /// Origin of the API, perhaps with a path, instead of the description's first server.
+    #[arg(long, value_name = "ORIGIN")]
+    upstream: Option<String>,
+    /// What several scopes in one list mean, where the description does not say.
+    #[arg(long, value_enum)]
+    array: Option<ArrayWord>,
+    /// A security scheme that carries scopes although it is no OAuth 2 scheme; repeatable.
+    #[arg(long = "scheme", value_name = "NAME")]
+    schemes: Vec<String>,
+    /// The key of operations under which their scopes stand.
+    #[arg(long, value_name = "KEY")]
+    extension: Option<String>,
+    /// Only schemes that issue such tokens carry scopes.
+    #[arg(long, value_enum)]
+    kind: Option<KindWord>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ArrayWord {
+    /// One of them is enough.
+    Any,
+    /// All of them are needed.
+    All,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum KindWord {
+    /// For a person who consented.
+    Delegated,
+    /// For the application itself.
+    Application,
+}
+
+impl Import {
+    pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Openapi(verb) => verb.run(format),
+        }
+    }
+}
+
+impl Openapi {
+    fn run(self, format: Format) -> anyhow::Result<Outcome> {
+        let file = read(&self.file)?;
+        let imported = match import::openapi(&file, &self.wishes()) {
+            Ok(imported) => imported,
+            Err(refusal @ Refusal::Unsaid { .. }) => return Err(refusal.into()),
+            Err(refusal @ Refusal::Refused { .. }) => {
+                tell(&format!("scopegate: {}: {refusal}", self.file.display()));
+                return Ok(Outcome::No);
+            }
+        };
+        imported.notes.iter().for_each(|note| tell(&format!("note: {note}")));
+        match &self.out {
+            Some(out) => self.written(out, &imported, format),
+            None => {
+                match format {
+                    Format::Human => say(&imported.document),
+                    Format::Json => say_json(&document::read(0, &imported.document, &mut Findings::new([])).and_then(|root| root.to_json()))?,
+                }
+                Ok(Outcome::Yes)
+            }
+        }
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            connector: self.connector.clone(),
+            upstream: self.upstream.clone(),
+            array: self.array.map(|word| match word {
+                ArrayWord::Any => Array::Any,
+                ArrayWord::All => Array::All,
+            }),
+            schemes: self.schemes.clone(),
+            extension: self.extension.clone(),
+            kind: self.kind.map(|word| match word {
+                KindWord::Delegated => Kind::Delegated,
+                KindWord::Application => Kind::Application,
+            }),
+        }
+    }
+
+    /// Writes the document whole, and over another only by `--force`.
+    fn written(&self, out: &Path, imported: &Imported, format: Format) -> anyhow::Result<Outcome> {
+        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().tempfile_in(folder).with_context(|| format!("writing into {}", folder.display()))?;
+        file.write_all(imported.document.as_bytes()).with_context(|| format!("writing {}", out.display()))?;
+        make_readable(file.as_file()).with_context(|| format!("writing {}", out.display()))?;
+        let kept = if self.force { file.persist(out) } else { file.persist_noclobber(out) };
+        if let Err(fault) = kept {
+            if fault.error.kind() == std::io::ErrorKind::AlreadyExists {
+                tell(&format!("scopegate: {} is there already; `--force` writes over it", out.display()));
+                return Ok(Outcome::No);
+            }
+            return Err(fault.error).with_context(|| format!("writing {}", out.display()));
+        }
+        let Imported { operations, unknown, scopes, notes, .. } = imported;
+        match format {
+            Format::Json => say_json(
+                &json!({"ok": true, "file": out, "operations": operations, "operations_unknown": unknown, "scopes": scopes, "notes": notes}),
+            )?,
+            Format::Human => {
+                let of_unknown = if *unknown == 0 { String::new() } else { format!(", {unknown} of them of unknown need and always refused") };
+                say(&format!("{}: {operations} operations{of_unknown}; {scopes} scopes", out.display()));
+            }
+        }
+        Ok(Outcome::Yes)
+    }
+}
+
+/// The file, as far as a description goes.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    read.with_context(|| format!("reading {}", path.display()))?;
+    Ok(bytes)
+}
+
+/// A document is no secret: a temporary file is made for its owner alone, and this one is read by others too.
+fn make_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
