@@ -18,6 +18,7 @@ mod install;
 mod lives;
 mod onboarding;
 mod opened;
+mod outage;
 mod provider;
 mod schedule;
 mod sealing;

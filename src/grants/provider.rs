@@ -2,6 +2,7 @@
 
 use super::Clients;
 use super::assertion::{KeyFault, assertion};
+use super::outage::Outage;
 use crate::clock::Clock;
 use crate::http_client::{CallError, HttpAnswer, HttpClient};
 use crate::metrics::{ConnectorLabels, Metrics, OutcomeLabels};
@@ -18,7 +19,7 @@ use scopegate_core::oauth::{
 use scopegate_core::secret::{Proof, RefreshToken};
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,6 +45,13 @@ pub(super) struct Provider {
 struct Places {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
+    outage: Arc<Mutex<Outage>>,
+}
+
+impl Places {
+    fn outage(&self) -> MutexGuard<'_, Outage> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A place at a provider's token endpoint, for as long as it is held.
@@ -85,6 +93,19 @@ pub(super) enum ProviderFault {
 }
 
 impl ProviderFault {
+    /// How long the provider asks us to wait.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Said(TokenFault::Declined { retry_after, .. } | TokenFault::Failed { retry_after, .. }) => *retry_after,
+            Self::Said(TokenFault::NotHonoured | TokenFault::ClientRefused { .. } | TokenFault::Garbage)
+            | Self::NotSent(_)
+            | Self::Lost(_)
+            | Self::NoCall(_)
+            | Self::NoEvidence(_)
+            | Self::Key(_) => None,
+        }
+    }
+
     /// A word for metrics and logs.
     pub(super) fn word(&self) -> &'static str {
         match self {
@@ -115,16 +136,17 @@ impl Provider {
         self.clients.get(&connector.id)
     }
 
-    /// A place at the provider's token endpoint; none where too many others have one or wait, and for what nobody waits for at once.
+    /// A place at the provider's token endpoint; none where too many others have one. What nobody waits for does not wait either.
     pub(super) async fn place(&self, connector: &Connector, urgency: Urgency) -> Option<Place> {
-        let Places { all, ahead } = self.places_of(&connector.provider);
+        let places = self.places_of(&connector.provider);
         match urgency {
+            Urgency::Ahead if places.outage().rest(self.clock.instant()).is_some() => None,
             Urgency::Ahead => {
-                let ahead = ahead.try_acquire_owned().ok()?;
-                Some(Place { _ahead: Some(ahead), _one: all.try_acquire_owned().ok()? })
+                let ahead = places.ahead.try_acquire_owned().ok()?;
+                Some(Place { _ahead: Some(ahead), _one: places.all.try_acquire_owned().ok()? })
             }
             Urgency::Now => tokio::select! {
-                one = all.acquire_owned() => Some(Place { _ahead: None, _one: one.ok()? }),
+                one = places.all.acquire_owned() => Some(Place { _ahead: None, _one: one.ok()? }),
                 () = self.clock.sleep(PATIENCE) => None,
             },
         }
@@ -132,13 +154,19 @@ impl Provider {
 
     /// A place for what nobody waits for, however long it takes.
     pub(super) async fn place_ahead(&self, provider: &str) -> Option<Place> {
-        let Places { all, ahead } = self.places_of(provider);
-        Some(Place { _ahead: Some(ahead.acquire_owned().await.ok()?), _one: all.acquire_owned().await.ok()? })
+        let places = self.places_of(provider);
+        let ahead = Arc::clone(&places.ahead).acquire_owned().await.ok()?;
+        loop {
+            let rest = places.outage().rest(self.clock.instant());
+            let Some(rest) = rest else { break };
+            self.clock.sleep(rest).await;
+        }
+        Some(Place { _ahead: Some(ahead), _one: places.all.acquire_owned().await.ok()? })
     }
 
     fn places_of(&self, provider: &str) -> Places {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Places { all: Arc::new(Semaphore::new(AT_A_TIME)), ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)) };
+        let new = || Places { all: Arc::new(Semaphore::new(AT_A_TIME)), ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)), outage: Arc::default() };
         places.entry(provider.to_owned()).or_insert_with(new).clone()
     }
 
@@ -185,6 +213,11 @@ impl Provider {
         };
         let result = self.as_us(connector, oauth, variables, call, judged).await.and_then(|judged| judged.map_err(Into::into));
         self.count(connector, result.as_ref().err());
+        let (places, now) = (self.places_of(&connector.provider), self.clock.instant());
+        match &result {
+            Ok(_) | Err(ProviderFault::Said(TokenFault::NotHonoured)) => *places.outage() = Outage::default(),
+            Err(fault) => places.outage().fail(fault.retry_after(), now),
+        }
         result
     }
 

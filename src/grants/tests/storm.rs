@@ -105,3 +105,33 @@ async fn a_hundred_thousand_tokens_that_are_over_at_start_are_spread_and_refresh
     stage.until("the line goes on", |_| provider.refresh_calls() > 2_000).await;
     assert_eq!((provider.most_at_a_time(), provider.problems()), (IN_ALL, vec![]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_fails_whomever_it_is_asked_for_is_left_alone_by_the_line_and_not_by_callers() {
+    let stage = Stage::new().await;
+    crowded(&stage, 300).await;
+    stage.advance(3600);
+    let stage = stage.killed().await;
+    let provider = stage.practice.provider().clone();
+    provider.set_lifetime(crate::practice::Whose::Everybody, Duration::from_secs(24 * 60 * 60));
+    const FAILURES: u64 = 40;
+    for _ in 0..FAILURES {
+        provider.fault(crate::practice::Whose::Everybody, crate::practice::Fault::Status(http::StatusCode::SERVICE_UNAVAILABLE, Some(30)));
+    }
+    stage.grants.start();
+    stage.advance(60);
+    // The twelve whose calls are under way when it shows, and no more.
+    stage.until("the line rests", |stage| stage.grants.0.schedule.planned().len() < 300 && provider.refresh_calls() >= 5).await;
+    provider.until_idle().await;
+    let calls = provider.refresh_calls();
+    assert!(calls <= AHEAD + 4, "{calls}");
+    let refused = stage.open(&stage.find("crm", &identifier(7))).await.unwrap_err();
+    assert!(matches!(refused, NoToken::Unavailable { .. }), "{refused:?}");
+    // Some time later it has recovered, and the line goes on by itself.
+    let refreshed = |stage: &Stage| (0..300).filter(|number| stage.find("crm", &identifier(*number)).grant.unwrap().version > 1).count();
+    while refreshed(&stage) < 300 {
+        stage.advance(1);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((provider.refresh_calls(), provider.problems()), (FAILURES + 300, vec![]));
+}
