@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::api::{Answer, Api, Call, Door, plain};
-use super::output::{Format, say, say_json, table, tell};
+use super::output::{Format, decline, say, say_json, table, tell};
 use crate::vault::key_file;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -61,10 +61,7 @@ fn generate(file: &Path, format: Format) -> anyhow::Result<Outcome> {
             }
             Ok(Outcome::Yes)
         }
-        Err(key_file::KeyFileError::Exists { .. }) => {
-            tell(&format!("scopegate: {} is there already and stays as it is", file.display()));
-            Ok(Outcome::No)
-        }
+        Err(key_file::KeyFileError::Exists { .. }) => decline(&format!("{} is there already and stays as it is", file.display()), format),
         Err(other) => Err(other.into()),
     }
 }
@@ -84,10 +81,8 @@ fn rotate(api: &Api, no_wait: bool, format: Format) -> anyhow::Result<Outcome> {
         return Ok(Outcome::No);
     }
     if finished(&answer) && current(&answer) == before {
-        tell(
-            "scopegate: the settings name the key that is in use already: name a new one in `encryption.key_file`, and this one in `older_key_files`",
-        );
-        return Ok(Outcome::No);
+        let sentence = "the settings name the key that is in use already: name a new one in `encryption.key_file`, and this one in `older_key_files`";
+        return decline(sentence, format);
     }
     let mut looks = 0;
     while !no_wait && !finished(&answer) {

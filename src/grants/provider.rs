@@ -115,26 +115,31 @@ impl Provider {
         self.clients.get(&connector.id)
     }
 
-    /// A place at the provider's token endpoint; none where too many others wait.
+    /// A place at the provider's token endpoint; none where too many others have one or wait, and for what nobody waits for at once.
     pub(super) async fn place(&self, connector: &Connector, urgency: Urgency) -> Option<Place> {
-        let places = self.places_of(connector);
-        let waiting = async {
-            let ahead = match urgency {
-                Urgency::Ahead => Some(places.ahead.acquire_owned().await.ok()?),
-                Urgency::Now => None,
-            };
-            Some(Place { _ahead: ahead, _one: places.all.acquire_owned().await.ok()? })
-        };
-        tokio::select! {
-            place = waiting => place,
-            () = self.clock.sleep(PATIENCE) => None,
+        let Places { all, ahead } = self.places_of(&connector.provider);
+        match urgency {
+            Urgency::Ahead => {
+                let ahead = ahead.try_acquire_owned().ok()?;
+                Some(Place { _ahead: Some(ahead), _one: all.try_acquire_owned().ok()? })
+            }
+            Urgency::Now => tokio::select! {
+                one = all.acquire_owned() => Some(Place { _ahead: None, _one: one.ok()? }),
+                () = self.clock.sleep(PATIENCE) => None,
+            },
         }
     }
 
-    fn places_of(&self, connector: &Connector) -> Places {
+    /// A place for what nobody waits for, however long it takes.
+    pub(super) async fn place_ahead(&self, provider: &str) -> Option<Place> {
+        let Places { all, ahead } = self.places_of(provider);
+        Some(Place { _ahead: Some(ahead.acquire_owned().await.ok()?), _one: all.acquire_owned().await.ok()? })
+    }
+
+    fn places_of(&self, provider: &str) -> Places {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Places { all: Arc::new(Semaphore::new(AT_A_TIME)), ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)) };
-        places.entry(connector.provider.clone()).or_insert_with(new).clone()
+        places.entry(provider.to_owned()).or_insert_with(new).clone()
     }
 
     /// Sends a refresh token.

@@ -19,6 +19,7 @@ pub mod document;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod format;
 mod judge;
 mod limits;
 mod matrix;
@@ -43,6 +44,7 @@ pub use decision::{Allowance, Contained, Decision, Denial, DenialReason, DeniedB
 pub use diagnostic::{Diagnostic, Finding, Findings, Severity};
 pub use diff::{Consent, Difference, Pair, diff};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
+pub use format::{Unformatted, format};
 pub use limits::{InvalidRate, InvalidSize, Limits, Rate, Size};
 pub use matrix::{Matrix, Row, matrix};
 pub use model::{ConnectorModel, Mode, Model, RoleModel};
