@@ -16,6 +16,7 @@ mod decision;
 mod diagnostic;
 mod diff;
 pub mod document;
+mod examples;
 mod explain;
 #[cfg(test)]
 mod fixture;
@@ -43,6 +44,7 @@ pub use content::{Alternatives, Content, Graphql, QueryPlace, Soql};
 pub use decision::{Allowance, Contained, Decision, Denial, DenialReason, DeniedBy, Lack, Operations, Permit, Ruling, Undeclared};
 pub use diagnostic::{Diagnostic, Finding, Findings, Severity};
 pub use diff::{Consent, Difference, Pair, diff};
+pub use examples::{CodeCase, CodeExample, code_examples};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use format::{Unformatted, format};
 pub use limits::{InvalidRate, InvalidSize, Limits, Rate, Size};

@@ -16,6 +16,7 @@ mod names;
 mod narrow;
 mod oauth;
 mod operations;
+mod reach;
 mod refusal;
 mod requirement;
 mod roles;
@@ -26,13 +27,16 @@ mod variables;
 
 use super::PolicySet;
 use super::case::Case;
-use super::diagnostic::{Diagnostic, Findings, Severity};
+use super::diagnostic::{Diagnostic, Findings};
 use super::model::{ConnectorModel, Model};
 use super::operation::Need;
 use crate::id::ConnectorId;
 use connector::{ConnectorDraft, Connectors};
+use gather::Gathered;
+use reach::Places;
 use roles::Roles;
 use serde::Serialize;
+use settings::Overrides;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -105,10 +109,14 @@ pub struct Summary {
 /// Compiles all documents together; reports everything that is wrong with them.
 #[must_use]
 pub fn compile(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Compiled {
-    let read = read(sources, overrides);
-    let faulty = read.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    let policies = (!faulty).then(|| PolicySet::assemble(read.model, hash_of(sources)));
-    Compiled { policies, cases: read.cases, summary: read.summary, diagnostics: read.diagnostics }
+    let (settings, overrides) = settings::as_source(overrides, sources.len());
+    let mut findings = Findings::new(sources.iter().chain([&settings]));
+    let Read { gathered, places, model, cases, summary } = read(sources, overrides, &mut findings);
+    let policies = (!findings.has_errors()).then(|| PolicySet::assemble(model, hash_of(sources)));
+    if let Some(policies) = &policies {
+        reach::lint(policies, &gathered, &places, &mut findings);
+    }
+    Compiled { policies, cases, summary, diagnostics: findings.into_diagnostics() }
 }
 
 /// SHA-256 over the names and texts of all documents in their order, lower-case hex.
@@ -125,20 +133,20 @@ pub fn hash_of(sources: &[Source]) -> String {
 
 /// Everything that the documents say.
 struct Read {
+    gathered: Gathered,
+    places: Places,
     model: Model,
     cases: Vec<Case>,
     summary: Summary,
-    diagnostics: Vec<Diagnostic>,
 }
 
-fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read {
-    let (settings, overrides) = settings::as_source(overrides, sources.len());
-    let mut findings = Findings::new(sources.iter().chain([&settings]));
-    let gathered = gather::gather(sources, &mut findings);
-    let connectors = connector::read_all(&gathered, overrides, &mut findings);
-    let roles = roles::read_all(&gathered, &connectors, &mut findings);
-    let cases = cases::read_all(&gathered, &connectors, &roles, &mut findings);
-    lint::shapes(&connectors, &mut findings);
+fn read(sources: &[Source], overrides: Overrides, findings: &mut Findings<'_>) -> Read {
+    let gathered = gather::gather(sources, findings);
+    let connectors = connector::read_all(&gathered, overrides, findings);
+    let roles = roles::read_all(&gathered, &connectors, findings);
+    let cases = cases::read_all(&gathered, &connectors, &roles, findings);
+    lint::shapes(&connectors, findings);
+    let places = Places::of(&connectors);
     let summary = summary(&connectors, &roles, cases.len());
     let disclose_delegates = gathered.disclose_delegates.is_some_and(|said| said.value);
     let model = Model {
@@ -146,7 +154,7 @@ fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read
         roles: roles.into_values().collect(),
         disclose_delegates,
     };
-    Read { model, cases, summary, diagnostics: findings.into_diagnostics() }
+    Read { gathered, places, model, cases, summary }
 }
 
 fn summary(connectors: &Connectors, roles: &Roles, cases: usize) -> Summary {

@@ -11,7 +11,7 @@ pub mod values;
 mod yaml;
 
 pub use fields::Fields;
-pub use nearest::{nearest, suggestion};
+pub use nearest::{Patience, nearest, suggestion, suggestion_within};
 pub use node::{Entry, Located, Node, Span, Value};
 pub use raw_case::{Place, Placed, RawCase};
 pub use yaml::read;
