@@ -6,7 +6,7 @@ mod connector;
 mod content;
 mod facts;
 mod gather;
-mod glob;
+pub(super) mod glob;
 mod headers;
 mod limits;
 mod lint;
@@ -85,6 +85,8 @@ pub struct Compiled {
     pub policies: Option<PolicySet>,
     /// The tests that the platform team's documents hold, in order.
     pub cases: Vec<Case>,
+    /// The connectors that the platform team's documents name.
+    pub own: BTreeSet<ConnectorId>,
     /// How much there is.
     pub summary: Summary,
     /// All findings, sorted by file, line and column. Of shipped documents only errors.
@@ -111,12 +113,12 @@ pub struct Summary {
 pub fn compile(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Compiled {
     let (settings, overrides) = settings::as_source(overrides, sources.len());
     let mut findings = Findings::new(sources.iter().chain([&settings]));
-    let Read { gathered, places, model, cases, summary } = read(sources, overrides, &mut findings);
+    let Read { gathered, places, model, cases, own, summary } = read(sources, overrides, &mut findings);
     let policies = (!findings.has_errors()).then(|| PolicySet::assemble(model, hash_of(sources)));
     if let Some(policies) = &policies {
         reach::lint(policies, &gathered, &places, &mut findings);
     }
-    Compiled { policies, cases, summary, diagnostics: findings.into_diagnostics() }
+    Compiled { policies, cases, own, summary, diagnostics: findings.into_diagnostics() }
 }
 
 /// SHA-256 over the names and texts of all documents in their order, lower-case hex.
@@ -137,6 +139,7 @@ struct Read {
     places: Places,
     model: Model,
     cases: Vec<Case>,
+    own: BTreeSet<ConnectorId>,
     summary: Summary,
 }
 
@@ -147,6 +150,7 @@ fn read(sources: &[Source], overrides: Overrides, findings: &mut Findings<'_>) -
     let cases = cases::read_all(&gathered, &connectors, &roles, findings);
     lint::shapes(&connectors, findings);
     let places = Places::of(&connectors);
+    let own = connectors.values().filter(|draft| draft.origin == Origin::Own).map(|draft| draft.connector.id.clone()).collect();
     let summary = summary(&connectors, &roles, cases.len());
     let disclose_delegates = gathered.disclose_delegates.is_some_and(|said| said.value);
     let model = Model {
@@ -154,7 +158,7 @@ fn read(sources: &[Source], overrides: Overrides, findings: &mut Findings<'_>) -
         roles: roles.into_values().collect(),
         disclose_delegates,
     };
-    Read { gathered, places, model, cases, summary }
+    Read { gathered, places, model, cases, own, summary }
 }
 
 fn summary(connectors: &Connectors, roles: &Roles, cases: usize) -> Summary {
