@@ -14,7 +14,7 @@ use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unre
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
-use crate::metrics::{Metrics, ResultLabels};
+use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
@@ -56,7 +56,6 @@ pub struct Running {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
-    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -183,8 +182,7 @@ pub fn check(settings: &Settings) -> Checked {
             problems.push(format!("error: {key}: {address}: {}", whole(&error)));
         }
     }
-    if let Some(url) = &settings.admin.public_url
-        && let Ok(url) = Url::parse(url)
+    if let Ok(url) = Url::parse(&settings.public_url(settings.admin.listen, settings.admin.public_listen))
         && url.scheme() == "http"
         && !url.host_str().is_some_and(is_loopback)
     {
@@ -233,7 +231,7 @@ impl App {
         let clock = Clock::system();
         let tasks = Tasks::new(tokio::runtime::Handle::current());
         let metrics = Metrics::new();
-        let policies = Arc::new(policies(&settings, &clock)?);
+        let policies = Arc::new(policies(&settings, &clock, metrics.clone())?);
         let keyring = keyring(&settings.encryption)?;
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
@@ -309,7 +307,7 @@ impl App {
             draining: draining.clone(),
         };
         forget_quiet_accounts(gateway, &tasks, &clock);
-        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining }))
+        Ok(listeners.open(&settings, parts, Ended { policies, keys, proxy, audit, clock, tasks, draining }))
     }
 }
 
@@ -330,9 +328,9 @@ fn keys(settings: &Settings, vault: &Vault, tasks: &Tasks) -> KeyRoom {
     KeyRoom::new(vault.clone(), Arc::new(files), tasks.clone())
 }
 
-fn policies(settings: &Settings, clock: &Clock) -> Result<PolicyRoom, StartError> {
+fn policies(settings: &Settings, clock: &Clock, metrics: Metrics) -> Result<PolicyRoom, StartError> {
     let places = settings.policy_places();
-    PolicyRoom::open(places.clone(), clock.timestamp()).map_err(|error| match error {
+    PolicyRoom::open(places.clone(), clock.timestamp(), metrics).map_err(|error| match error {
         NotLoaded::Unreadable(unreadable) => unreadable.into(),
         NotLoaded::Faulty { diagnostics, .. } => {
             let own = crate::gateway::read_sources(&places.paths).unwrap_or_default();
@@ -375,7 +373,6 @@ struct Ended {
     keys: KeyRoom,
     proxy: Arc<Proxy>,
     audit: AuditLog,
-    metrics: Metrics,
     clock: Clock,
     tasks: Tasks,
     draining: CancellationToken,
@@ -400,7 +397,7 @@ impl Listeners {
     }
 
     fn open(self, settings: &Settings, parts: AdminParts, ended: Ended) -> Running {
-        let Ended { policies, keys, proxy, audit, metrics, clock, tasks, draining } = ended;
+        let Ended { policies, keys, proxy, audit, clock, tasks, draining } = ended;
         let gateway = self.gateway.iter().map(|(listener, _)| listener.address()).collect();
         let mut certificates: Vec<_> =
             self.gateway.iter().filter_map(|(listener, speaks)| Some((listener.address(), speaks.certificates()?))).collect();
@@ -413,7 +410,7 @@ impl Listeners {
         let (listener, admin) = self.admin;
         serve_web(&tasks, "admin plane", listener, self.web, admin::router(parts));
         let (drain, grace) = (settings.gateway.drain, settings.gateway.grace);
-        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, metrics, clock, tasks, draining, drain, grace }
+        Running { gateway, certificates, admin, public, policies, keys, proxy, audit, clock, tasks, draining, drain, grace }
     }
 }
 
@@ -502,8 +499,6 @@ impl Running {
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
         let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
-        let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
-        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
         match reloaded {
             Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
             Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
@@ -528,6 +523,30 @@ pub async fn told_to_stop(running: &Running) -> io::Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => running.reload().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_whose_cookies_cannot_work_are_pointed_at() {
+        for (admin, said) in [
+            ("", false),
+            (", public_url: \"https://connect.example\"", false),
+            (", public_url: \"http://127.0.0.1:4101\"", false),
+            (", public_url: \"http://connect.example\"", true),
+            (", listen: \"0.0.0.0:4101\"", true),
+            (", listen: \"0.0.0.0:4101\", public_url: \"https://connect.example\"", false),
+            (", public_listen: \"10.0.0.1:4102\"", true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("scopegate.yaml");
+            std::fs::write(&file, format!("admin: {{token: secret{admin}}}\npolicies: []\n")).unwrap();
+            let text = check(&Settings::read(&file).unwrap()).text();
+            assert_eq!(text.contains("the cookies that bind an authorization to a browser cannot work"), said, "{admin}: {text}");
         }
     }
 }

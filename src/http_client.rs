@@ -294,6 +294,34 @@ mod tests {
         assert!(matches!(open().post(&call(&format!("http://{unused}/"))).await, Err(CallError::Unconnected(_))));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_comes_in_drops_has_fifteen_seconds_in_all() {
+        for (drops, whole) in [(12, true), (40, false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = format!("http://{}/token", listener.local_addr().unwrap());
+            #[expect(clippy::disallowed_methods, reason = "a test's own server")]
+            let dripping = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"secret") {
+                    assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+                }
+                let mut written = stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {drops}\r\n\r\n").as_bytes()).await;
+                for _ in 0..drops {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    // The client has hung up when its time is over.
+                    written = written.and(stream.write_all(b"a").await);
+                }
+                written.is_ok()
+            });
+            match open().post(&call(&address)).await {
+                Ok(answer) => assert_eq!((answer.body.len(), whole), (drops, true)),
+                Err(error) => assert!(!whole && matches!(error, CallError::Lost(_)), "{drops}: {error}"),
+            }
+            assert_eq!(dripping.await.unwrap(), whole);
+        }
+    }
+
     #[tokio::test]
     async fn forbidden_destinations_are_not_called_by_whatever_name() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -11,7 +11,8 @@
 //! # Invariants, and what proves each
 //!
 //! 1. **Silence denies.** No document, no operation, no scope list, no role: refused. `policy::judge`.
-//! 2. **What is decided is what is forwarded.** [`request::OutgoingHead`] is written from the canonical [`request::Request`]. `request::outgoing`.
+//! 2. **What is decided is what is forwarded.** [`request::OutgoingHead`] is written from the canonical [`request::Request`], and the
+//!    body of a batch from its parts ([`inspect::Batch`]). `request::outgoing`, `inspect::batch`.
 //! 3. **Ambiguity is refused, never repaired.** `request`, against slow reference readers.
 //! 4. **No token without a permit.** [`policy::judge`] opens nothing; only [`policy::decide`] makes a [`policy::Permit`].
 //! 5. **Deciding cannot fail and does no I/O.** Everything fallible happened in [`policy::compile`].

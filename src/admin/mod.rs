@@ -1,5 +1,5 @@
 //! The admin plane: the API of operators and applications under `/v1`, the pages of customers under `/connect` and
-//! `/oauth/callback`, and health.
+//! `/oauth/callback`, the console of operators, and health.
 //!
 //! Everything here is a thin edge: it reads strictly, asks the rooms below, and
 //! writes their answer. What an account may do is never decided here.
@@ -11,6 +11,7 @@ mod api;
 mod auth;
 mod channel;
 mod connect;
+mod console;
 mod extract;
 mod page;
 mod problem;
@@ -36,6 +37,7 @@ use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use connect::PageHeaders;
+use console::SignedIn;
 use problem::Problem;
 use reception::Reception;
 use scopegate_core::connector::PlainHttp;
@@ -94,6 +96,7 @@ struct Shared {
     parts: AdminParts,
     token: AdminToken,
     page_headers: PageHeaders,
+    signed_in: SignedIn,
 }
 
 impl Deref for Plane {
@@ -115,14 +118,14 @@ impl Plane {
         let token = AdminToken::new(&parts.token);
         parts.token = BearerSecret::new(String::new());
         let page_headers = PageHeaders::new(&parts.public_url);
-        Self(Arc::new(Shared { parts, token, page_headers }))
+        Self(Arc::new(Shared { parts, token, page_headers, signed_in: SignedIn::default() }))
     }
 }
 
 /// The whole plane: API, health, customers' pages.
 pub fn router(parts: AdminParts) -> Router {
     let plane = Plane::new(parts);
-    let routes = whole(api::routes().merge(connect::routes())).with_state(plane.clone());
+    let routes = whole(api::routes().merge(connect::routes())).merge(console::routes()).with_state(plane.clone());
     routes.layer(middleware::from_fn_with_state(plane, auth::guard)).layer(middleware::from_fn(never_kept))
 }
 

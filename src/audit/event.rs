@@ -73,6 +73,18 @@ pub enum Verdict {
     WouldDeny,
 }
 
+impl Verdict {
+    /// As it stands in an event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::WouldDeny => "would_deny",
+        }
+    }
+}
+
 /// An event as it stands in the file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Recorded {

@@ -20,7 +20,7 @@ mod verify;
 pub use event::{Event, Recorded, Verdict};
 pub use search::{Cursor, Filter, InvalidCursor, Page};
 pub use sink::Place;
-pub use verify::{Finding, Verified, verify, verify_end};
+pub use verify::{Finding, Verified, Walked, verify, verify_end, verify_watched};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;

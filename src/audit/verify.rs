@@ -49,6 +49,14 @@ pub struct Finding {
 /// # Errors
 /// No file is there, or one cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, AuditError> {
+    verify_watched(path, &mut |_| {})
+}
+
+/// The same; tells `watch` now and then how far it is.
+///
+/// # Errors
+/// No file is there, or one cannot be read.
+pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Walked)) -> Result<Verified, AuditError> {
     let files = Files::at(path);
     let folder = files.folder()?;
     // As long as this is held no file is renamed.
@@ -57,7 +65,9 @@ pub fn verify(path: &Path) -> Result<Verified, AuditError> {
     if paths.is_empty() || files.current().exists() {
         paths.push(files.current());
     }
-    let mut walk = Walk { verified: Verified { files: paths.len(), ..Verified::default() }, last: Last::None };
+    let total = paths.iter().filter_map(|path| path.metadata().ok()).map(|found| found.len()).sum();
+    let way = Way { walked: Walked { done: 0, total }, told: 0, watch };
+    let mut walk = Walk { verified: Verified { files: paths.len(), ..Verified::default() }, last: Last::None, way };
     for (number, path) in paths.iter().enumerate() {
         walk.file(path, paths.get(..number).unwrap_or_default())?;
     }
@@ -87,7 +97,8 @@ pub fn verify_end(path: &Path) -> Result<Option<Verified>, AuditError> {
     let Some(youngest) = youngest.first() else { return Ok(None) };
     // An event that goes on from another file has to find it there.
     let last = if older.is_empty() { Last::None } else { Last::Event(Head::default()) };
-    let mut walk = Walk { verified: Verified { files: 1, ..Verified::default() }, last };
+    let way = Way { walked: Walked { done: 0, total: 0 }, told: 0, watch: &mut |_| {} };
+    let mut walk = Walk { verified: Verified { files: 1, ..Verified::default() }, last, way };
     walk.file(youngest, older)?;
     if let Last::Event(head) = walk.last {
         walk.verified.head = Some(head.hash);
@@ -95,9 +106,37 @@ pub fn verify_end(path: &Path) -> Result<Option<Verified>, AuditError> {
     Ok(Some(walk.verified))
 }
 
-struct Walk {
+/// How far a walk is, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Walked {
+    /// What was read.
+    pub done: u64,
+    /// What there was to read when it began.
+    pub total: u64,
+}
+
+/// How far a walk is, and who wants to know.
+struct Way<'w> {
+    walked: Walked,
+    told: u64,
+    watch: &'w mut dyn FnMut(Walked),
+}
+
+impl Way<'_> {
+    /// Tells each MiB.
+    fn goes_on(&mut self, bytes: usize) {
+        self.walked.done += bytes as u64;
+        if self.walked.done >> 20 > self.told >> 20 {
+            self.told = self.walked.done;
+            (self.watch)(self.walked);
+        }
+    }
+}
+
+struct Walk<'w> {
     verified: Verified,
     last: Last,
+    way: Way<'w>,
 }
 
 /// What came before.
@@ -110,13 +149,14 @@ enum Last {
     Unknown,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn file(&mut self, path: &Path, older: &[PathBuf]) -> Result<(), AuditError> {
         let failed = failed("read", path);
         let mut lines = BufReader::new(File::open(path).map_err(&failed)?);
         let (mut line, mut number, mut before) = (Vec::new(), 0, Some(older));
         while lines.read_until(b'\n', &mut line).map_err(&failed)? > 0 {
             number += 1;
+            self.way.goes_on(line.len());
             let whole = line.pop_if(|byte| *byte == b'\n').is_some();
             match read_line(&line) {
                 Ok(event) => {

@@ -1,9 +1,10 @@
 //! `scopegate audit`: what happened, through the admin API; and whether anybody changed it, from the files.
 
 use super::api::{Api, Call, Door, plain};
-use super::output::{Format, say, say_json, table, tell};
+use super::output::{Format, say, say_json, table};
+use super::progress::Progress;
 use super::{Outcome, SettingsFile};
-use crate::audit::{Verified, verify};
+use crate::audit::{Verified, verify_watched};
 use crate::settings;
 use anyhow::Context;
 use reqwest::Method;
@@ -94,7 +95,7 @@ impl Audit {
         match self {
             Self::Search { door, filter, limit } => search(&door.open()?, &filter, limit, format),
             Self::Tail { door, filter } => tail(&door.open()?, filter, format),
-            Self::Export { door, filter, out } => export(&door.open()?, &filter, out),
+            Self::Export { door, filter, out } => export(&door.open()?, &filter, out, format),
             Self::Verify { file, settings } => walk(file, &settings, format),
         }
     }
@@ -174,18 +175,21 @@ fn seq(event: &Value) -> Option<u64> {
     event.get("seq").and_then(Value::as_u64)
 }
 
-fn export(api: &Api, filter: &Filter, out: Option<PathBuf>) -> anyhow::Result<Outcome> {
+fn export(api: &Api, filter: &Filter, out: Option<PathBuf>, format: Format) -> anyhow::Result<Outcome> {
     let mut pages = Vec::new();
     let mut cursor: Option<String> = None;
+    let mut progress = Progress::of_unknown("read", "events");
     loop {
-        let Some((events, next)) = page(api, filter, PAGE, cursor.as_deref(), Format::Human)? else { return Ok(Outcome::No) };
+        let Some((events, next)) = page(api, filter, PAGE, cursor.as_deref(), format)? else { return Ok(Outcome::No) };
+        progress.add(events.len());
         pages.push(events);
         cursor = next;
         if cursor.is_none() {
             break;
         }
-        tell(&format!("{} events read", pages.iter().map(Vec::len).sum::<usize>()));
     }
+    drop(progress);
+    let count: usize = pages.iter().map(Vec::len).sum();
     let lines = pages.iter().rev().flat_map(|events| events.iter().rev());
     match out {
         None => lines.for_each(|event| say(&event.to_string())),
@@ -196,6 +200,10 @@ fn export(api: &Api, filter: &Filter, out: Option<PathBuf>) -> anyhow::Result<Ou
                 writeln!(file, "{event}").with_context(|| format!("writing {}", path.display()))?;
             }
             file.flush().with_context(|| format!("writing {}", path.display()))?;
+            match format {
+                Format::Json => say_json(&json!({"file": path, "events": count}))?,
+                Format::Human => say(&format!("wrote {count} events to {}", path.display())),
+            }
         }
     }
     Ok(Outcome::Yes)
@@ -215,13 +223,23 @@ fn walk(file: Option<PathBuf>, settings: &SettingsFile, format: Format) -> anyho
         Some(file) => file,
         None => settings::audit_file(&settings.config)?,
     };
-    let walked = verify(&file)?;
+    let mut progress: Option<(Progress, u64)> = None;
+    let walked = verify_watched(&file, &mut |walked| {
+        let (progress, done) = progress.get_or_insert_with(|| (Progress::new("walked", "MiB", mib(walked.total), 100), 0));
+        progress.add(mib(walked.done) - mib(*done));
+        *done = walked.done;
+    })?;
+    drop(progress);
     let intact = walked.findings.is_empty();
     match format {
         Format::Json => say_json(&as_json(&walked))?,
         Format::Human => say(&as_text(&walked)),
     }
     Ok(if intact { Outcome::Yes } else { Outcome::No })
+}
+
+fn mib(bytes: u64) -> usize {
+    usize::try_from(bytes >> 20).unwrap_or(usize::MAX)
 }
 
 fn as_json(walked: &Verified) -> Value {

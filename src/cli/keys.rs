@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::api::{Answer, Api, Call, Door, plain};
-use super::output::{Format, say, say_json, table, tell};
+use super::output::{Format, decline, say, say_json, table, tell};
 use crate::vault::key_file;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often `rotate` looks how far it is.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// It tells so after so many looks.
+const TOLD_EVERY: usize = 8;
 
 /// Makes wrapping keys, and has the running gateway change to another one.
 #[derive(Debug, clap::Subcommand)]
@@ -58,10 +61,7 @@ fn generate(file: &Path, format: Format) -> anyhow::Result<Outcome> {
             }
             Ok(Outcome::Yes)
         }
-        Err(key_file::KeyFileError::Exists { .. }) => {
-            tell(&format!("scopegate: {} is there already and stays as it is", file.display()));
-            Ok(Outcome::No)
-        }
+        Err(key_file::KeyFileError::Exists { .. }) => decline(&format!("{} is there already and stays as it is", file.display()), format),
         Err(other) => Err(other.into()),
     }
 }
@@ -81,18 +81,15 @@ fn rotate(api: &Api, no_wait: bool, format: Format) -> anyhow::Result<Outcome> {
         return Ok(Outcome::No);
     }
     if finished(&answer) && current(&answer) == before {
-        tell(
-            "scopegate: the settings name the key that is in use already: name a new one in `encryption.key_file`, and this one in `older_key_files`",
-        );
-        return Ok(Outcome::No);
+        let sentence = "the settings name the key that is in use already: name a new one in `encryption.key_file`, and this one in `older_key_files`";
+        return decline(sentence, format);
     }
-    let mut told = None;
+    let mut looks = 0;
     while !no_wait && !finished(&answer) {
-        let left = left(&answer);
-        if told != Some(left) {
-            tell(&format!("{left} records are left under older keys"));
-            told = Some(left);
+        if looks % TOLD_EVERY == 0 {
+            tell(&format!("{} records and data keys are left under older keys", left(&answer)));
         }
+        looks += 1;
         api.pause(PAUSE);
         answer = api.ask(Call::new(Method::GET, "/v1/keys".into()))?;
         if answer.accepted(format)? == Outcome::No {

@@ -1,9 +1,10 @@
 //! `scopegate man` and `scopegate completion`: made from the same description as the verbs themselves.
 
-use super::{Arguments, Outcome};
+use super::Outcome;
+use super::output::{Format, say_json};
 use anyhow::Context;
-use clap::CommandFactory;
 use clap_complete::Shell;
+use serde_json::{Value, json};
 use std::io::Write;
 
 /// The page that a person reads.
@@ -17,14 +18,27 @@ pub(super) enum Page {
 }
 
 /// Writes a page to stdout.
-pub(super) fn man(page: Page) -> anyhow::Result<Outcome> {
+pub(super) fn man(page: Page, format: Format) -> anyhow::Result<Outcome> {
+    let (name, kind, text) = match page {
+        Page::Policy => ("policy", "markdown", scopegate_core::policy::REFERENCE.as_bytes().to_vec()),
+        Page::Scopegate => ("scopegate", "troff", troff()?),
+    };
+    write(&text, format, |text| json!({"page": name, "format": kind, "text": text}))
+}
+
+fn troff() -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
-    match page {
-        Page::Policy => text.extend_from_slice(scopegate_core::policy::REFERENCE.as_bytes()),
-        Page::Scopegate => whole(&Arguments::command(), &mut text)?,
+    whole(&super::command(), &mut text)?;
+    Ok(text)
+}
+
+/// Writes a text as it is, or within JSON.
+fn write(text: &[u8], format: Format, wrap: impl FnOnce(&str) -> Value) -> anyhow::Result<Outcome> {
+    match format {
+        Format::Json => say_json(&wrap(std::str::from_utf8(text)?))?,
+        // a reader that went away (`| head`) is no failure
+        Format::Human => _ = std::io::stdout().write_all(text),
     }
-    // a reader that went away (`| head`) is no failure
-    let _ = std::io::stdout().write_all(&text);
     Ok(Outcome::Yes)
 }
 
@@ -39,9 +53,8 @@ fn whole(command: &clap::Command, text: &mut Vec<u8>) -> anyhow::Result<()> {
 }
 
 /// Writes a shell's completion script to stdout.
-pub(super) fn completion(shell: Shell) -> Outcome {
+pub(super) fn completion(shell: Shell, format: Format) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "scopegate", &mut script);
-    let _ = std::io::stdout().write_all(&script);
-    Outcome::Yes
+    clap_complete::generate(shell, &mut super::command(), "scopegate", &mut script);
+    write(&script, format, |script| json!({"shell": shell.to_string(), "script": script}))
 }

@@ -18,7 +18,7 @@ mod store;
 mod version;
 
 use crate::process;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use output::Format;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
@@ -101,6 +101,12 @@ fn mistake(panic: &PanicHookInfo<'_>) -> String {
     format!("scopegate: a mistake of this program at {place}{trace}")
 }
 
+/// All verbs and their flags, for whoever describes them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the verb that `arguments` name; the first is the program's name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -128,8 +134,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Store(verb) => verb.run(format),
         Verb::Audit(verb) => verb.run(format),
         Verb::Doctor(verb) => verb.run(format),
-        Verb::Completion { shell } => Ok(manual::completion(shell)),
-        Verb::Man { page } => manual::man(page),
+        Verb::Completion { shell } => manual::completion(shell, format),
+        Verb::Man { page } => manual::man(page, format),
         Verb::Version => version::run(format),
     };
     match ended {

@@ -1,5 +1,6 @@
 //! How verbs say what they found.
 
+use super::Outcome;
 use std::io::Write;
 
 /// How results are written.
@@ -22,6 +23,17 @@ pub(super) fn say(text: &str) {
 pub(super) fn say_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     say(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// Says no, and why: on stderr, or as JSON. What is there stays as it is.
+/// # Errors
+/// As [`say_json`].
+pub(super) fn decline(sentence: &str, format: Format) -> anyhow::Result<Outcome> {
+    match format {
+        Format::Human => tell(&format!("scopegate: {sentence}")),
+        Format::Json => say_json(&serde_json::json!({"ok": false, "message": sentence}))?,
+    }
+    Ok(Outcome::No)
 }
 
 /// Writes what is not a result.

@@ -1,6 +1,6 @@
 //! `scopegate store`: backups of the embedded store.
 
-use super::output::{Format, say, say_json, tell};
+use super::output::{Format, decline, say, say_json};
 use super::{Outcome, SettingsFile};
 use crate::clock::Clock;
 use crate::settings;
@@ -58,10 +58,7 @@ fn tell_of(done: Result<Value, CopyError>, text: &str, format: Format) -> anyhow
             }
             Ok(Outcome::Yes)
         }
-        Err(refused @ (CopyError::Exists { .. } | CopyError::NoBackup { .. } | CopyError::InUse { .. })) => {
-            tell(&format!("scopegate: {refused}"));
-            Ok(Outcome::No)
-        }
+        Err(refused @ (CopyError::Exists { .. } | CopyError::NoBackup { .. } | CopyError::InUse { .. })) => decline(&refused.to_string(), format),
         Err(failed @ (CopyError::Read { .. } | CopyError::Write { .. })) => Err(failed.into()),
     }
 }

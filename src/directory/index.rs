@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, HandleDigest};
-use scopegate_core::id::{ConnectorId, CustomerId, HandleId, Identifier, RoleName};
+use scopegate_core::id::{AccountId, ConnectorId, CustomerId, GrantId, HandleId, Identifier, RoleName};
 use scopegate_core::scope::ProviderScope;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,10 +17,27 @@ use std::sync::Arc;
 pub(super) struct Index {
     /// Each customer's accounts, by connector and identifier. A row of pointers is a tenth of the size of a tree.
     customers: BTreeMap<CustomerId, Vec<Arc<AccountRecord>>>,
+    sharers: HashMap<GrantId, Sharers>,
     digests: HashMap<HandleId, HandleDigest>,
     connectors: BTreeSet<ConnectorId>,
     roles: BTreeSet<RoleName>,
     scopes: BTreeSet<ProviderScope>,
+}
+
+/// The accounts that use a grant: mostly one.
+#[derive(Debug)]
+enum Sharers {
+    One(AccountId),
+    More(Vec<AccountId>),
+}
+
+impl Sharers {
+    fn ids(&self) -> &[AccountId] {
+        match self {
+            Self::One(id) => std::slice::from_ref(id),
+            Self::More(ids) => ids,
+        }
+    }
 }
 
 /// Where a list goes on: after this account, which may be gone meanwhile. Its text is opaque and needs no escaping in a URL.
@@ -119,13 +136,19 @@ impl Index {
     /// Puts an account in, or another version of one that is there.
     pub(super) fn put(&mut self, record: Arc<AccountRecord>) {
         let row = self.customers.entry(record.customer.clone()).or_default();
-        match position(row, &record) {
-            Ok(at) => row.get_mut(at).into_iter().for_each(|old| *old = Arc::clone(&record)),
-            Err(at) => row.insert(at, record),
-        }
+        let old = match position(row, &record) {
+            Ok(at) => row.get_mut(at).map(|old| std::mem::replace(old, Arc::clone(&record))),
+            Err(at) => {
+                row.insert(at, Arc::clone(&record));
+                None
+            }
+        };
+        old.into_iter().for_each(|old| self.unlink(&old));
+        self.link(&record);
     }
 
     pub(super) fn remove(&mut self, record: &AccountRecord) {
+        self.unlink(record);
         let Some(row) = self.customers.get_mut(&record.customer) else { return };
         if let Ok(at) = position(row, record)
             && row.get(at).is_some_and(|found| found.id == record.id)
@@ -135,6 +158,33 @@ impl Index {
         if row.is_empty() {
             self.customers.remove(&record.customer);
         }
+    }
+
+    /// The accounts that use a grant, in no order.
+    pub(super) fn sharers(&self, grant: &GrantId) -> &[AccountId] {
+        self.sharers.get(grant).map_or(&[], Sharers::ids)
+    }
+
+    fn link(&mut self, record: &AccountRecord) {
+        let Some(grant) = &record.grant else { return };
+        let mut ids = self.sharers.remove(grant).map_or_else(Vec::new, |sharers| sharers.ids().to_vec());
+        ids.push(record.id.clone());
+        self.set_sharers(grant, ids);
+    }
+
+    fn unlink(&mut self, record: &AccountRecord) {
+        let Some(grant) = &record.grant else { return };
+        let Some(sharers) = self.sharers.remove(grant) else { return };
+        self.set_sharers(grant, sharers.ids().iter().filter(|id| **id != record.id).cloned().collect());
+    }
+
+    fn set_sharers(&mut self, grant: &GrantId, mut ids: Vec<AccountId>) {
+        let sharers = match ids.len() {
+            0 => return,
+            1 => ids.pop().map(Sharers::One),
+            _ => Some(Sharers::More(ids)),
+        };
+        self.sharers.extend(sharers.map(|sharers| (grant.clone(), sharers)));
     }
 
     pub(super) fn put_handle(&mut self, id: HandleId, digest: HandleDigest) {

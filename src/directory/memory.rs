@@ -79,6 +79,15 @@ impl Memory {
         self.handles.pin().get(digest).cloned()
     }
 
+    /// Each account, as it stands at this moment.
+    pub(super) fn each_account(&self, mut visit: impl FnMut(ConnectedAccount)) {
+        let accounts = self.accounts.pin();
+        for record in accounts.values() {
+            let grant = record.grant.as_ref().and_then(|id| self.grant(id));
+            visit(ConnectedAccount { record: Arc::clone(record), grant });
+        }
+    }
+
     pub(super) fn each_grant(&self, visit: impl FnMut(&Arc<GrantFacts>)) {
         self.grants.pin().values().for_each(visit);
     }

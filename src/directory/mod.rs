@@ -123,12 +123,25 @@ impl Directory {
         AccountPage { accounts, next }
     }
 
+    /// How many accounts stand how. Looks at all of them.
+    #[must_use]
+    pub fn by_status(&self) -> [(Status, usize); 5] {
+        let mut counts =
+            [Status::Pending, Status::Active, Status::ReauthorizationRequired, Status::Disabled, Status::Revoked].map(|status| (status, 0));
+        self.memory.each_account(|account| {
+            let status = account.status();
+            counts.iter_mut().filter(|(one, _)| *one == status).for_each(|(_, count)| *count += 1);
+        });
+        counts
+    }
+
     /// All accounts that use this grant, by identifier; all are its customer's and its connector's.
     #[must_use]
     pub fn sharers(&self, grant: &GrantId) -> Vec<Arc<AccountRecord>> {
-        let Some(facts) = self.memory.grant(grant) else { return Vec::new() };
-        let mut sharers = self.holders(&facts.customer, &facts.connector);
+        let ids = self.memory.index().sharers(grant).to_vec();
+        let mut sharers: Vec<_> = ids.iter().filter_map(|id| self.memory.account(id)).collect();
         sharers.retain(|record| record.grant.as_ref() == Some(grant));
+        sharers.sort_by(|one, other| one.identifier.cmp(&other.identifier));
         sharers
     }
 
@@ -354,6 +367,18 @@ mod tests {
         let _ = directory.apply(changes).await.unwrap();
         let identifiers = |records: Vec<Arc<AccountRecord>>| records.iter().map(|record| record.identifier.to_string()).collect::<Vec<_>>();
         assert_eq!(identifiers(directory.sharers(&shared.facts.id)), ["a", "b"]);
+        let another = grant(8, "acme", 1);
+        let moved = AccountRecord { grant: Some(another.facts.id.clone()), version: 3, ..account(1, "crm", "b", "acme") };
+        let changes = vec![Change::PutGrant { record: another.clone(), expected: None }, Change::UpdateAccount(moved.clone())];
+        let _ = directory.apply(changes).await.unwrap();
+        for grant in [&shared, &another] {
+            let reopened = Directory::open(store(folder.path())).await.unwrap();
+            for directory in [&directory, &reopened] {
+                assert_eq!(directory.sharers(&grant.facts.id).len(), 1, "{}", grant.facts.id);
+            }
+        }
+        let _ = directory.apply(vec![Change::DeleteAccount(moved.id)]).await.unwrap();
+        assert!(directory.sharers(&another.facts.id).is_empty());
         assert_eq!(identifiers(directory.holders(&"acme".parse().unwrap(), &"desk".parse().unwrap())), ["a"]);
         assert_eq!(directory.named(&"a".parse().unwrap()).len(), 2);
     }

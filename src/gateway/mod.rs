@@ -28,7 +28,7 @@ use crate::directory::{Directory, Sessions};
 use crate::egress::Egress;
 use crate::grants::Grants;
 use crate::limits::{AccountPlaces, AccountRates, Bounds};
-use crate::metrics::{Metrics, ProtocolLabels};
+use crate::metrics::{Connection, Metrics, ProtocolLabels};
 use crate::vault::Vault;
 use destination::Addresses;
 use scopegate_core::id::ConnectorId;
@@ -111,6 +111,12 @@ impl Gateway {
     /// Forgets accounts that have not asked for a while, so that limits take no memory for them.
     pub fn forget_quiet_accounts(&self) {
         self.parts.rates.forget_quiet();
+    }
+
+    /// A client has come; it is here until this is dropped.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.parts.metrics.connection()
     }
 
     /// `count` requests of `protocol` were malformed beyond an answer of ours.

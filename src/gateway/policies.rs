@@ -6,6 +6,7 @@
 //! **Invariant: reload is all or nothing.** One document with an error, or one
 //! file that cannot be read, keeps the whole old set, and says so.
 
+use crate::metrics::{Metrics, ResultLabels};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use scopegate_core::id::ConnectorId;
 use scopegate_core::policy::{Compiled, Diagnostic, Origin, Override, PolicySet, Severity, Source, compile, hash_of};
@@ -35,6 +36,7 @@ pub struct PolicyRoom {
     in_force: ArcSwap<InForce>,
     last_rejected: ArcSwapOption<Rejected>,
     reloading: Mutex<()>,
+    metrics: Metrics,
 }
 
 /// A set that is or was in force.
@@ -94,9 +96,11 @@ impl PolicyRoom {
     /// Loads the first set. Reads files: not for a thread that serves requests.
     /// # Errors
     /// A file that cannot be read, or documents with errors; then there is nothing to fall back on.
-    pub fn open(places: PolicyPlaces, now: Timestamp) -> Result<Self, NotLoaded> {
+    pub fn open(places: PolicyPlaces, now: Timestamp, metrics: Metrics) -> Result<Self, NotLoaded> {
         let first = load(&places, 1, now)?;
-        Ok(Self { places, in_force: ArcSwap::from_pointee(first), last_rejected: ArcSwapOption::empty(), reloading: Mutex::new(()) })
+        metrics.policy_generation.set(1);
+        let (in_force, last_rejected) = (ArcSwap::from_pointee(first), ArcSwapOption::empty());
+        Ok(Self { places, in_force, last_rejected, reloading: Mutex::new(()), metrics })
     }
 
     /// The set in force. One request asks once and keeps what it got.
@@ -128,14 +132,22 @@ impl PolicyRoom {
                 let next = Arc::new(next);
                 self.in_force.store(Arc::clone(&next));
                 self.last_rejected.store(None);
+                self.count("accepted", 0);
+                self.metrics.policy_generation.set(i64::try_from(next.generation).unwrap_or(i64::MAX));
                 Ok(next)
             }
             Err(fault) => {
                 let rejected = Arc::new(Rejected::of(fault, now));
                 self.last_rejected.store(Some(Arc::clone(&rejected)));
+                self.count("rejected", 1);
                 Err(rejected)
             }
         }
+    }
+
+    fn count(&self, result: &'static str, rejected: i64) {
+        self.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
+        self.metrics.policy_rejected.set(rejected);
     }
 }
 
@@ -269,7 +281,8 @@ mod tests {
     fn a_reload_puts_all_in_force_or_keeps_the_whole_old_set() {
         let folder = folder(&[("one.yaml", GOOD)]);
         let at = Timestamp::from_millis;
-        let room = PolicyRoom::open(PolicyPlaces { paths: vec![folder.path().to_owned()], ..PolicyPlaces::default() }, at(1)).unwrap();
+        let room =
+            PolicyRoom::open(PolicyPlaces { paths: vec![folder.path().to_owned()], ..PolicyPlaces::default() }, at(1), Metrics::new()).unwrap();
         let first = room.policies();
         assert_eq!((room.in_force().generation, room.in_force().since), (1, at(1)));
 
@@ -288,7 +301,8 @@ mod tests {
     fn a_folder_that_went_away_is_a_rejected_reload() {
         let folder = folder(&[("policies/one.yaml", GOOD)]);
         let path = folder.path().join("policies");
-        let room = PolicyRoom::open(PolicyPlaces { paths: vec![path.clone()], ..PolicyPlaces::default() }, Timestamp::default()).unwrap();
+        let room =
+            PolicyRoom::open(PolicyPlaces { paths: vec![path.clone()], ..PolicyPlaces::default() }, Timestamp::default(), Metrics::new()).unwrap();
         fs::remove_dir_all(&path).unwrap();
         let rejected = room.reload(Timestamp::default()).unwrap_err();
         assert_eq!((rejected.errors(), &rejected.hash), (1, &None));

@@ -3,6 +3,7 @@
 //! A grant that was revoked keeps its secrets, and an open intent, until the provider has
 //! confirmed; so a process that ends in between does not leave a token alive there.
 
+use super::install::log;
 use super::sealing::KeepError;
 use super::{Grants, Shared};
 use crate::store::{Applied, Change, GrantRecord, Intent};
@@ -69,7 +70,6 @@ impl Grants {
         // A task of its own: whoever asked may hang up.
         let told = self.0.tasks.spawn("revoke", async move {
             let ended = shared.end_here(&grant, None).await.map_err(failed)?.ok_or(NotRevoked::NotConnected)?;
-            tracing::info!(connector = %ended.facts.connector, customer = %ended.facts.customer, grant = %grant, "revoked");
             Ok(shared.tell(ended).await)
         });
         told.await.unwrap_or(Err(NotRevoked::Store))
@@ -153,6 +153,7 @@ impl Shared {
             let put = Change::PutGrant { expected: Some(ended.record.facts.version - 1), record: ended.record.clone() };
             let deletion = account.map(|account| Change::DeleteAccount(account.id.clone()));
             if self.directory.apply([put].into_iter().chain(deletion).collect()).await.map_err(store)? == Applied::Done {
+                log(&ended.record.facts, "revoked");
                 self.opened.forget(grant);
                 self.step(&ended.record.facts, Event::Learned(super::lives::known_of(&ended.record.facts, None)));
                 return Ok(Some(EndedHere { facts: ended.record.facts, tokens: ended.tokens }));
@@ -248,8 +249,13 @@ impl Shared {
             return;
         }
         match self.directory.apply(changes).await {
-            Ok(Applied::Done) if self.directory.grant(&facts.id).is_none() => self.forget(&facts.id),
-            Ok(Applied::Done | Applied::Conflict) => {}
+            Ok(Applied::Done) => {
+                log(facts, "its secrets are gone");
+                if self.directory.grant(&facts.id).is_none() {
+                    self.forget(&facts.id);
+                }
+            }
+            Ok(Applied::Conflict) => {}
             Err(error) => {
                 tracing::warn!(grant = %facts.id, error = &error as &dyn Error, "what a provider confirmed could not be noted; it is told again after a restart");
             }

@@ -3,6 +3,7 @@
 //! Runs as a task of its own, so that it goes on when everybody who waited has hung up.
 
 use super::Shared;
+use super::install::log;
 use super::lives::{habits, known_of};
 use super::opened::OpenedGrant;
 use super::provider::{Place, ProviderFault, Urgency};
@@ -62,8 +63,8 @@ struct Hand {
 }
 
 impl Flight {
-    pub(super) fn new(shared: Arc<Shared>, grant: GrantId, urgency: Urgency) -> Self {
-        Self { shared, grant, urgency, place: None, lease: None, record: None, hand: None, landed: false }
+    pub(super) fn new(shared: Arc<Shared>, grant: GrantId, urgency: Urgency, place: Option<Place>) -> Self {
+        Self { shared, grant, urgency, place, lease: None, record: None, hand: None, landed: false }
     }
 
     /// Flies to the end. A process that ends cuts pauses short and gives up after one more try.
@@ -112,7 +113,7 @@ impl Flight {
 
     async fn take_lease(&mut self) -> Result<Step, KeepError> {
         let Some(facts) = self.shared.directory.grant(&self.grant) else { return Ok(Step::Leased(Leased::Taken)) };
-        if let (None, Some(connector)) = (&self.place, self.connector()) {
+        if let (None, None, Some(connector)) = (&self.place, &self.hand, self.connector()) {
             self.place = self.shared.provider.place(&connector, self.urgency).await;
             if self.place.is_none() {
                 return Ok(Step::Leased(Leased::Crowded));
@@ -154,6 +155,8 @@ impl Flight {
         let variables = self.shared.variables(&connector, &record.facts);
         let sent_at = self.shared.clock.timestamp();
         let result = self.shared.provider.refresh(&connector, oauth, &variables, &token).await;
+        // What is left to do keeps nobody from the token endpoint.
+        self.place = None;
         self.count(&connector, result.as_ref().map_or_else(ProviderFault::word, |_| "tokens"));
         Ok(Step::Spent(match result {
             Ok(tokens) => {
@@ -190,8 +193,12 @@ impl Flight {
         let step = self.write(vec![put]).await?;
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.hand = None;
-            tracing::info!(connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version, "refreshed");
-            self.shared.opened.put(&Arc::new(OpenedGrant { facts: Arc::new(facts), credential }));
+            log(&facts, "refreshed");
+            let opened = Arc::new(OpenedGrant { facts: Arc::new(facts), credential });
+            match self.urgency {
+                Urgency::Now => self.shared.opened.put(&opened),
+                Urgency::Ahead => self.shared.opened.renew(&opened),
+            }
         }
         Ok(step)
     }
@@ -231,7 +238,7 @@ impl Flight {
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.shared.opened.forget(&self.grant);
             tracing::warn!(
-                connector = %facts.connector, customer = %facts.customer, grant = %facts.id,
+                connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version,
                 "the provider does not honour the grant any more: its accounts need a new authorization"
             );
         }

@@ -2,7 +2,7 @@
 
 use super::Grants;
 use super::bring::{BringError, Brought};
-use super::install::Fresh;
+use super::install::{Fresh, log};
 use super::lives::{habits, known_of};
 use crate::store::GrantRecord;
 use scopegate_core::account::{AccountRecord, GrantFacts};
@@ -35,6 +35,7 @@ impl Grants {
 
     /// Begins to keep a grant fresh that somebody else has stored.
     pub fn keep_fresh(&self, facts: &GrantFacts) {
+        log(facts, "connected");
         let habits = habits(self.0.connector(&facts.connector).as_ref());
         let wake = first_wake(&known_of(facts, None), facts.used_at, &habits, self.0.moment());
         self.0.schedule.set(&facts.id, wake);

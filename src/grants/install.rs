@@ -66,6 +66,11 @@ impl Fresh {
     }
 }
 
+/// One line for each change of a grant's state.
+pub(super) fn log(facts: &GrantFacts, change: &'static str) {
+    tracing::info!(connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version, "{change}");
+}
+
 impl Shared {
     /// Swaps, all or nothing: the old credential works until the new one is durable. `authorization` is written along with it.
     pub(super) async fn install(
@@ -92,6 +97,7 @@ impl Shared {
             changes.extend(authorization.clone().map(|(record, expected)| Change::PutAuthorization { record, expected: Some(expected) }));
             match self.directory.apply(changes).await.map_err(|cause| KeepError::Store { grant: facts.id.clone(), cause })? {
                 Applied::Done => {
+                    log(&facts, "connected");
                     self.opened.put(&Arc::new(OpenedGrant { facts: Arc::new(facts.clone()), credential: fresh.credential }));
                     self.step(&facts, Event::Learned(super::lives::known_of(&facts, None)));
                     return self.directory.by_id(account).ok_or_else(gone);

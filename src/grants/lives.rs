@@ -2,7 +2,7 @@
 
 use super::flight::Flight;
 use super::opened::OpenedGrant;
-use super::provider::Urgency;
+use super::provider::{Place, Urgency};
 use super::{NoToken, Shared};
 use crate::chance;
 use crate::store::{Change, Intent};
@@ -116,7 +116,15 @@ impl Shared {
         let habits = self.habits_of(facts);
         let seat = self.seat(facts, &habits);
         let effects = self.take(&mut seat.lock(), facts, event, &habits);
-        self.follow(&facts.id, effects);
+        self.follow(&facts.id, effects, None);
+    }
+
+    /// The moment has come that was planned for this grant; `place` is for its flight.
+    pub(super) fn due(self: &Arc<Self>, facts: &GrantFacts, place: Place) {
+        let habits = self.habits_of(facts);
+        let seat = self.seat(facts, &habits);
+        let effects = self.take(&mut seat.lock(), facts, Event::Due { used_at: facts.used_at }, &habits);
+        self.follow(&facts.id, effects, Some(place));
     }
 
     /// Takes what a flight has to say; its next deed.
@@ -150,7 +158,7 @@ impl Shared {
             });
             (effects, waiter)
         };
-        self.follow(&facts.id, effects);
+        self.follow(&facts.id, effects, None);
         match (effects.verdict, waiter) {
             (Some(Verdict::Use { version }), _) => Answer::Use(version),
             (Some(Verdict::Wait), Some(landing)) => Answer::Wait(landing),
@@ -170,11 +178,11 @@ impl Shared {
         seated.life.step(event, habits, at)
     }
 
-    fn follow(self: &Arc<Self>, grant: &GrantId, effects: Effects) {
+    fn follow(self: &Arc<Self>, grant: &GrantId, effects: Effects, place: Option<Place>) {
         self.set_wake(grant, effects.wake);
         let urgency = if matches!(effects.verdict, Some(Verdict::Wait)) { Urgency::Now } else { Urgency::Ahead };
         if let Some(first) = effects.next {
-            self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency).run(first));
+            self.tasks.spawn("refresh", Flight::new(Arc::clone(self), grant.clone(), urgency, place).run(first));
         }
     }
 

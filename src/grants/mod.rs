@@ -192,6 +192,12 @@ impl Grants {
         Ok(Admission::new(Arc::clone(&self.0), Arc::clone(connector), account, opened))
     }
 
+    /// How many opened token sets are in memory.
+    #[must_use]
+    pub fn count_open(&self) -> usize {
+        self.0.opened.count()
+    }
+
     /// Refreshes the grant of `account` now, whatever stands against it.
     /// # Errors
     /// [`NoToken`]; without a refresh token `ReauthorizationRequired`, which does not end the grant.

@@ -62,6 +62,21 @@ impl OpenedGrants {
         }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).places.len()
+    }
+
+    /// Keeps a token set where an older version is kept: nobody needs one that nobody uses.
+    pub(super) fn renew(&self, opened: &Arc<OpenedGrant>) {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = clock.at.get(&opened.facts.id).copied().and_then(|at| clock.places.get_mut(at))
+            && place.opened.facts.version < opened.facts.version
+        {
+            place.opened = Arc::clone(opened);
+        }
+    }
+
     /// Forgets a token set of whatever version.
     pub(super) fn forget(&self, grant: &GrantId) {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,8 +137,13 @@ mod tests {
             grants.put(&opened(1, put));
             assert_eq!([grants.get(&id, 1).is_some(), grants.get(&id, 2).is_some()], found, "{put}");
         }
+        for (renewed, found) in [(3, [false, true]), (1, [false, true])] {
+            grants.renew(&opened(1, renewed));
+            assert_eq!([grants.get(&id, 2).is_some(), grants.get(&id, 3).is_some()], found, "{renewed}");
+        }
         grants.forget(&id);
-        assert!(grants.get(&id, 2).is_none());
+        grants.renew(&opened(1, 4));
+        assert!(grants.get(&id, 3).is_none() && grants.get(&id, 4).is_none(), "what nobody uses is not kept");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Clients;
 use super::assertion::{KeyFault, assertion};
 use crate::clock::Clock;
 use crate::http_client::{CallError, HttpAnswer, HttpClient};
-use crate::metrics::{Metrics, OutcomeLabels};
+use crate::metrics::{ConnectorLabels, Metrics, OutcomeLabels};
 use http::header;
 use scopegate_core::account::{Credential, TokenSet};
 use scopegate_core::connector::PlainHttp;
@@ -115,26 +115,31 @@ impl Provider {
         self.clients.get(&connector.id)
     }
 
-    /// A place at the provider's token endpoint; none where too many others wait.
+    /// A place at the provider's token endpoint; none where too many others have one or wait, and for what nobody waits for at once.
     pub(super) async fn place(&self, connector: &Connector, urgency: Urgency) -> Option<Place> {
-        let places = self.places_of(connector);
-        let waiting = async {
-            let ahead = match urgency {
-                Urgency::Ahead => Some(places.ahead.acquire_owned().await.ok()?),
-                Urgency::Now => None,
-            };
-            Some(Place { _ahead: ahead, _one: places.all.acquire_owned().await.ok()? })
-        };
-        tokio::select! {
-            place = waiting => place,
-            () = self.clock.sleep(PATIENCE) => None,
+        let Places { all, ahead } = self.places_of(&connector.provider);
+        match urgency {
+            Urgency::Ahead => {
+                let ahead = ahead.try_acquire_owned().ok()?;
+                Some(Place { _ahead: Some(ahead), _one: all.try_acquire_owned().ok()? })
+            }
+            Urgency::Now => tokio::select! {
+                one = all.acquire_owned() => Some(Place { _ahead: None, _one: one.ok()? }),
+                () = self.clock.sleep(PATIENCE) => None,
+            },
         }
     }
 
-    fn places_of(&self, connector: &Connector) -> Places {
+    /// A place for what nobody waits for, however long it takes.
+    pub(super) async fn place_ahead(&self, provider: &str) -> Option<Place> {
+        let Places { all, ahead } = self.places_of(provider);
+        Some(Place { _ahead: Some(ahead.acquire_owned().await.ok()?), _one: all.acquire_owned().await.ok()? })
+    }
+
+    fn places_of(&self, provider: &str) -> Places {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Places { all: Arc::new(Semaphore::new(AT_A_TIME)), ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)) };
-        places.entry(connector.provider.clone()).or_insert_with(new).clone()
+        places.entry(provider.to_owned()).or_insert_with(new).clone()
     }
 
     /// Sends a refresh token.
@@ -197,7 +202,14 @@ impl Provider {
             401 => Err(TokenFault::ClientRefused { code: "401" }),
             status => Ok(read_revocation(status, &answer.body)),
         };
-        self.as_us(connector, oauth, variables, call, judged).await.map(Some)
+        let result = self.as_us(connector, oauth, variables, call, judged).await;
+        let outcome = match &result {
+            Ok(Revocation::Confirmed) => "confirmed",
+            Ok(Revocation::NotConfirmed) => "not_confirmed",
+            Err(fault) => fault.word(),
+        };
+        self.metrics.revocations.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+        result.map(Some)
     }
 
     /// Asks the connector's `oauth.lookup` for variables; nothing where it has none.
@@ -249,7 +261,11 @@ impl Provider {
         let mut fault = ProviderFault::NoEvidence("secret");
         for evidence in evidence {
             let call = call(&Client { id: &registration.client_id, evidence }).map_err(ProviderFault::NoCall)?;
-            match judged(self.http.post(&call).await.map_err(not_answered)?) {
+            let began = self.clock.instant();
+            let answered = self.http.post(&call).await;
+            let took = self.clock.instant().since(began).as_secs_f64();
+            self.metrics.token_call_seconds.get_or_create(&ConnectorLabels { connector: connector.id.to_string() }).observe(took);
+            match judged(answered.map_err(not_answered)?) {
                 Ok(value) => return Ok(value),
                 Err(refused) => fault = refused.into(),
             }

@@ -1,19 +1,23 @@
-//! When grants are to be looked at: one task that sleeps until the next one is due.
+//! When grants are to be looked at: one task that sleeps until the next one is due, and a line for each provider, so that
+//! whatever is due is not more at a time than its token endpoint takes: a hundred thousand that wait are names in a line.
 
 use super::Shared;
 use super::lives::{habits, known_of};
+use super::provider::Place;
 use scopegate_core::id::GrantId;
-use scopegate_core::refresh::{Event, first_wake};
+use scopegate_core::refresh::first_wake;
 use scopegate_core::time::Instant;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// What is due when; each grant at most once.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     plan: Mutex<Plan>,
     changed: Notify,
+    /// Of each provider: what is due and has no place yet.
+    lines: Mutex<HashMap<String, mpsc::UnboundedSender<GrantId>>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +41,12 @@ impl Schedule {
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// When what is planned is due.
+    #[cfg(test)]
+    pub(super) fn planned(&self) -> Vec<Instant> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).by_time.iter().map(|(at, _)| *at).collect()
     }
 
     /// Takes out what is due; else says when the next one is.
@@ -64,7 +74,7 @@ impl Shared {
                 let now = shared.clock.instant();
                 match shared.schedule.due(now) {
                     Ok(grant) => {
-                        shared.look_at(&grant);
+                        shared.line_up(grant);
                         // Many may be due at once, and others want to run.
                         tokio::task::yield_now().await;
                     }
@@ -86,9 +96,31 @@ impl Shared {
         });
     }
 
-    fn look_at(self: &Arc<Self>, grant: &GrantId) {
+    fn line_up(self: &Arc<Self>, grant: GrantId) {
+        let Some(facts) = self.directory.grant(&grant) else { return };
+        let Some(connector) = self.connector(&facts.connector) else { return };
+        let mut lines = self.schedule.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = lines.entry(connector.provider.clone()).or_insert_with(|| {
+            let (line, waiting) = mpsc::unbounded_channel();
+            self.tasks.spawn("refresh ahead", Arc::clone(self).serve_line(connector.provider.clone(), waiting));
+            line
+        });
+        // A line that nobody serves any more is that of a process that ends.
+        let _ = line.send(grant);
+    }
+
+    async fn serve_line(self: Arc<Self>, provider: String, mut waiting: mpsc::UnboundedReceiver<GrantId>) {
+        let end = self.tasks.token();
+        while let Some(Some(grant)) = end.run_until_cancelled(waiting.recv()).await {
+            let Some(Some(place)) = end.run_until_cancelled(self.provider.place_ahead(&provider)).await else { return };
+            self.look_at(&grant, place);
+        }
+    }
+
+    /// What is not due any more gives its place back at once.
+    fn look_at(self: &Arc<Self>, grant: &GrantId, place: Place) {
         if let Some(facts) = self.directory.grant(grant) {
-            self.step(&facts, Event::Due { used_at: facts.used_at });
+            self.due(&facts, place);
         }
     }
 }

@@ -204,7 +204,9 @@ impl Proxy {
             return;
         }
         let (shared, cut) = (Arc::clone(&self.shared), self.cut.clone());
+        let here = self.shared.gateway.connection();
         let served = self.connections.track_future(async move {
+            let _here = here;
             tokio::select! {
                 () = serve(stream, speaks, Arrival { peer, local }, seat, shared) => {}
                 () = cut.cancelled() => {}

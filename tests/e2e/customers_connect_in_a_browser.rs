@@ -49,6 +49,13 @@ fn callback(stage: &Stage, providers_page: &Shown, rest: &str) -> String {
     format!("http://{}/oauth/callback/crm?state={state}&{rest}", stage.admin)
 }
 
+/// What ten minutes do, at once.
+fn all_links_and_attempts_are_over(stage: &Stage) {
+    let store = rusqlite::Connection::open(stage.path("data/scopegate.db")).unwrap();
+    let over = "UPDATE authorizations SET expires_at = 0, record = json_set(record, '$.expires_at', json_extract(record, '$.created_at'))";
+    assert!(store.execute(over, []).unwrap() > 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_reads_what_is_asked_and_connects() {
     let (stage, mut browser) = (stage().await, Chromium::start());
@@ -140,6 +147,13 @@ async fn whoever_comes_by_a_wrong_way_is_told_the_right_one() {
     says(&browser.open(ANNA, &format!("{ours}/connect/invented")), 400, &["This link leads nowhere"]);
     says(&browser.open(ANNA, &format!("{ours}/oauth/callback/crm?code=x&state=invented")), 400, &["This leads nowhere"]);
     browser.look(ANNA, "state-unknown");
+
+    let address = link(&stage, "user_1", json!({})).await;
+    let theirs = on_to_provider(&mut browser, ANNA, &link(&stage, "user_1", json!({})).await);
+    all_links_and_attempts_are_over(&stage);
+    says(&browser.open(ANNA, &address), 400, &["This link leads nowhere", "is over", "Ask for a new one"]);
+    browser.look(ANNA, "link-over");
+    says(&browser.open(ANNA, &callback(&stage, &theirs, "code=x")), 400, &["This leads nowhere", "came too late"]);
 
     let address = link(&stage, "user_1", json!({})).await;
     browser.open(ANNA, &address);

@@ -161,7 +161,7 @@ async fn an_application_may_have_the_last_word_and_a_kill_does_not_take_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_walk_ends_where_the_settings_let_it() {
-    let stage = Stage::with(Script { admin: ", return_to: [\"https://shop.example\"]", ..Script::default() }).await;
+    let stage = Stage::with(Script { admin: ", return_to: [\"https://shop.example\"]".into(), ..Script::default() }).await;
     let path = account_path("crm", "user_1");
     stage.must(Method::PUT, &path, json!({"customer": "acme", "role": "publisher"})).await;
     let begin = async |return_to: &str| stage.ask(Method::POST, &format!("{path}/authorizations"), json!({"return_to": return_to})).await;

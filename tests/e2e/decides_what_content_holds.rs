@@ -1,9 +1,11 @@
 //! What a body holds is decided before a byte of it goes out, and what goes out is what was decided.
 
+use crate::http2::Http2;
 use crate::recorder::Recorder;
 use crate::stage::{POLICY, Reply, Script, Stage};
 use crate::{audit, raw};
 use reqwest::Method;
+use scopegate_core::inspect::Json;
 use serde_json::{Value, json};
 
 const CONTENT: &str = r#"      - {id: query, match: GET /v1/query, soql: {query: q, objects: {Account: accounts:read, Opportunity: opportunities:read}}}
@@ -19,7 +21,9 @@ roles:
 async fn stage(settings: &str) -> (Stage, Recorder) {
     let recorder = Recorder::start().await;
     let policy = POLICY.replacen("roles:\n", CONTENT, 1);
-    let script = Script { upstream: Some(format!("http://{}", recorder.address)), policy, settings: settings.to_owned(), ..Script::default() };
+    let listen = "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into();
+    let script =
+        Script { listen, upstream: Some(format!("http://{}", recorder.address)), policy, settings: settings.to_owned(), ..Script::default() };
     let stage = Stage::with(script).await;
     for (account, role) in [("reader", "researcher"), ("writer", "publisher"), ("newcomer", "newcomer")] {
         stage.account("acme", account, role).await;
@@ -99,6 +103,33 @@ async fn a_body_that_is_too_large_to_be_read_never_goes_out() {
     assert_eq!((unknown.status, unknown.text("reason")), (403, "unknown_operation"));
     assert!(unknown.text("detail").contains("It names account.") && !unknown.body.to_string().contains("hidden"), "{}", unknown.body);
     assert_eq!(bodies(&recorder), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_http2_streams_are_read_and_written_anew_alike() {
+    let (stage, recorder) = stage("limits: {requests_per_account: none}\n").await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    let part = |url: &str| json!({"method": "GET", "url": url}).to_string();
+    let mail = "x".repeat(50_000);
+    for (part, told, arrives) in [
+        (
+            part("/v1/accounts/%41"),
+            (200, None),
+            vec![format!(r#"{{"requests":[{}],"mail":"{mail}"}}"#, r#"{"method":"GET","url":"/v1/accounts/A"}"#)],
+        ),
+        (part("/v1/hidden"), (403, Some("unknown_operation")), vec![]),
+    ] {
+        let body = format!(r#"{{ "requests": [{part}], "mail": "{mail}" }}"#);
+        let headers = [("scopegate-account", "reader"), ("content-type", "application/json")];
+        let answer = client.exchange("POST", "/crm/v1/batch", &headers, body.as_bytes()).await.unwrap();
+        assert_eq!((answer.status, answer.reason()), told);
+        let sent: Vec<String> = bodies(&recorder).iter().map(|body| Json::read(body.as_bytes()).unwrap().to_string()).collect();
+        assert_eq!(sent, arrives.iter().map(|body| Json::read(body.as_bytes()).unwrap().to_string()).collect::<Vec<_>>());
+    }
+    let filled = json!({"query": "{ account }", "variables": {"x": "x".repeat(70_000)}}).to_string();
+    let headers = [("scopegate-account", "reader"), ("content-type", "application/json")];
+    let answer = client.exchange("POST", "/crm/v1/graphql", &headers, filled.as_bytes()).await.unwrap();
+    assert_eq!((answer.status, answer.reason(), bodies(&recorder).len()), (413, Some("body_too_large"), 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

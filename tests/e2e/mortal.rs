@@ -1,4 +1,5 @@
-//! A gateway that kills itself on cue: the real app over a store that ends the process at a named point, as `kill -9` would.
+//! A gateway that does on cue what nobody wants: the real app over a store that ends the process at a named point, as `kill -9`
+//! would, or that takes nothing any more, as a full disk does.
 //!
 //! It is a test of this binary that only other tests start, as a process of its own.
 
@@ -8,7 +9,7 @@ use scopegate::app::{self, App};
 use scopegate::settings::Settings;
 use scopegate::store::{
     Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName, LeaseOwner,
-    SealedId, SealedRecord, SessionRecord, SqliteStore, Store, StoreError,
+    SealedId, SealedRecord, SessionRecord, SqliteStore, Store, StoreError, Unconfirmed,
 };
 use scopegate_core::id::{GrantId, SessionId};
 use scopegate_core::time::Timestamp;
@@ -62,20 +63,46 @@ pub(crate) fn line(point: Point, times: u64) -> String {
     format!("{times} {}", point.name())
 }
 
-/// Where the process dies, and how often it may still pass there.
+/// The lines that tell the gateway's store to take nothing, and to go on.
+pub(crate) const TAKE_NOTHING: &str = "take nothing";
+pub(crate) const GO_ON: &str = "go on";
+
+/// What is to go wrong.
 #[derive(Clone, Debug, Default)]
-struct Cue(Arc<Mutex<Option<(Point, u64)>>>);
+struct Cue(Arc<Mutex<Script>>);
+
+#[derive(Debug, Default)]
+struct Script {
+    /// Where the process dies, and how often it may still pass there.
+    death: Option<(Point, u64)>,
+    takes_nothing: bool,
+}
 
 impl Cue {
     fn hear(&self, line: &str) {
-        let (times, name) = line.split_once(' ').unwrap();
-        let point = Point::ALL.into_iter().find(|point| point.name() == name).unwrap();
-        *self.0.lock().unwrap() = Some((point, times.parse().unwrap()));
+        let mut script = self.0.lock().unwrap();
+        match line {
+            TAKE_NOTHING => script.takes_nothing = true,
+            GO_ON => script.takes_nothing = false,
+            line => {
+                let (times, name) = line.split_once(' ').unwrap();
+                let point = Point::ALL.into_iter().find(|point| point.name() == name).unwrap();
+                script.death = Some((point, times.parse().unwrap()));
+            }
+        }
+    }
+
+    fn may_write(&self) -> Result<(), StoreError> {
+        if self.0.lock().unwrap().takes_nothing {
+            let cause = std::io::Error::from(std::io::ErrorKind::StorageFull);
+            return Err(StoreError::Failed { deed: "write", cause: Arc::new(cause) });
+        }
+        Ok(())
     }
 
     fn pass(&self, here: Point) {
-        let mut cue = self.0.lock().unwrap();
-        if let Some((point, left)) = cue.as_mut()
+        let mut script = self.0.lock().unwrap();
+        if let Some((point, left)) = script.death.as_mut()
             && *point == here
         {
             *left -= 1;
@@ -126,6 +153,7 @@ impl Store for Mortal {
     }
 
     async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
+        self.cue.may_write()?;
         let has = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
         let intends = has(|change| matches!(change, Change::SetIntent { intent: Some(_), .. }));
         let saves = has(|change| matches!(change, Change::Holding(_))) && has(|change| matches!(change, Change::PutGrant { .. }));
@@ -154,6 +182,10 @@ impl Store for Mortal {
         self.store.authorization(key).await
     }
 
+    async fn unconfirmed(&self, which: Unconfirmed<'_>) -> Result<Vec<AuthorizationRecord>, StoreError> {
+        self.store.unconfirmed(which).await
+    }
+
     async fn session(&self, id: &SessionId) -> Result<Option<SessionRecord>, StoreError> {
         self.store.session(id).await
     }
@@ -171,22 +203,27 @@ impl Store for Mortal {
     }
 
     async fn acquire(&self, name: &LeaseName, owner: &LeaseOwner, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.cue.may_write()?;
         self.do_it(self.store.acquire(name, owner, ttl)).await
     }
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.cue.may_write()?;
         self.do_it(self.store.renew(lease, ttl)).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.cue.may_write()?;
         self.do_it(self.store.release(lease)).await
     }
 
     async fn sweep(&self, before: Timestamp) -> Result<(), StoreError> {
+        self.cue.may_write()?;
         self.store.sweep(before).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
+        self.cue.may_write()?;
         self.store.ready().await
     }
 }

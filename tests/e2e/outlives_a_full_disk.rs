@@ -20,7 +20,7 @@ const MANY: usize = 100_000;
 
 impl Stage {
     /// No file of the gateway may grow beyond this; none: whatever the system allows.
-    fn limit_files(&self, most: Option<u64>) {
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
         let pid = Pid::from_raw(self.pid().try_into().unwrap());
         let Rlimit { maximum, .. } = prlimit(pid, Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
         prlimit(pid, Resource::Fsize, Rlimit { current: most, maximum }).unwrap();
@@ -149,6 +149,12 @@ const SMALL: &str = "SCOPEGATE_E2E_SMALL";
 
 #[test]
 fn a_full_file_system_stops_calls_and_no_refusals_and_is_recovered_from() {
+    in_a_small_file_system("outlives_a_full_disk::fills_the_small_file_system_where_it_is_told_to");
+}
+
+/// Runs another test of this program, which says `filled`, where [`small_file_system`] is one of its own.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was not tried")]
+pub(crate) fn in_a_small_file_system(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mount = "mount -t tmpfs -o size=16m,mode=700 scopegate \"$1\"";
     let inside = |namespace: &[&str], script: &str, more: &[&str]| {
@@ -165,19 +171,23 @@ fn a_full_file_system_stops_calls_and_no_refusals_and_is_recovered_from() {
         return;
     };
     let this = std::env::current_exe().unwrap();
-    let test = "outlives_a_full_disk::fills_the_small_file_system_where_it_is_told_to";
     let script = format!("{mount} && shift && exec \"$@\"");
     let made = inside(namespace, &script, &[this.to_str().unwrap(), "--exact", test, "--nocapture"]).output().unwrap();
     let text = String::from_utf8_lossy(&made.stdout);
     assert!(made.status.success() && text.contains("1 passed") && text.contains("filled "), "{text}{}", String::from_utf8_lossy(&made.stderr));
 }
 
+/// The file system that this program may fill, where it was started for that.
+#[expect(clippy::disallowed_methods, reason = "how this program is told where to do what")]
+pub(crate) fn small_file_system() -> Option<PathBuf> {
+    std::env::var_os(SMALL).map(PathBuf::from)
+}
+
 /// No test by itself: what the one above does in the small file system.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "how this program is told where to do what")]
 async fn fills_the_small_file_system_where_it_is_told_to() {
-    let Ok(small) = std::env::var(SMALL) else { return };
-    let ballast = Path::new(&small).join("ballast");
+    let Some(small) = small_file_system() else { return };
+    let ballast = small.join("ballast");
     let stage = Stage::new().await;
     assert!(stage.folder.path().starts_with(&small));
     println!("filled {}", fill(&ballast));
@@ -193,7 +203,7 @@ async fn fills_the_small_file_system_where_it_is_told_to() {
 }
 
 /// Writes until nothing fits any more; how much did.
-fn fill(path: &PathBuf) -> u64 {
+pub(crate) fn fill(path: &Path) -> u64 {
     let mut file = File::create(path).unwrap();
     for size in [1 << 16, 1 << 12, 1 << 8, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The Python of the environment that `make test` sets up, beside the build.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let target = Path::new(BINARY).ancestors().nth(2).unwrap();
     let python = target.join("python/bin/python");
     assert!(python.exists(), "there is no {}: `scripts/set-up test` (or `make test`) makes it", python.display());

@@ -299,10 +299,11 @@ impl Stage {
     }
 
     /// Says something to the gateway, and waits until it has heard.
-    pub(crate) async fn cue(&mut self, line: &str) {
-        let before = *self.served.armed.borrow();
-        writeln!(self.served.stdin, "{line}").unwrap();
-        self.served.armed.wait_for(|heard| *heard > before).await.unwrap();
+    pub(crate) async fn cue(&self, line: &str) {
+        let mut armed = self.served.armed.clone();
+        let before = *armed.borrow();
+        writeln!(self.served.stdin.lock().unwrap(), "{line}").unwrap();
+        armed.wait_for(|heard| *heard > before).await.unwrap();
     }
 
     /// Waits until the gateway has ended by itself.
@@ -408,7 +409,7 @@ pub(crate) struct Served {
     pub(crate) gateways: Vec<SocketAddr>,
     pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
-    stdin: ChildStdin,
+    stdin: Mutex<ChildStdin>,
     armed: watch::Receiver<u64>,
     gone: watch::Receiver<bool>,
 }
@@ -439,7 +440,7 @@ impl Served {
             let _ = child.kill();
             panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
-        Self { child, gateways, admin, log, stdin, armed, gone }
+        Self { child, gateways, admin, log, stdin: Mutex::new(stdin), armed, gone }
     }
 
     fn signal(&self, name: &str) {

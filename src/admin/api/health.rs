@@ -2,6 +2,7 @@
 
 use crate::admin::Plane;
 use crate::admin::extract::Filter;
+use crate::metrics::StatusLabels;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -106,5 +107,10 @@ pub(super) async fn version() -> Json<Version> {
 #[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "metrics", security((), ("admin_token" = [])),
     responses((status = 200, description = "OpenMetrics 1.0", content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(plane): State<Plane>) -> Response {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    for (status, count) in plane.directory.by_status() {
+        plane.metrics.accounts.get_or_create(&StatusLabels { status: status.as_str() }).set(number(count));
+    }
+    plane.metrics.open_grants.set(number(plane.grants.count_open()));
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], plane.metrics.text()).into_response()
 }

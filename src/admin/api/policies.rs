@@ -3,7 +3,6 @@
 use crate::admin::Plane;
 use crate::admin::problem::Problem;
 use crate::gateway::{InForce, PolicyRoom, Rejected};
-use crate::metrics::ResultLabels;
 use axum::Json;
 use axum::extract::State;
 use scopegate_core::policy::Diagnostic;
@@ -58,8 +57,6 @@ pub(super) async fn show(State(plane): State<Plane>) -> Json<Policies> {
 pub(super) async fn reload(State(plane): State<Plane>) -> Result<Json<Policies>, Problem> {
     let (room, now) = (Arc::clone(&plane.policies), plane.clock.timestamp());
     let reloaded = plane.tasks.blocking(move || room.reload(now)).await;
-    let result = if matches!(reloaded, Ok(Ok(_))) { "accepted" } else { "rejected" };
-    plane.metrics.reloads.get_or_create(&ResultLabels { result }).inc();
     match reloaded {
         Ok(Ok(in_force)) => Ok(Json(Policies::of(&in_force, &plane.policies))),
         Ok(Err(rejected)) => Err(Problem::PoliciesRejected(rejected)),

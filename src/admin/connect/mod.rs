@@ -108,7 +108,7 @@ fn words(asked: &AskedScope) -> &str {
 }
 
 /// Whether a form comes from a page of ours. Browsers send `Origin` with every POST.
-fn is_own_form(headers: &HeaderMap, plane: &Plane) -> bool {
+pub(in crate::admin) fn is_own_form(headers: &HeaderMap, plane: &Plane) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let public = plane.public_url.origin().ascii_serialization();
     let is_own = |origin: &HeaderValue| plane.own_origins.iter().chain([&public]).any(|own| origin.as_bytes() == own.as_bytes());

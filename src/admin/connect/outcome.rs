@@ -29,8 +29,9 @@ fn said(outcome: &Outcome, api: &str, back: Option<&str>, headers: &PageHeaders)
             pages::page(StatusCode::OK, &Message { heading: "Connected", sentences, list, back, tone: Tone::Done }, headers)
         }
         Outcome::AwaitsConfirmation => {
-            let sentence =
-                format!("You have agreed at {api}. The application that asked you has to confirm; until then nothing is done in your account.");
+            let sentence = format!(
+                "You have agreed at {api}. The application that asked you has to confirm; until then nothing is done in your account. You can close this page."
+            );
             message(StatusCode::OK, Tone::Waiting, ("Almost done", sentence), back, headers)
         }
         Outcome::Declined => {

@@ -88,7 +88,7 @@ impl Stage {
         let secret = ClientSecret::new("practice-secret".into());
         let registration = Registration { client_id: "practice".into(), client_secret: secret.clone() };
         let practice = Practice::start(&clock, &tasks, registration).await.unwrap();
-        let policies = Arc::new(PolicyRoom::open(places(&folder, &practice), clock.timestamp()).unwrap());
+        let policies = Arc::new(PolicyRoom::open(places(&folder, &practice), clock.timestamp(), metrics.clone()).unwrap());
 
         let key = folder.path().join("kek-1");
         key_file::generate(&key).unwrap();

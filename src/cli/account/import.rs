@@ -18,6 +18,9 @@ use std::path::{Path, PathBuf};
 const LINES: usize = 500;
 const BYTES: usize = 4 << 20;
 
+/// Fewer lines than this take no time worth telling of.
+const LONG: usize = 1000;
+
 /// Brings many accounts with their credentials; run again, it goes on where it was cut off.
 #[derive(Debug, clap::Args)]
 pub(super) struct Import {
@@ -58,7 +61,7 @@ impl Import {
         let lines: Vec<Line<'_>> = (1..).zip(text.split(|byte| *byte == b'\n')).filter_map(|(number, text)| Line::new(number, text)).collect();
         let pieces = pieces(&lines);
         let mut summary = Summary::default();
-        let mut progress = Progress::new("checked", lines.len());
+        let mut progress = Progress::new("checked", "lines", lines.len(), LONG);
         for piece in &pieces {
             if let Err(findings) = piece.send(api, "/v1/accounts:import?check")? {
                 summary.findings.extend(findings);
@@ -80,7 +83,7 @@ impl Import {
 impl Summary {
     /// Imports piece by piece; an error keeps the rest out.
     fn import(&mut self, api: &Api, pieces: &[Piece<'_>], lines: usize) -> anyhow::Result<()> {
-        let mut progress = Progress::new("imported", lines);
+        let mut progress = Progress::new("imported", "lines", lines, LONG);
         self.failed = lines;
         for piece in pieces {
             match piece.send(api, "/v1/accounts:import")? {

@@ -151,7 +151,7 @@ impl Explain {
 fn human(explained: &Explained) -> String {
     let decision = &explained.decision;
     let verdict = match (decision.decision, &decision.reason) {
-        (Verdict::Allow, _) => "allow".to_owned(),
+        (Verdict::Allow, _) => decision.would_deny.map_or_else(|| "allow".to_owned(), |reason| format!("allow (would deny {reason})")),
         (Verdict::Deny, Some(reason)) => format!("deny {reason}"),
         (Verdict::Deny, None) => "deny".to_owned(),
     };
@@ -161,6 +161,9 @@ fn human(explained: &Explained) -> String {
         vec!["request".to_owned(), format!("{} {}", decision.method, decision.path.as_deref().unwrap_or("-"))],
         vec!["operation".to_owned(), decision.operation.clone().unwrap_or_else(|| "-".to_owned())],
     ];
+    if !decision.parts.is_empty() {
+        rows.push(vec!["parts".to_owned(), decision.parts.join(" ")]);
+    }
     let lists = [("required", &decision.required_scopes), ("missing", &decision.missing_scopes), ("role holds", &decision.role_scopes)];
     for (name, scopes) in lists.into_iter().filter(|(_, scopes)| !scopes.is_empty()) {
         rows.push(vec![name.to_owned(), scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")]);

@@ -7,6 +7,7 @@ mod ending;
 mod lost;
 mod onboarding;
 mod refreshing;
+mod storm;
 mod unauthorized;
 
 use super::*;
@@ -196,9 +197,10 @@ impl Stage {
         self.hands.advance(Duration::from_secs(seconds));
     }
 
-    async fn account(&self, connector: &str, identifier: &str, role: &str) -> ConnectedAccount {
+    /// A new account that nobody has stored.
+    fn unconnected(&self, connector: &str, identifier: &str, role: &str) -> AccountRecord {
         let now = self.clock.timestamp();
-        let record = AccountRecord {
+        AccountRecord {
             id: AccountId::from_bytes(crate::chance::bytes()),
             connector: connector.parse().unwrap(),
             identifier: identifier.parse().unwrap(),
@@ -210,9 +212,17 @@ impl Stage {
             created_at: now,
             updated_at: now,
             version: 1,
-        };
+        }
+    }
+
+    async fn account(&self, connector: &str, identifier: &str, role: &str) -> ConnectedAccount {
+        let record = self.unconnected(connector, identifier, role);
         assert_eq!(self.directory.apply(vec![Change::InsertAccount(record.clone())]).await.unwrap(), Applied::Done);
         self.now(&record)
+    }
+
+    fn find(&self, connector: &str, identifier: &str) -> ConnectedAccount {
+        self.directory.find(&connector.parse().unwrap(), &identifier.parse().unwrap()).unwrap()
     }
 
     /// An account as it stands at this moment.

@@ -24,7 +24,7 @@ async fn fifty_requests_with_a_token_that_is_over_cost_one_refresh() {
 }
 
 /// Polls all of them side by side.
-async fn futures_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+pub(super) async fn futures_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {

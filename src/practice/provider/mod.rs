@@ -79,6 +79,13 @@ pub struct Refreshes {
     pub overlapping: u64,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Crowd {
+    now: u64,
+    most: u64,
+    arrived: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     ledger: Ledger,
@@ -89,6 +96,8 @@ struct State {
     sent: HashMap<Label, Vec<String>>,
     refreshes: HashMap<Label, Refreshes>,
     running: HashMap<Label, u64>,
+    /// Refresh calls of everybody, and how many there were at a time at most.
+    crowd: Crowd,
     codes_spent: u64,
     revoked: Vec<Label>,
     problems: Vec<String>,
@@ -207,6 +216,18 @@ impl Provider {
     #[must_use]
     pub fn refreshes(&self, label: &Label) -> Refreshes {
         self.state().refreshes.get(label).copied().unwrap_or_default()
+    }
+
+    /// How many refresh calls have arrived, whoever's they were.
+    #[must_use]
+    pub fn refresh_calls(&self) -> u64 {
+        self.state().crowd.arrived
+    }
+
+    /// How many refresh calls were under way at a time at most.
+    #[must_use]
+    pub fn most_at_a_time(&self) -> u64 {
+        self.state().crowd.most
     }
 
     /// Every refresh token that arrived from `label`, in order, whatever became of it.

@@ -99,7 +99,9 @@ impl RefreshCall {
         };
         self.provider.progress.send_modify(|steps| *steps += 1);
         self.provider.answers.passed().await;
-        if let Some(running) = self.provider.state().running.get_mut(&self.label) {
+        let mut state = self.provider.state();
+        state.crowd.now = state.crowd.now.saturating_sub(1);
+        if let Some(running) = state.running.get_mut(&self.label) {
             *running = running.saturating_sub(1);
         }
         answer
@@ -108,6 +110,9 @@ impl RefreshCall {
     /// Counts the call; the fault that waits for it, if any.
     fn arrive(&self) -> Option<Fault> {
         let mut state = self.provider.state();
+        state.crowd.arrived += 1;
+        state.crowd.now += 1;
+        state.crowd.most = state.crowd.most.max(state.crowd.now);
         let running = state.running.entry(self.label.clone()).or_default();
         *running += 1;
         let alone = *running == 1;
