@@ -24,6 +24,7 @@ mod fixture;
 mod format;
 mod judge;
 mod limits;
+mod machine;
 mod matrix;
 mod model;
 mod narrow;
@@ -38,6 +39,7 @@ mod rules;
 mod schema;
 mod scopes;
 mod set;
+mod suggest;
 mod template;
 
 pub use case::{Case, CaseLine, CaseOutcome, Expectation, InvalidCase, run};
@@ -52,6 +54,7 @@ pub use examples::{CodeCase, CodeExample, code_examples};
 pub use explain::{Explanation, Nearest, Verdict, explain, explain_ambiguity};
 pub use format::{Unformatted, format};
 pub use limits::{InvalidRate, InvalidSize, Limits, Rate, Size};
+pub use machine::{JunitCase, github, junit, junit_of_findings, sarif};
 pub use matrix::{Matrix, Row, matrix};
 pub use model::{ConnectorModel, Mode, Model, RoleModel};
 pub use operation::{Narrow, Need, Operation};
@@ -61,6 +64,7 @@ pub use render::{Look, render};
 pub use replay::{Again, Past, again};
 pub use schema::{cases_schema, policy_schema};
 pub use set::{PolicySet, decide, judge, largest_body, read};
+pub use suggest::{Suggested, Suggestion, Use, suggest};
 pub use template::{InvalidPathTemplate, Letters, PathTemplate};
 
 /// The language of policy documents, as README, `scopegate man` and these pages show it.
