@@ -253,9 +253,9 @@ fn needs(needs: &Needs) -> String {
 
 fn checked(one: &Checked) -> String {
     let role = match (&one.by, one.role) {
-        (Some(by), _) => format!("the role has it by {by}"),
-        (None, true) => "the role has it".to_owned(),
-        (None, false) => "the role has it not".to_owned(),
+        (Some(by), _) => format!("the role holds it by {by}"),
+        (None, true) => "the role holds it".to_owned(),
+        (None, false) => "the role does not hold it".to_owned(),
     };
     let granted = if one.granted { "the grant covers it" } else { "the grant does not cover it" };
     format!("{}  {}: {role}; {granted}", if one.role && one.granted { "met    " } else { "not met" }, one.scope)

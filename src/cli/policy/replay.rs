@@ -103,11 +103,11 @@ fn decided(event: &Event) -> Option<&'static str> {
     }
 }
 
+/// Consent is the customer's, and nobody kept it.
 fn word(answer: Answer) -> &'static str {
     match answer {
-        Answer::Allow | Answer::Deny(DenialReason::ConsentRequired | DenialReason::ReauthorizationRequired) => "allow",
-        Answer::Shadow => "shadow",
-        Answer::Deny(reason) => reason.as_str(),
+        Answer::Deny(DenialReason::ConsentRequired | DenialReason::ReauthorizationRequired) => Answer::Allow.as_str(),
+        other @ (Answer::Allow | Answer::Shadow | Answer::Deny(_)) => other.as_str(),
     }
 }
 
