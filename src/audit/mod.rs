@@ -10,6 +10,7 @@ mod backwards;
 mod chain;
 mod event;
 mod files;
+mod past;
 mod search;
 mod segment;
 mod sink;
@@ -18,6 +19,7 @@ mod tests;
 mod verify;
 
 pub use event::{Event, Recorded, Verdict};
+pub use past::read_past;
 pub use search::{Cursor, Filter, InvalidCursor, Page};
 pub use sink::Place;
 pub use verify::{Finding, Verified, Walked, verify, verify_end, verify_watched};

@@ -19,7 +19,7 @@ mod version;
 
 use crate::process;
 use clap::{CommandFactory, Parser, Subcommand};
-use output::Format;
+use output::Output;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsString;
 use std::panic::PanicHookInfo;
@@ -31,8 +31,8 @@ use std::process::ExitCode;
 #[command(name = "scopegate", version, disable_help_subcommand = true)]
 struct Arguments {
     /// How results are written.
-    #[arg(short = 'o', long = "output", value_enum, global = true, default_value_t = Format::Human)]
-    output: Format,
+    #[arg(short = 'o', long = "output", value_enum, global = true, default_value_t = Output::Human)]
+    output: Output,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -123,27 +123,33 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let format = arguments.output;
-    let ended = match arguments.verb {
-        Verb::Dev(verb) => verb.run(format),
-        Verb::Init(verb) => verb.run(format),
-        Verb::Serve(verb) => verb.run(format),
-        Verb::Policy(verb) => verb.run(format),
-        Verb::Account(verb) => verb.run(format),
-        Verb::Keys(verb) => verb.run(format),
-        Verb::Store(verb) => verb.run(format),
-        Verb::Audit(verb) => verb.run(format),
-        Verb::Doctor(verb) => verb.run(format),
-        Verb::Completion { shell } => manual::completion(shell, format),
-        Verb::Man { page } => manual::man(page, format),
-        Verb::Version => version::run(format),
-    };
+    let ended = arguments.verb.run(arguments.output);
     match ended {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
         Err(error) => {
             output::complain(&error);
             ExitCode::from(2)
+        }
+    }
+}
+
+impl Verb {
+    fn run(self, output: Output) -> anyhow::Result<Outcome> {
+        let format = output.format();
+        match self {
+            Self::Dev(verb) => verb.run(format?),
+            Self::Init(verb) => verb.run(format?),
+            Self::Serve(verb) => verb.run(format?),
+            Self::Policy(verb) => verb.run(output),
+            Self::Account(verb) => verb.run(format?),
+            Self::Keys(verb) => verb.run(format?),
+            Self::Store(verb) => verb.run(format?),
+            Self::Audit(verb) => verb.run(format?),
+            Self::Doctor(verb) => verb.run(format?),
+            Self::Completion { shell } => manual::completion(shell, format?),
+            Self::Man { page } => manual::man(page, format?),
+            Self::Version => version::run(format?),
         }
     }
 }

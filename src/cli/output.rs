@@ -3,8 +3,37 @@
 use super::Outcome;
 use std::io::Write;
 
-/// How results are written.
+/// How results are written, as far as any verb knows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0, for code scanning (`policy check`).
+    Sarif,
+    /// Workflow commands of GitHub (`policy check`).
+    Github,
+    /// A JUnit report (`policy check`, `policy test`).
+    Junit,
+}
+
+impl Output {
+    /// What every verb knows.
+    /// # Errors
+    /// It is none of these.
+    pub(super) fn format(self) -> anyhow::Result<Format> {
+        match self {
+            Self::Human => Ok(Format::Human),
+            Self::Json => Ok(Format::Json),
+            Self::Sarif | Self::Github => anyhow::bail!("only `policy check` writes sarif and github"),
+            Self::Junit => anyhow::bail!("only `policy check` and `policy test` write junit"),
+        }
+    }
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Format {
     /// For people.
     Human,

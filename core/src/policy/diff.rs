@@ -116,12 +116,9 @@ fn consent(old: &PolicySet, new: &PolicySet, role: &RoleName, connector: &Connec
         return None;
     }
     let granted = Granted::Scopes(before);
-    let allowed = |set: &PolicySet, probe: &Probe| probe::answer(set, role, &granted, probe) == Answer::Allow;
-    let lacking = probes.values().filter(|probe| {
-        let still = probe::answer(new, role, &Granted::Assumed, probe) == Answer::Allow;
-        still && allowed(old, probe) && !allowed(new, probe)
-    });
-    let operations: BTreeSet<String> = lacking.map(|probe| probe.probed.operation.to_string()).collect();
+    let allowed = |set: &PolicySet, granted: &Granted, probe: &Probe| probe::answer(set, role, granted, probe) == Answer::Allow;
+    let stays = |probe: &&Probe| allowed(old, &granted, probe) && allowed(new, &Granted::Assumed, probe) && !allowed(new, &granted, probe);
+    let operations: BTreeSet<String> = probes.values().filter(stays).filter_map(|probe| probe::meant(new, role, probe)).collect();
     (!operations.is_empty()).then(|| Consent {
         role: role.clone(),
         connector: connector.clone(),

@@ -2,7 +2,7 @@
 //! other is found by judging them, as the proxy judges.
 
 use super::content::{Content, Graphql, QueryPlace, Soql};
-use super::decision::{DenialReason, Ruling};
+use super::decision::{DenialReason, Operations, Ruling};
 use super::operation::{Narrow, Operation};
 use super::rules::Rules;
 use super::set::{PolicySet, judge};
@@ -29,8 +29,7 @@ pub struct Probed {
 }
 
 /// What a role comes to with a probe.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
     /// It is allowed, whatever the customer granted.
     Allow,
@@ -38,6 +37,24 @@ pub enum Answer {
     Shadow,
     /// It is denied.
     Deny(DenialReason),
+}
+
+impl Answer {
+    /// `allow`, `shadow`, or the reason of the denial.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Shadow => "shadow",
+            Self::Deny(reason) => reason.as_str(),
+        }
+    }
+}
+
+impl Serialize for Answer {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
 }
 
 /// Requests of what it names; more than one where its paths differ in length. Never empty.
@@ -77,6 +94,20 @@ pub(super) fn answers<'a>(policies: &'a PolicySet, role: &'a RoleName, granted: 
     })
 }
 
+/// The operations that the first of its requests is in `policies`, joined with `+`.
+pub(super) fn meant(policies: &PolicySet, role: &RoleName, probe: &Probe) -> Option<String> {
+    let standing = Standing { role, grant: GrantStanding::Live(&Granted::Assumed) };
+    operations(judge(policies, &probe.probed.connector, &standing, probe.requests.first()?)).map(|operations| operations.to_string())
+}
+
+fn operations(ruling: Ruling) -> Option<Operations> {
+    match ruling {
+        Ruling::Allow(allowance) => Some(allowance.operations),
+        Ruling::ReadBody(operations) => Some(operations),
+        Ruling::Deny(denial) => denial.operations().cloned(),
+    }
+}
+
 fn of_operation(policies: &PolicySet, rules: &Rules, operation: &Operation) -> Vec<Probe> {
     let spans = if operation.template.rest().is_some() { 1..=MOST_SPANNED } else { 1..=1 };
     let paths: Vec<String> = spans.map(|spanned| operation.template.example(FILLER, spanned)).collect();
@@ -102,12 +133,8 @@ fn is_meant(policies: &PolicySet, probed: &Probed, request: &Request) -> bool {
     // A role that nobody has is refused for what the operations need, and the refusal names them.
     let Ok(nobody) = "nobody".parse::<RoleName>() else { return false };
     let standing = Standing { role: &nobody, grant: GrantStanding::Live(&Granted::Assumed) };
-    let operations = match judge(policies, &probed.connector, &standing, request) {
-        Ruling::Allow(allowance) => Some(allowance.operations),
-        Ruling::ReadBody(operations) => Some(operations),
-        Ruling::Deny(denial) => denial.operations().cloned(),
-    };
-    operations.is_some_and(|operations| operations.ids().any(|id| *id == probed.operation))
+    let meant = operations(judge(policies, &probed.connector, &standing, request));
+    meant.is_some_and(|operations| operations.ids().any(|id| *id == probed.operation))
 }
 
 /// Method and template, and what narrows them: `GET /search where type=user`.

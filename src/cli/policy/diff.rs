@@ -7,7 +7,7 @@ use crate::cli::output::{Format, say, say_json, table, tell};
 use crate::cli::{Outcome, SettingsFile};
 use crate::gateway::read_sources;
 use anyhow::bail;
-use scopegate_core::policy::{Answer, Consent, Difference, Look, Pair, PolicySet, Source, compile, diff, render};
+use scopegate_core::policy::{Consent, Difference, Look, Pair, PolicySet, Source, compile, diff, render};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ fn row(word: &str, pair: &Pair) -> Vec<String> {
         probed.connector.to_string(),
         probed.operation.to_string(),
         what,
-        format!("{} -> {}", answer(*before), answer(*after)),
+        format!("{} -> {}", before.as_str(), after.as_str()),
     ]
 }
 
@@ -95,12 +95,4 @@ fn asked(consent: &Consent) -> Vec<String> {
     let Consent { role, connector, scopes, operations } = consent;
     let scopes = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     vec!["consent".into(), role.to_string(), connector.to_string(), operations.join(" "), String::new(), format!("customers have to grant {scopes}")]
-}
-
-fn answer(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Allow => "allow",
-        Answer::Shadow => "shadow",
-        Answer::Deny(reason) => reason.as_str(),
-    }
 }

@@ -8,10 +8,12 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use reqwest::Method;
 use scopegate_core::account::{GrantStanding, Granted, Standing};
-use scopegate_core::id::{ConnectorId, RoleName};
-use scopegate_core::policy::{Explanation, PolicySet, Verdict, compile, explain, explain_ambiguity};
+use scopegate_core::connector::Connector;
+use scopegate_core::id::{ConnectorId, RequestId, RoleName};
+use scopegate_core::policy::{Checked, Explanation, Needs, Places, PolicySet, Ruling, Source, Verdict, compile, explain, explain_ambiguity, judge};
+use scopegate_core::refusal::{Context as Circumstances, Problem, Refusal, SafeMethod, shaped};
 use scopegate_core::request::{Request, dropped_headers};
-use scopegate_core::scope::ProviderScope;
+use scopegate_core::scope::{ProviderScope, Scope};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -48,12 +50,25 @@ pub(in crate::cli) struct Explain {
     settings: SettingsFile,
 }
 
-/// The decision, and which headers of the request would not reach the API.
+/// The decision, by which lines it came about, and what comes of it.
 #[derive(Debug, Serialize)]
 struct Explained {
     #[serde(flatten)]
     decision: Explanation,
+    needs: Needs,
     dropped_headers: Vec<String>,
+    /// What the agent would read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Refused>,
+}
+
+/// The answer to a refused request.
+#[derive(Debug, Serialize)]
+struct Refused {
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
+    body: Value,
 }
 
 impl Explain {
@@ -67,7 +82,7 @@ impl Explain {
             report::say_findings(&compiled.diagnostics, &sources, format)?;
             bail!("the policies have errors");
         };
-        let explained = self.explained(&policies)?;
+        let explained = self.explained(&policies, &sources)?;
         match format {
             Format::Json => say_json(&explained)?,
             Format::Human => say(&human(&explained)),
@@ -75,7 +90,7 @@ impl Explain {
         Ok(if explained.decision.decision == Verdict::Allow { Outcome::Yes } else { Outcome::No })
     }
 
-    fn explained(&self, policies: &PolicySet) -> anyhow::Result<Explained> {
+    fn explained(&self, policies: &PolicySet, sources: &[Source]) -> anyhow::Result<Explained> {
         let Some(connector) = policies.connector(self.connector.as_str()) else { bail!("no policy names the connector {}", self.connector) };
         let role = self.role.as_ref().context("--role or --account")?;
         if !policies.has_role(role) {
@@ -83,14 +98,42 @@ impl Explain {
         }
         let granted = self.granted()?;
         let standing = Standing { role, grant: GrantStanding::Live(&granted) };
-        let body = self.body()?;
-        Ok(match Request::read(&self.method, &self.target, &self.headers()?, body) {
+        let (decision, refusal, dropped_headers) = match Request::read(&self.method, &self.target, &self.headers()?, self.body()?) {
             Ok(request) => {
-                Explained { decision: explain(policies, &self.connector, &standing, &request), dropped_headers: dropped_headers(&request, connector) }
+                let refusal = match judge(policies, &self.connector, &standing, &request) {
+                    Ruling::Deny(denial) => Some(Refusal::from(denial)),
+                    Ruling::Allow(_) | Ruling::ReadBody(_) => None,
+                };
+                (explain(policies, &self.connector, &standing, &request), refusal, dropped_headers(&request, connector))
             }
             Err(ambiguity) => {
-                Explained { decision: explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity), dropped_headers: Vec::new() }
+                let decision = explain_ambiguity(policies, &self.connector, &standing, &self.method, ambiguity);
+                (decision, Some(Refusal::Ambiguous(ambiguity)), Vec::new())
             }
+        };
+        let needs = Places::of(sources).needs(policies, role, &decision);
+        let answer = refusal.map(|refusal| self.refused(&refusal, connector, role, &decision));
+        Ok(Explained { decision, needs, dropped_headers, answer: answer.transpose()? })
+    }
+
+    /// What the gateway would answer; request and account have no names here.
+    fn refused(&self, refusal: &Refusal, connector: &Connector, role: &RoleName, decision: &Explanation) -> anyhow::Result<Refused> {
+        let held: Vec<Scope> = decision.role_scopes.iter().filter(|scope| decision.granted_scopes.contains(scope)).cloned().collect();
+        let context = Circumstances {
+            request_id: &RequestId::from_bytes([0; 16]),
+            connector: Some(&connector.id),
+            account: None,
+            role: Some(role),
+            held_scopes: &held,
+            delegates: &[],
+            upstream_called: false,
+            safe_method: SafeMethod::of(&self.method),
+        };
+        let problem = Problem::of(refusal, &context);
+        let challenge = problem.challenge();
+        Ok(match &connector.refusal {
+            Some(shape) => Refused { status: shape.status.unwrap_or(problem.status), challenge, body: shaped(shape, &problem, &context) },
+            None => Refused { status: problem.status, challenge, body: serde_json::to_value(&problem)? },
         })
     }
 
@@ -174,5 +217,46 @@ fn human(explained: &Explained) -> String {
     for near in &decision.nearest {
         rows.push(vec!["nearest".to_owned(), format!("{} ({})", near.operation, near.r#match)]);
     }
-    format!("{}\n\n{}", table(&rows), decision.explanation.join("\n"))
+    let mut text = format!("{}\n\n{}\n", table(&rows), decision.explanation.join("\n"));
+    if !explained.needs.alternatives.is_empty() {
+        text.push_str(&format!("\n{}\n", needs(&explained.needs)));
+    }
+    if let Some(answer) = &explained.answer {
+        text.push_str(&format!("\nwhat the agent reads: {}\n", answer.status));
+        text.push_str(&answer.challenge.as_ref().map(|challenge| format!("WWW-Authenticate: {challenge}\n")).unwrap_or_default());
+        text.push_str(&serde_json::to_string_pretty(&answer.body).unwrap_or_default());
+    }
+    text
+}
+
+/// So many alternatives are shown.
+const SHOWN: usize = 20;
+
+/// Each alternative, and by which line each of its scopes is met.
+fn needs(needs: &Needs) -> String {
+    let said = if needs.said.is_empty() { String::new() } else { format!(" of {}", needs.said.join(" and ")) };
+    let all = needs.alternatives.len();
+    let head = if all == 1 { format!("the need{said}") } else { format!("the need{said}: one of {all} alternatives, wholly") };
+    let mut lines = vec![head];
+    for (number, alternative) in needs.alternatives.iter().enumerate().take(SHOWN) {
+        if all > 1 {
+            let met = alternative.iter().all(|one| one.role && one.granted);
+            lines.push(format!("{} {}", number + 1, if met { "met" } else { "not met" }));
+        }
+        lines.extend(alternative.iter().map(|one| format!("  {}", checked(one))));
+    }
+    if all > SHOWN {
+        lines.push(format!("... and {} more", all - SHOWN));
+    }
+    lines.join("\n")
+}
+
+fn checked(one: &Checked) -> String {
+    let role = match (&one.by, one.role) {
+        (Some(by), _) => format!("the role holds it by {by}"),
+        (None, true) => "the role holds it".to_owned(),
+        (None, false) => "the role does not hold it".to_owned(),
+    };
+    let granted = if one.granted { "the grant covers it" } else { "the grant does not cover it" };
+    format!("{}  {}: {role}; {granted}", if one.role && one.granted { "met    " } else { "not met" }, one.scope)
 }

@@ -90,23 +90,15 @@ fn text(matrix: &Table) -> String {
     }))
 }
 
-fn whole(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Allow => "allow",
-        Answer::Shadow => "shadow",
-        Answer::Deny(reason) => reason.as_str(),
-    }
-}
-
 fn csv(matrix: &Table) -> String {
     let quoted = |cell: &String| if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() };
-    cells(matrix, whole).iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(",")).collect::<Vec<_>>().join("\n")
+    cells(matrix, Answer::as_str).iter().map(|row| row.iter().map(quoted).collect::<Vec<_>>().join(",")).collect::<Vec<_>>().join("\n")
 }
 
 const STYLE: &str = "body{font:14px system-ui,sans-serif}table{border-collapse:collapse}caption{text-align:left;padding:.4em 0}th,td{border:1px solid #999;padding:.2em .5em;text-align:left}thead th{position:sticky;top:0;background:#eee}td.allow{background:#d5f0d5}td.shadow{background:#fdf3c8}td.operation_denied{background:#f6d5d5}";
 
 fn html(matrix: &Table) -> String {
-    let rows = cells(matrix, whole);
+    let rows = cells(matrix, Answer::as_str);
     let cell = |tag: &str, text: &String| format!("<{tag}>{}</{tag}>", escaped(text));
     let head: String = rows.first().into_iter().flatten().map(|text| format!("<th scope=\"col\">{}</th>", escaped(text))).collect();
     let line = |row: &Vec<String>| {

@@ -1,17 +1,22 @@
 //! `scopegate policy`: the verbs that read policy files.
 
 mod check;
+mod code;
 mod diff;
 mod explain;
+mod fmt;
 mod import;
 mod matrix;
+mod past;
+mod replay;
 pub(super) mod report;
 mod revision;
 mod schema;
+mod suggest;
 mod test;
 
 use super::Outcome;
-use super::output::Format;
+use super::output::Output;
 use crate::gateway::{PolicyPlaces, read_sources};
 use crate::{catalog, settings};
 use anyhow::bail;
@@ -27,10 +32,18 @@ pub(super) enum Policy {
     Test(test::Test),
     /// Says what the gateway would decide for a request, and why.
     Explain(explain::Explain),
+    /// Shows what a code means, by a wrong and a right example.
+    ExplainCode(code::ExplainCode),
     /// Prints each pair of role and operation that became allowed or denied.
     Diff(diff::Diff),
     /// Shows which role may do which operation.
     Matrix(matrix::Matrix),
+    /// Lays policy files out, in place.
+    Fmt(fmt::Fmt),
+    /// Writes a patch that leaves each role the scopes that it used.
+    Suggest(suggest::Suggest),
+    /// Tells which decisions of the audit would change.
+    Replay(replay::Replay),
     /// Makes a connector document of an API's own description.
     #[command(subcommand)]
     Import(import::Import),
@@ -39,14 +52,18 @@ pub(super) enum Policy {
 }
 
 impl Policy {
-    pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
+    pub(super) fn run(self, output: Output) -> anyhow::Result<Outcome> {
         match self {
-            Self::Check(verb) => verb.run(format),
-            Self::Test(verb) => verb.run(format),
-            Self::Explain(verb) => verb.run(format),
-            Self::Diff(verb) => verb.run(format),
-            Self::Matrix(verb) => verb.run(format),
-            Self::Import(verb) => verb.run(format),
+            Self::Check(verb) => verb.run(output),
+            Self::Test(verb) => verb.run(output),
+            Self::Explain(verb) => verb.run(output.format()?),
+            Self::ExplainCode(verb) => verb.run(output.format()?),
+            Self::Diff(verb) => verb.run(output.format()?),
+            Self::Matrix(verb) => verb.run(output.format()?),
+            Self::Fmt(verb) => verb.run(output.format()?),
+            Self::Suggest(verb) => verb.run(output.format()?),
+            Self::Replay(verb) => verb.run(output.format()?),
+            Self::Import(verb) => verb.run(output.format()?),
             Self::Schema(verb) => verb.run(),
         }
     }

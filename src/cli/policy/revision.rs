@@ -1,6 +1,6 @@
 //! Policy files as a git revision has them: `HEAD~1:policies`.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use scopegate_core::policy::{Origin, Source};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -23,13 +23,13 @@ impl<'a> Revision<'a> {
     /// The policy files, as [`read_sources`](crate::gateway::read_sources) finds them on disk.
     pub(super) fn sources(self) -> anyhow::Result<Vec<Source>> {
         let Self { revision, path } = self;
-        let commit = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
-            .with_context(|| format!("git knows no revision `{revision}`"))?;
-        let listed = git(&["ls-tree", "-r", "-z", commit.trim(), "--", path])?;
+        let commit = git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])?;
+        let commit = commit.map_err(|_| anyhow!("there is no file or folder `{revision}:{path}`, and git knows no revision `{revision}`"))?;
+        let listed = told(git(&["ls-tree", "-r", "-z", commit.trim(), "--", path])?)?;
         let mut sources = Vec::new();
         for (id, name) in listed.split('\0').filter_map(blob) {
             if name == path || is_policy_file(name, path) {
-                let text = git(&["cat-file", "blob", id]).with_context(|| format!("reading {revision}:{name}"))?;
+                let text = git(&["cat-file", "blob", id]).and_then(told).with_context(|| format!("reading {revision}:{name}"))?;
                 sources.push(Source { name: format!("{revision}:{name}"), text, origin: Origin::Own });
             }
         }
@@ -56,12 +56,15 @@ fn is_policy_file(name: &str, folder: &str) -> bool {
     is_yaml && !below.split('/').any(|piece| piece.starts_with('.'))
 }
 
-/// What git writes; its own words where it fails.
-fn git(arguments: &[&str]) -> anyhow::Result<String> {
+/// What git writes, or its own words where it fails.
+fn git(arguments: &[&str]) -> anyhow::Result<Result<String, String>> {
     let made = Command::new("git").args(arguments).output().context("running git")?;
     if !made.status.success() {
-        let said = String::from_utf8_lossy(&made.stderr);
-        bail!("git {}: {}", arguments.first().unwrap_or(&""), said.lines().next().unwrap_or("it failed"));
+        return Ok(Err(String::from_utf8_lossy(&made.stderr).lines().next().unwrap_or("it failed").to_owned()));
     }
-    String::from_utf8(made.stdout).context("a file that is no UTF-8")
+    String::from_utf8(made.stdout).map(Ok).context("a file that is no UTF-8")
+}
+
+fn told(made: Result<String, String>) -> anyhow::Result<String> {
+    made.map_err(|said| anyhow!("git: {said}"))
 }

@@ -10,6 +10,8 @@ pub(super) struct Comment<'t> {
     pub(super) at: usize,
     /// How many blanks stand before it, where it has its line for itself.
     pub(super) alone: Option<usize>,
+    /// Its column from 0, where its author put it there with more blanks than two.
+    pub(super) column: Option<usize>,
     /// With its `#`, without blanks at its end.
     pub(super) text: &'t str,
 }
@@ -81,7 +83,9 @@ fn in_line<'t>(line: &'t str, begin: usize, scalars: &[(usize, usize)]) -> Optio
     };
     let at = line.match_indices('#').map(|(at, _)| at).find(is_comment)?;
     let before = line.get(..at)?;
-    Some(Comment { at: begin + at, alone: before.trim().is_empty().then_some(at), text: line.get(at..)?.trim_end() })
+    let alone = before.trim().is_empty().then_some(at);
+    let column = (alone.is_none() && before.ends_with("   ")).then(|| before.chars().count());
+    Some(Comment { at: begin + at, alone, column, text: line.get(at..)?.trim_end() })
 }
 
 /// Where scalars begin and end, in the order of the text.

@@ -224,7 +224,9 @@ impl<'t> Printer<'t> {
     /// The end of a line, with the comment behind `at`.
     fn end_line(&mut self, at: usize) {
         if let Some(comment) = self.comments.behind(at, self.text) {
-            self.made.push_str("  ");
+            let written = self.made.rsplit('\n').next().unwrap_or_default().chars().count();
+            // Comments that stand in a column of their own stay there.
+            self.indent(comment.column.map_or(2, |column| column.saturating_sub(written).max(2)));
             self.made.push_str(comment.text);
         }
         self.made.push('\n');

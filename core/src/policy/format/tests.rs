@@ -10,10 +10,16 @@ fn laid_out(text: &str) -> String {
 
 #[test]
 fn blanks_levels_and_empty_lines_are_put_in_order_and_comments_stay() {
-    let untidy = "\u{feff}# head\r\n\n\n---\nversion:     1  # kept\nconnectors:\n    crm:\n          # above\n          title:   \"A  B\"   \n          scopes: {a: {provider_scopes:   [x,y]},b:   }\n\n\n          operations:\n          -   id: one\n              match:\n              - GET /a\n              -     PUT /a\n              # below\n          - {id:   two, match: \"GET /b/{id}\"  , require:    a}   # why\n          # last of crm\n    other:\n        title: |\n             text\n               more\n        upstream: >-\n          https://a\nroles:\n    researcher:    {   allow: {crm: [ a ]  } }\n# end\n";
+    let untidy = "\u{feff}# head\r\n\n\n---\nversion:     1  # kept\nconnectors:\n    crm:\n          # above\n          title:   \"A  B\"   \n          scopes: {a: {provider_scopes:   [x,y]},b:   }\n\n\n          operations:\n          -   id: one\n              match:\n              - GET /a\n              -     PUT /a\n              # below\n          - {id:   two, match: \"GET /b/{id}\"  , require:    a}  # why\n          # last of crm\n    other:\n        title: |\n             text\n               more\n        upstream: >-\n          https://a\nroles:\n    researcher:    {   allow: {crm: [ a ]  } }\n# end\n";
     let tidy = "# head\nversion: 1  # kept\nconnectors:\n  crm:\n    # above\n    title: \"A  B\"\n    scopes: {a: {provider_scopes: [x, y]}, b: }\n\n    operations:\n      - id: one\n        match:\n          - GET /a\n          - PUT /a\n        # below\n      - {id: two, match: \"GET /b/{id}\", require: a}  # why\n    # last of crm\n  other:\n    title: |\n      text\n        more\n    upstream: >-\n      https://a\nroles:\n  researcher: {allow: {crm: [a]}}\n# end\n";
     assert_eq!(laid_out(untidy), tidy);
     assert_eq!(laid_out(tidy), tidy);
+}
+
+#[test]
+fn comments_in_a_column_of_their_own_stay_there() {
+    let text = "a:           # one\n  b: [ c,d ] # two\n  long: [e, f, g, h]    # three\n";
+    assert_eq!(laid_out(text), "a:           # one\n  b: [c, d]  # two\n  long: [e, f, g, h]    # three\n");
 }
 
 #[test]
