@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -512,17 +512,30 @@ impl Running {
     }
 }
 
-/// Waits until the process is told to stop (SIGTERM, SIGINT); reloads at each SIGHUP meanwhile.
-/// # Errors
-/// The system lets us watch no signals.
-pub async fn told_to_stop(running: &Running) -> io::Result<()> {
-    let (mut terminate, mut interrupt, mut hang_up) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => running.reload().await,
+/// What the process is told from outside, from the moment this is made. Whoever says that it runs makes it before.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Hears from now on; nothing that is told later is lost.
+    /// # Errors
+    /// The system lets us watch no signals.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())?, hang_up: signal(SignalKind::hangup())? })
+    }
+
+    /// Waits until the process is told to stop (SIGTERM, SIGINT); reloads at each SIGHUP meanwhile.
+    pub async fn told_to_stop(&mut self, running: &Running) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => running.reload().await,
+            }
         }
     }
 }

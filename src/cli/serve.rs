@@ -2,7 +2,7 @@
 
 use super::output::{Format, complain, say, say_json, tell};
 use super::{Outcome, SettingsFile, policy::report};
-use crate::app::{App, StartError};
+use crate::app::{App, Signals, StartError};
 use crate::settings::{Settings, SettingsError};
 use crate::store::Rollback;
 use crate::{app, logs};
@@ -65,8 +65,9 @@ fn serve(settings: Settings, rollback: Rollback) -> anyhow::Result<Outcome> {
             }
             Err(error) => return Err(error.into()),
         };
+        let mut signals = Signals::listen().context("cannot wait for signals")?;
         tell(&format!("scopegate: gateway at {}, admin at {}", running.gateway_addresses(), running.admin_address()));
-        app::told_to_stop(&running).await?;
+        signals.told_to_stop(&running).await;
         if let Err(error) = running.shutdown().await {
             complain(&error.into());
         }

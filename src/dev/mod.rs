@@ -26,7 +26,7 @@ pub use operator::{Operator, OperatorError};
 pub use promise::{Promise, UnknownPromise};
 pub use world::{Decided, Watched, World, WorldError};
 
-use crate::app;
+use crate::app::Signals;
 use greeting::greeting;
 use scopegate_core::policy::Look;
 use std::path::PathBuf;
@@ -58,11 +58,12 @@ pub enum Telling {
 /// [`WorldError`]: nothing was started.
 pub async fn live(options: &Options, say: impl Fn(&str)) -> Result<(), WorldError> {
     let mut world = World::start(options, None).await?;
+    let mut signals = Signals::listen().map_err(WorldError::Signals)?;
     if options.telling == Telling::Lines {
         say(&greeting(&world, options.look));
     }
     tokio::select! {
-        stopped = app::told_to_stop(&world.running) => stopped.map_err(WorldError::Signals)?,
+        () = signals.told_to_stop(&world.running) => {}
         () = tell_all(&mut world.watched, options, &say) => {}
     }
     world.end().await;

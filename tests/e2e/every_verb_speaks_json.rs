@@ -19,6 +19,9 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("policy test", &[], 0),
     ("policy explain", &["GET", "/v1/accounts/1", "--connector", "crm", "--role", "researcher"], 0),
     ("policy schema", &[], 0),
+    ("policy matrix", &[], 0),
+    ("policy diff", &["policies"], 0),
+    ("policy import openapi", &["api.json", "--connector", "tiny"], 0),
     ("account ensure", &["crm", "user_2", "--customer", "acme", "--role", "researcher"], 0),
     ("account list", &[], 0),
     ("account show", &["crm", "user_2"], 0),
@@ -64,6 +67,12 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("policy explain", &["GET", "/", "--connector", "nosuch", "--role", "researcher"], 2),
     ("policy explain", &["GET", "/", "--connector", "crm", "--role", "researcher", "--policies", "nowhere.yaml"], 2),
     ("policy schema", &["--cases", "--settings"], 2),
+    ("policy matrix", &["nowhere.yaml"], 2),
+    ("policy matrix", &["wrong-policy.yaml"], 1),
+    ("policy diff", &["policies", "failing.yaml"], 0),
+    ("policy diff", &["empty", "policies"], 2),
+    ("policy diff", &["project/policies", "policies"], 1),
+    ("policy import openapi", &["nowhere.json", "--connector", "tiny"], 2),
     ("account show", &["crm", "nobody"], 1),
     ("account ensure", &["crm", "user_1", "--customer", "globex", "--role", "researcher"], 1),
     ("account credentials", &["crm", "user_1", "--file", "nowhere.json"], 2),
@@ -83,6 +92,12 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("version", &["--no-such-flag"], 2),
     ("no-such-verb", &[], 2),
 ];
+
+/// A description that can be imported.
+const API: &str = r#"{"openapi": "3.0.3", "info": {"title": "Tiny", "version": "1"}, "servers": [{"url": "https://api.tiny.example"}],
+    "components": {"securitySchemes": {"oauth": {"type": "oauth2", "flows": {"authorizationCode": {
+        "authorizationUrl": "https://tiny.example/authorize", "tokenUrl": "https://tiny.example/token", "scopes": {"read": "Read"}}}}}},
+    "paths": {"/pets": {"get": {"operationId": "pets", "security": [{"oauth": ["read"]}], "responses": {}}}}}"#;
 
 /// The verbs that have no verbs below, by their whole names.
 fn leaves(command: &clap::Command, above: &str, found: &mut BTreeSet<String>) {
@@ -128,6 +143,7 @@ async fn furnished() -> Stage {
     for (name, text) in [
         ("credential.json", json!({"access_token": "brought"}).to_string()),
         ("accounts.jsonl", json!({"connector": "crm", "identifier": "user_3", "customer": "acme", "role": "researcher"}).to_string()),
+        ("api.json", API.into()),
         ("wrong.yaml", "gatewya: {}\n".into()),
         ("wrong-policy.yaml", "version: 1\nrols: {}\n".into()),
         ("failing.yaml", failing),

@@ -5,7 +5,7 @@
 
 use crate::stage::ARMED;
 use async_trait::async_trait;
-use scopegate::app::{self, App};
+use scopegate::app::{App, Signals};
 use scopegate::settings::Settings;
 use scopegate::store::{
     Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName, LeaseOwner,
@@ -254,7 +254,8 @@ fn gateway() {
             Ok(Arc::new(Mortal { store, cue }) as Arc<dyn Store>)
         };
         let running = App::start_over(settings, None, mortal).await.unwrap();
+        let mut signals = Signals::listen().unwrap();
         eprintln!("scopegate: gateway at {}, admin at http://{}", running.gateway_addresses(), running.admin);
-        app::told_to_stop(&running).await.unwrap();
+        signals.told_to_stop(&running).await;
     });
 }

@@ -153,6 +153,7 @@ fn a_full_file_system_stops_calls_and_no_refusals_and_is_recovered_from() {
 }
 
 /// Runs another test of this program, which says `filled`, where [`small_file_system`] is one of its own.
+#[expect(clippy::print_stdout, reason = "whoever runs the tests is told what was not tried")]
 pub(crate) fn in_a_small_file_system(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mount = "mount -t tmpfs -o size=16m,mode=700 scopegate \"$1\"";

@@ -66,9 +66,10 @@ async fn happen(stage: &Stage) -> Vec<Value> {
         if let Some(session) = session {
             request = request.header("Scopegate-Session", session);
         }
-        ids.push(stage.send(request).await.request_id);
-        // A search waits until what it may find is written; so each event has a file to begin.
-        stage.search("limit=1").await;
+        let id = stage.send(request).await.request_id;
+        // What a search has found is written; so the next event is not written together with this one.
+        while stage.search("limit=1").await.iter().all(|event| event["request_id"] != *id) {}
+        ids.push(id);
     }
     let mut events = stage.search("limit=1000").await;
     events.reverse();
@@ -261,8 +262,9 @@ async fn a_hang_up_goes_on_in_a_new_file_where_the_old_one_was_moved_away() {
     stage.account("acme", "user_1", "researcher").await;
     let mut ids = Vec::new();
     for round in 1..=3 {
-        ids.push(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.request_id);
-        stage.search("limit=1").await;
+        let id = stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.request_id;
+        while stage.search("limit=1").await.iter().all(|event| event["request_id"] != *id) {}
+        ids.push(id);
         let moved = stage.path(&format!("data/audit.jsonl.{round}"));
         fs::rename(stage.path("data/audit.jsonl"), &moved).unwrap();
         stage.hang_up();
@@ -270,6 +272,7 @@ async fn a_hang_up_goes_on_in_a_new_file_where_the_old_one_was_moved_away() {
         assert!(fs::read_to_string(&moved).unwrap().contains(ids.last().unwrap()));
     }
     ids.push(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.request_id);
+    while stage.search("").await.len() < ids.len() {}
     let mut found: Vec<Value> = stage.search("").await.iter().map(|event| event["request_id"].clone()).collect();
     found.reverse();
     assert_eq!(json!(found), json!(ids));

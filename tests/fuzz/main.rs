@@ -115,6 +115,7 @@ fn seconds() -> Option<Duration> {
     std::env::var("SCOPEGATE_FUZZ_SECONDS").ok().map(|text| Duration::from_secs(text.parse().unwrap()))
 }
 
+#[expect(clippy::print_stdout, reason = "how much was tried is for whoever runs it to know")]
 fn holds_for_the_corpus_and_beyond(property: &Property) {
     let corpus = corpus(property.name);
     corpus.iter().for_each(|data| check(property, data));

@@ -86,6 +86,9 @@ codes! {
     /// A requirement that grows beyond all use.
     TOO_MANY_ALTERNATIVES = "SG0302" Error;
 
+    /// A scope that no role allows.
+    NEVER_ALLOWED = "SG0303" Warning;
+
     /// A match without a method.
     NO_METHOD = "SG0401" Error;
     /// A method that is none, or that is never forwarded.
@@ -116,6 +119,8 @@ codes! {
     UNKNOWN_NAMES = "SG0415" Error;
     /// Names that grow to more operations than any API has.
     TOO_MANY_NAMES = "SG0416" Error;
+    /// An operation that no role can do.
+    UNREACHABLE = "SG0417" Warning;
 
     /// A connector that no document names.
     UNKNOWN_CONNECTOR = "SG0501" Error;
@@ -129,6 +134,12 @@ codes! {
     GLOB_REACHES_NOTHING = "SG0505" Warning;
     /// A role that stands twice.
     ROLE_TWICE = "SG0506" Error;
+    /// A role that can do nothing.
+    IDLE_ROLE = "SG0507" Warning;
+    /// A scope of a role whose operations are all denied.
+    SHADOWED = "SG0508" Warning;
+    /// A wildcard that holds what an operation of `risk: capability` needs, and does not reach it.
+    WILDCARD_TO_CAPABILITY = "SG0509" Warning;
 
     /// A line of a test that cannot be read.
     INVALID_CASE = "SG0601" Error;

@@ -2,7 +2,7 @@
 
 use super::code::Code;
 use super::compile::{Origin, Source};
-use super::document::Span;
+use super::document::{Patience, Span, suggestion_within};
 use serde::Serialize;
 
 /// One finding in a document.
@@ -42,6 +42,7 @@ pub enum Severity {
 pub struct Findings<'s> {
     sources: Vec<&'s Source>,
     found: Vec<Finding>,
+    patience: Patience,
 }
 
 /// A finding, before it is known how its place is called.
@@ -79,7 +80,7 @@ impl<'s> Findings<'s> {
     /// None yet. Spans point into `sources`.
     #[must_use]
     pub fn new(sources: impl IntoIterator<Item = &'s Source>) -> Self {
-        Self { sources: sources.into_iter().collect(), found: Vec::new() }
+        Self { sources: sources.into_iter().collect(), found: Vec::new(), patience: Patience::default() }
     }
 
     /// Adds one.
@@ -90,6 +91,18 @@ impl<'s> Findings<'s> {
     /// Adds all of these.
     pub fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.found.extend(findings);
+    }
+
+    /// Whether one of them keeps the set from being used.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|finding| finding.code.severity == Severity::Error)
+    }
+
+    /// What `wrong` was probably meant to be, of names that authors gave.
+    #[must_use]
+    pub fn suggestion<'k>(&self, wrong: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> Option<String> {
+        suggestion_within(wrong, known, &self.patience)
     }
 
     /// How many there are.
@@ -133,7 +146,7 @@ impl<'s> Findings<'s> {
     /// All of them as diagnostics, sorted by file, line and column. Warnings about shipped documents are nobody's business.
     #[must_use]
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
-        let Self { sources, found } = self;
+        let Self { sources, found, .. } = self;
         let shipped = |span: Span| sources.get(span.source).is_some_and(|source| source.origin == Origin::Catalog);
         let told = found.into_iter().filter(|finding| finding.code.severity == Severity::Error || !shipped(finding.span));
         let mut all: Vec<Diagnostic> = told.map(|finding| diagnostic(&sources, finding)).collect();

@@ -35,6 +35,11 @@ impl Ceiling {
         if operations.any(|operation| operation.risk == Risk::Capability) { &self.spelled_out } else { &self.allowed }
     }
 
+    /// Whether it has a `deny`.
+    pub(super) fn denies_any(&self) -> bool {
+        !self.denied.is_empty()
+    }
+
     /// Whether its `deny` names the operation.
     pub(super) fn denies(&self, operation: &OperationId) -> bool {
         self.denied.contains(operation)

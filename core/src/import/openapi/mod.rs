@@ -88,7 +88,7 @@ pub(super) fn read(root: Item<'_>, wishes: &Wishes) -> Result<(Draft, Vec<String
     operations.sort_by(|left, right| left.key().cmp(&right.key()));
     tell_same_shapes(&operations, &mut reading.notes);
     let settled = servers.settle(&operations, &mut reading.notes)?;
-    let oauth = security.oauth(&mut reading.notes);
+    let oauth = security.oauth(settled.origin(), &mut reading.notes);
     let request_headers = operations.iter().flat_map(|operation| operation.headers.iter().cloned()).collect();
     let scopes = names::scopes(&operations.iter().flat_map(Operation::provider_scopes).cloned().collect());
     let ids = ids(&operations);

@@ -36,10 +36,8 @@ pub(super) fn read<'t>(
             let says = |key| parameter.get(key).and_then(Item::text);
             match (says("in"), says("name")) {
                 (Some("header"), Some(name)) if !security.has_header(name) => declared.header(name),
-                (Some("query"), Some(name)) if !security.has_query(name) => {
-                    if !declared.query(name) {
-                        reading.notes.add(format!("the query parameter `{name}` looks like a token, and does not pass"), place);
-                    }
+                (Some("query"), Some(name)) if !security.has_query(name) && !declared.query(name) => {
+                    reading.notes.add(format!("the query parameter `{name}` looks like a token, and does not pass"), place);
                 }
                 (Some("body" | "formData"), _) => declared.body = true,
                 _ => {}

@@ -156,8 +156,8 @@ impl Security {
         }
     }
 
-    /// The endpoints of the first scheme that has them, those of the kind that was asked for first.
-    pub(super) fn oauth(&self, notes: &mut Notes) -> Option<OAuth> {
+    /// The endpoints of the first scheme that has them, those of the kind that was asked for first. A path is one of `origin`.
+    pub(super) fn oauth(&self, origin: &str, notes: &mut Notes) -> Option<OAuth> {
         let flows: Vec<&Flow> = self.schemes.iter().filter(|(name, _)| self.carries(name)).flat_map(|(_, scheme)| &scheme.flows).collect();
         let wanted = self.kind.unwrap_or(Kind::Delegated);
         let usable = flows.iter().rev().filter(|flow| !flow.urls.token_url.is_empty());
@@ -165,7 +165,12 @@ impl Security {
         if best.is_none() && !flows.is_empty() {
             notes.whole("no OAuth endpoint that can be used stands in the description: say `oauth` in the document");
         }
-        best.map(|flow| flow.urls.clone())
+        let whole = |url: &String| if url.starts_with('/') { format!("{origin}{url}") } else { url.clone() };
+        best.map(|flow| OAuth {
+            authorization_url: flow.urls.authorization_url.as_ref().map(whole),
+            token_url: whole(&flow.urls.token_url),
+            refresh_url: flow.urls.refresh_url.as_ref().map(whole),
+        })
     }
 }
 
@@ -208,11 +213,12 @@ impl Flow {
     }
 }
 
-/// A whole URL that nobody could read in two ways.
+/// A whole URL, or the path of one, that nobody could read in two ways.
 fn is_endpoint(text: &str) -> bool {
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['\\', '"', '<', '>', '{', '}', '#']);
-    let parsed = url::Url::parse(text).is_ok_and(|url| url.username().is_empty() && url.password().is_none() && url.host().is_some());
-    plain && parsed && (text.starts_with("https://") || text.starts_with("http://")) && !text.contains('@')
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['\\', '"', '<', '>', '{', '}', '#', '@']);
+    let whole = if text.starts_with('/') && !text.starts_with("//") { format!("https://host.example{text}") } else { text.to_owned() };
+    let parsed = url::Url::parse(&whole).is_ok_and(|url| url.host().is_some() && !url.path().contains("/../"));
+    plain && parsed && (whole.starts_with("https://") || whole.starts_with("http://"))
 }
 
 impl Alternatives {

@@ -140,6 +140,11 @@ impl Home {
 }
 
 impl Settled {
+    /// The API's own origin.
+    pub(super) fn origin(&self) -> &str {
+        &self.home.origin
+    }
+
     /// Where an operation of this server goes.
     pub(super) fn place(&self, server: Option<&Address>) -> Place {
         let address = server.or(self.home.first.as_ref());

@@ -343,6 +343,8 @@ fn version_2_says_the_same_in_other_places() {
     }
     assert!(!imported.document.contains("allow_query") && !imported.document.contains("PROSE"));
     assert_eq!(imported.notes, ["the query parameter `token` looks like a token, and does not pass: `POST /a`"]);
+    let relative = text.replace("tokenUrl: https://old.example/t", "tokenUrl: /oauth/t");
+    assert_eq!(lines(&made(&relative, &wishes()).document, "token_url: "), ["https://api.old.example/oauth/t"]);
     let http = text.replace("schemes: [http, https]", "schemes: [http]");
     assert_eq!(lines(&made(&http, &wishes()).document, "upstream: "), ["http://api.old.example/api"]);
     let hostless = text.replace("host: api.old.example\n", "");

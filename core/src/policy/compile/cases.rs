@@ -6,8 +6,9 @@ use super::roles::Roles;
 use crate::policy::case::{Case, CaseLine, Expectation};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Fields, Located, Node, Place, Placed, RawCase, Span, Value, suggestion, values};
+use crate::policy::document::{Fields, Located, Node, Place, Placed, RawCase, Span, Value, values};
 use crate::scope::ProviderScope;
+use indexmap::IndexSet;
 
 pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, roles: &Roles, findings: &mut Findings<'_>) -> Vec<Case> {
     let mut reader = Reader { gathered, connectors, roles, findings };
@@ -56,7 +57,7 @@ impl Reader<'_, '_> {
 
     fn role(&mut self, node: &Node) -> Option<Located<String>> {
         let found = values::text(node, self.findings)?;
-        self.findings.extend(self.gathered.unknown_role(found));
+        self.findings.extend(self.gathered.unknown_role(found, self.findings));
         Some(found.map(str::to_owned))
     }
 
@@ -151,7 +152,7 @@ impl Reader<'_, '_> {
     fn check_names(&mut self, request: &Request<'_>) -> bool {
         let name = request.connector.value;
         let Some(draft) = self.connectors.get(name) else {
-            self.findings.extend(self.gathered.unknown_connector(request.connector));
+            self.findings.extend(self.gathered.unknown_connector(request.connector, self.findings));
             return false;
         };
         let expect = request.expect;
@@ -162,18 +163,18 @@ impl Reader<'_, '_> {
                 return false;
             }
         };
-        let (kind, code, words, known): (_, _, Vec<String>, &[String]) = match &expectation {
+        let (kind, code, words, known): (_, _, Vec<String>, &IndexSet<String>) = match &expectation {
             Expectation::Allow(ids) => ("operation", &code::UNKNOWN_OPERATION, ids.iter().map(ToString::to_string).collect(), &draft.operation_ids),
             Expectation::Deny { missing, .. } => {
                 ("scope", &code::UNKNOWN_SCOPE, missing.iter().map(ToString::to_string).collect(), &draft.scope_names)
             }
         };
         let mut all_known = true;
-        for word in words.iter().filter(|word| !known.contains(word)) {
+        for word in words.iter().filter(|word| !known.contains(word.as_str())) {
             all_known = false;
             let offset = expect.value.find(word.as_str()).unwrap_or_default();
             let span = self.findings.inside(expect.span, expect.value, offset, word.len());
-            let help = suggestion(word, known.iter().map(String::as_str));
+            let help = self.findings.suggestion(word, known.iter().map(String::as_str));
             self.findings.add(code.at(span, format!("the connector `{name}` has no {kind} `{word}`")).maybe_help(help));
         }
         all_known

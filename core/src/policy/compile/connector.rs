@@ -15,7 +15,7 @@ use crate::policy::code;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Located, Node, Value, nearest, values};
 use crate::policy::model::Mode;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// All connectors by name, also those with mistakes.
 pub(super) type Connectors = IndexMap<String, ConnectorDraft>;
@@ -29,10 +29,10 @@ pub(super) struct ConnectorDraft {
     pub(super) connector: Connector,
     pub(super) mode: Mode,
     /// All names of scopes, also of those with mistakes.
-    pub(super) scope_names: Vec<String>,
+    pub(super) scope_names: IndexSet<String>,
     pub(super) operations: Vec<OperationDraft>,
     /// All ids, also of operations with mistakes.
-    pub(super) operation_ids: Vec<String>,
+    pub(super) operation_ids: IndexSet<String>,
 }
 
 pub(super) fn read_all(gathered: &Gathered, overrides: Overrides, findings: &mut Findings<'_>) -> Connectors {

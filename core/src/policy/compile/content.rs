@@ -8,7 +8,7 @@ use crate::inspect::GraphqlLimits;
 use crate::policy::code;
 use crate::policy::content::{Alternatives, Content, Graphql, QueryPlace, Soql};
 use crate::policy::diagnostic::{Finding, Findings};
-use crate::policy::document::{Entry, Fields, Located, Node, Span, Value, suggestion, values};
+use crate::policy::document::{Entry, Fields, Located, Node, Span, Value, values};
 use indexmap::IndexMap;
 
 /// What is said about the content, and whether anything is, also with mistakes.
@@ -105,7 +105,7 @@ fn relationships(node: &Node, objects: &IndexMap<String, Alternatives>, findings
             findings.add(code::INVALID_NAME.at(key.span, format!("`{}` is not the name of a relationship", key.value)));
         }
         if let Some(of) = of.filter(|of| find(of).is_none()) {
-            findings.add(unknown_object(Located { value: of, span: key.span }, objects));
+            findings.add(unknown_object(Located { value: of, span: key.span }, objects, findings));
         }
         if made.iter().any(|(known, _)| known.eq_ignore_ascii_case(&key.value)) {
             findings.add(code::CONFLICT.at(key.span, format!("the relationship `{}` stands here already; names compare without case", key.value)));
@@ -114,7 +114,7 @@ fn relationships(node: &Node, objects: &IndexMap<String, Alternatives>, findings
         for target in super::requirement::filled_list(value, findings).unwrap_or_default() {
             match find(target.value) {
                 Some(at) => to.push(at),
-                None => findings.add(unknown_object(target, objects)),
+                None => findings.add(unknown_object(target, objects, findings)),
             }
         }
         made.push((key.value.clone(), to));
@@ -122,8 +122,8 @@ fn relationships(node: &Node, objects: &IndexMap<String, Alternatives>, findings
     made
 }
 
-fn unknown_object(name: Located<&str>, objects: &IndexMap<String, Alternatives>) -> Finding {
-    let help = suggestion(name.value, objects.keys().map(String::as_str)).unwrap_or_else(|| "say under `objects` what it needs".into());
+fn unknown_object(name: Located<&str>, objects: &IndexMap<String, Alternatives>, findings: &Findings<'_>) -> Finding {
+    let help = findings.suggestion(name.value, objects.keys().map(String::as_str)).unwrap_or_else(|| "say under `objects` what it needs".into());
     code::UNKNOWN_OBJECT.at(name.span, format!("`objects` does not name `{}`", name.value)).help(help)
 }
 

@@ -3,7 +3,8 @@
 use super::{Origin, Source, lint};
 use crate::policy::code::{self, Code};
 use crate::policy::diagnostic::{Finding, Findings};
-use crate::policy::document::{self, Fields, Located, Node, Span, Value, suggestion, values};
+use crate::policy::document::{self, Fields, Located, Node, Span, Value, values};
+use indexmap::IndexSet;
 
 /// Everything that documents say, by kind, in the order of the documents.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub(super) struct Gathered {
     pub(super) roles: Vec<Named>,
     pub(super) tests: Vec<Node>,
     pub(super) disclose_delegates: Option<Located<bool>>,
+    connector_names: IndexSet<String>,
+    role_names: IndexSet<String>,
     /// Whether a source could not be read at all: then a name that nobody seems to define may stand there.
     incomplete: bool,
 }
@@ -56,22 +59,26 @@ pub(super) fn gather(sources: &[Source], findings: &mut Findings<'_>) -> Gathere
 
 impl Gathered {
     /// A finding where nobody defines this connector, as far as all sources could be read.
-    pub(super) fn unknown_connector(&self, name: Located<&str>) -> Option<Finding> {
-        self.unknown(&code::UNKNOWN_CONNECTOR, "connector", name, &self.connectors)
+    pub(super) fn unknown_connector(&self, name: Located<&str>, findings: &Findings<'_>) -> Option<Finding> {
+        self.unknown(&code::UNKNOWN_CONNECTOR, "connector", name, &self.connector_names, findings)
+    }
+
+    /// Whether somebody defines this role.
+    pub(super) fn has_role(&self, name: &str) -> bool {
+        self.role_names.contains(name)
     }
 
     /// A finding where nobody defines this role, as far as all sources could be read.
-    pub(super) fn unknown_role(&self, name: Located<&str>) -> Option<Finding> {
-        self.unknown(&code::UNKNOWN_ROLE, "role", name, &self.roles)
+    pub(super) fn unknown_role(&self, name: Located<&str>, findings: &Findings<'_>) -> Option<Finding> {
+        self.unknown(&code::UNKNOWN_ROLE, "role", name, &self.role_names, findings)
     }
 
-    fn unknown(&self, code: &'static Code, kind: &str, name: Located<&str>, all: &[Named]) -> Option<Finding> {
-        let known = || all.iter().map(|named| named.name.value.as_str());
-        if self.incomplete || known().any(|one| one == name.value) {
+    fn unknown(&self, code: &'static Code, kind: &str, name: Located<&str>, all: &IndexSet<String>, findings: &Findings<'_>) -> Option<Finding> {
+        if self.incomplete || all.contains(name.value) {
             return None;
         }
         let message = format!("no document has a {kind} `{}`", name.value);
-        Some(code.at(name.span, message).maybe_help(suggestion(name.value, known())))
+        Some(code.at(name.span, message).maybe_help(findings.suggestion(name.value, all.iter().map(String::as_str))))
     }
 
     fn take(&mut self, root: &Node, origin: Origin, kind: FileKind, findings: &mut Findings<'_>) {
@@ -92,10 +99,13 @@ impl Gathered {
                 }
             }
         } else {
-            self.connectors.extend(fields.take("connectors").map(|node| named(node, origin, findings)).unwrap_or_default());
+            let connectors = fields.take("connectors").map(|node| named(node, origin, findings)).unwrap_or_default();
+            self.connector_names.extend(connectors.iter().map(|named| named.name.value.clone()));
+            self.connectors.extend(connectors);
             let roles = fields.take("roles").map(|node| named(node, origin, findings)).unwrap_or_default();
             // The roles of a shipped document are for its cases; a deployment has the roles that its own documents name.
             if origin == Origin::Own {
+                self.role_names.extend(roles.iter().map(|named| named.name.value.clone()));
                 self.roles.extend(roles);
             }
             if let Some(node) = fields.take("disclose_delegates") {

@@ -1,7 +1,7 @@
 //! Globs over names: `*` stands for any characters, also none.
 
 /// Whether `text` is what `pattern` describes.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(in crate::policy) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -16,7 +16,7 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Whether a name in a document is a glob.
-pub(super) fn is_glob(name: &str) -> bool {
+pub(in crate::policy) fn is_glob(name: &str) -> bool {
     name.contains('*')
 }
 

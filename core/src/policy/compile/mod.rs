@@ -6,7 +6,7 @@ mod connector;
 mod content;
 mod facts;
 mod gather;
-mod glob;
+pub(super) mod glob;
 mod headers;
 mod limits;
 mod lint;
@@ -16,6 +16,7 @@ mod names;
 mod narrow;
 mod oauth;
 mod operations;
+mod reach;
 mod refusal;
 mod requirement;
 mod roles;
@@ -26,13 +27,16 @@ mod variables;
 
 use super::PolicySet;
 use super::case::Case;
-use super::diagnostic::{Diagnostic, Findings, Severity};
+use super::diagnostic::{Diagnostic, Findings};
 use super::model::{ConnectorModel, Model};
 use super::operation::Need;
 use crate::id::ConnectorId;
 use connector::{ConnectorDraft, Connectors};
+use gather::Gathered;
+use reach::Places;
 use roles::Roles;
 use serde::Serialize;
+use settings::Overrides;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,6 +85,8 @@ pub struct Compiled {
     pub policies: Option<PolicySet>,
     /// The tests that the platform team's documents hold, in order.
     pub cases: Vec<Case>,
+    /// The connectors that the platform team's documents name.
+    pub own: BTreeSet<ConnectorId>,
     /// How much there is.
     pub summary: Summary,
     /// All findings, sorted by file, line and column. Of shipped documents only errors.
@@ -105,10 +111,14 @@ pub struct Summary {
 /// Compiles all documents together; reports everything that is wrong with them.
 #[must_use]
 pub fn compile(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Compiled {
-    let read = read(sources, overrides);
-    let faulty = read.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    let policies = (!faulty).then(|| PolicySet::assemble(read.model, hash_of(sources)));
-    Compiled { policies, cases: read.cases, summary: read.summary, diagnostics: read.diagnostics }
+    let (settings, overrides) = settings::as_source(overrides, sources.len());
+    let mut findings = Findings::new(sources.iter().chain([&settings]));
+    let Read { gathered, places, model, cases, own, summary } = read(sources, overrides, &mut findings);
+    let policies = (!findings.has_errors()).then(|| PolicySet::assemble(model, hash_of(sources)));
+    if let Some(policies) = &policies {
+        reach::lint(policies, &gathered, &places, &mut findings);
+    }
+    Compiled { policies, cases, own, summary, diagnostics: findings.into_diagnostics() }
 }
 
 /// SHA-256 over the names and texts of all documents in their order, lower-case hex.
@@ -125,20 +135,22 @@ pub fn hash_of(sources: &[Source]) -> String {
 
 /// Everything that the documents say.
 struct Read {
+    gathered: Gathered,
+    places: Places,
     model: Model,
     cases: Vec<Case>,
+    own: BTreeSet<ConnectorId>,
     summary: Summary,
-    diagnostics: Vec<Diagnostic>,
 }
 
-fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read {
-    let (settings, overrides) = settings::as_source(overrides, sources.len());
-    let mut findings = Findings::new(sources.iter().chain([&settings]));
-    let gathered = gather::gather(sources, &mut findings);
-    let connectors = connector::read_all(&gathered, overrides, &mut findings);
-    let roles = roles::read_all(&gathered, &connectors, &mut findings);
-    let cases = cases::read_all(&gathered, &connectors, &roles, &mut findings);
-    lint::shapes(&connectors, &mut findings);
+fn read(sources: &[Source], overrides: Overrides, findings: &mut Findings<'_>) -> Read {
+    let gathered = gather::gather(sources, findings);
+    let connectors = connector::read_all(&gathered, overrides, findings);
+    let roles = roles::read_all(&gathered, &connectors, findings);
+    let cases = cases::read_all(&gathered, &connectors, &roles, findings);
+    lint::shapes(&connectors, findings);
+    let places = Places::of(&connectors);
+    let own = connectors.values().filter(|draft| draft.origin == Origin::Own).map(|draft| draft.connector.id.clone()).collect();
     let summary = summary(&connectors, &roles, cases.len());
     let disclose_delegates = gathered.disclose_delegates.is_some_and(|said| said.value);
     let model = Model {
@@ -146,7 +158,7 @@ fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Read
         roles: roles.into_values().collect(),
         disclose_delegates,
     };
-    Read { model, cases, summary, diagnostics: findings.into_diagnostics() }
+    Read { gathered, places, model, cases, own, summary }
 }
 
 fn summary(connectors: &Connectors, roles: &Roles, cases: usize) -> Summary {

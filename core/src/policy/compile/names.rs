@@ -6,7 +6,7 @@
 use super::requirement::filled_list;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Entry, Located, Node, Value, suggestion, values};
+use crate::policy::document::{Entry, Located, Node, Value, values};
 use indexmap::IndexMap;
 
 /// Lists by the name of their parameter.
@@ -46,7 +46,8 @@ impl Names {
     pub(super) fn list(&self, parameter: Located<&str>, findings: &mut Findings<'_>) -> Option<&List> {
         let found = self.0.get(parameter.value);
         if found.is_none() {
-            let help = suggestion(parameter.value, self.0.keys().map(String::as_str)).unwrap_or_else(|| "list its values under `names`".into());
+            let help =
+                findings.suggestion(parameter.value, self.0.keys().map(String::as_str)).unwrap_or_else(|| "list its values under `names`".into());
             findings.add(code::UNKNOWN_NAMES.at(parameter.span, format!("nothing lists the values of `{}`", parameter.value)).help(help));
         }
         found

@@ -17,6 +17,7 @@ use crate::policy::document::{Fields, Located, Node, Span, Value, suggestion, va
 use crate::policy::limits::Limits;
 use crate::policy::operation::{Narrow, Need, Operation};
 use crate::policy::template::PathTemplate;
+use indexmap::IndexSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ pub(super) struct OperationDraft {
 pub(super) struct Operations {
     pub(super) drafts: Vec<OperationDraft>,
     /// All ids, also of operations with mistakes.
-    pub(super) ids: Vec<String>,
+    pub(super) ids: IndexSet<String>,
 }
 
 /// What operations may name.
@@ -58,7 +59,7 @@ pub(super) fn read(node: &Node, known: &Known<'_>, findings: &mut Findings<'_>) 
                 }
                 None => {
                     seen.insert(name.to_owned(), span);
-                    made.ids.push(name.to_owned());
+                    made.ids.insert(name.to_owned());
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
-use crate::policy::document::{Entry, Fields, Located, Node, Span, suggestion, values};
+use crate::policy::document::{Entry, Fields, Located, Node, Span, values};
 use crate::policy::model::{Mode, RoleModel};
 use crate::scope::Scope;
 use indexmap::{IndexMap, IndexSet};
@@ -33,9 +33,8 @@ struct Allowed {
 
 pub(super) fn read_all(gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Roles {
     let chosen = choose(gathered, findings);
-    let names: Vec<&str> = chosen.keys().map(String::as_str).collect();
     let drafts: IndexMap<String, Draft> =
-        chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, &names, gathered, connectors, findings)?))).collect();
+        chosen.values().filter_map(|named| Some((named.name.value.clone(), draft(named, gathered, connectors, findings)?))).collect();
     report_cycles(&drafts, findings);
     drafts.values().map(|draft| (draft.name.to_string(), joined(draft, &drafts))).collect()
 }
@@ -55,12 +54,12 @@ fn choose<'g>(gathered: &'g Gathered, findings: &mut Findings<'_>) -> IndexMap<S
     chosen
 }
 
-fn draft(named: &Named, names: &[&str], gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
+fn draft(named: &Named, gathered: &Gathered, connectors: &Connectors, findings: &mut Findings<'_>) -> Option<Draft> {
     let Named { name, node, .. } = named;
     let id: Option<RoleName> = values::parsed(Located { value: name.value.as_str(), span: name.span }, findings);
     let mut fields = Fields::open(node, "a role", findings)?.named_at(name.span);
     let mut reader = Reader { gathered, connectors, findings };
-    let extends = fields.take("extends").map(|node| reader.extends(node, names)).unwrap_or_default();
+    let extends = fields.take("extends").map(|node| reader.extends(node)).unwrap_or_default();
     let allow = fields.take("allow").map(|node| reader.by_connector(node, Reader::allowed)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| reader.by_connector(node, Reader::denied)).unwrap_or_default();
     let mode = fields.take("mode").and_then(|node| mode(node, findings)).unwrap_or_default();
@@ -80,13 +79,13 @@ struct Reader<'r, 's> {
 }
 
 impl Reader<'_, '_> {
-    fn extends(&mut self, node: &Node, names: &[&str]) -> Vec<Located<String>> {
+    fn extends(&mut self, node: &Node) -> Vec<Located<String>> {
         let mut made = Vec::new();
         for found in values::texts(node, self.findings) {
-            if names.contains(&found.value) {
+            if self.gathered.has_role(found.value) {
                 made.push(found.map(str::to_owned));
             } else {
-                self.findings.extend(self.gathered.unknown_role(found));
+                self.findings.extend(self.gathered.unknown_role(found, self.findings));
             }
         }
         made
@@ -99,7 +98,8 @@ impl Reader<'_, '_> {
             match connectors.get(&key.value) {
                 Some(draft) => drop(made.insert(draft.connector.id.clone(), read(self, value, draft))),
                 None => {
-                    self.findings.extend(self.gathered.unknown_connector(Located { value: key.value.as_str(), span: key.span }));
+                    let name = Located { value: key.value.as_str(), span: key.span };
+                    self.findings.extend(self.gathered.unknown_connector(name, self.findings));
                 }
             }
         }
@@ -115,8 +115,8 @@ impl Reader<'_, '_> {
                 allowed.spelled_out.insert(scope.clone());
             } else if glob::is_glob(found.value) {
                 allowed.all.extend(self.reached(found, draft));
-            } else if !draft.scope_names.iter().any(|name| name == found.value) {
-                let help = suggestion(found.value, draft.scope_names.iter().map(String::as_str));
+            } else if !draft.scope_names.contains(found.value) {
+                let help = self.findings.suggestion(found.value, draft.scope_names.iter().map(String::as_str));
                 let message = format!("the connector `{}` has no scope `{}`", draft.connector.id, found.value);
                 self.findings.add(code::UNKNOWN_SCOPE.at(found.span, message).maybe_help(help));
             }
@@ -149,7 +149,9 @@ impl Reader<'_, '_> {
     fn denied(&mut self, node: &Node, draft: &ConnectorDraft) -> IndexSet<OperationId> {
         let mut denied = IndexSet::new();
         for found in values::texts(node, self.findings) {
-            let reached: Vec<&String> = draft.operation_ids.iter().filter(|id| *id == found.value || glob::matches(found.value, id)).collect();
+            let exact = draft.operation_ids.get(found.value).into_iter();
+            let by_glob = draft.operation_ids.iter().filter(|id| glob::is_glob(found.value) && glob::matches(found.value, id));
+            let reached: IndexSet<&String> = exact.chain(by_glob).collect();
             denied.extend(reached.iter().filter_map(|id| id.parse::<OperationId>().ok()));
             if !reached.is_empty() {
                 continue;
@@ -158,7 +160,7 @@ impl Reader<'_, '_> {
                 let message = format!("`{}` reaches no operation of `{}`", found.value, draft.connector.id);
                 self.findings.add(code::GLOB_REACHES_NOTHING.at(found.span, message).help("look at the ids that the connector's operations have"));
             } else {
-                let help = suggestion(found.value, draft.operation_ids.iter().map(String::as_str));
+                let help = self.findings.suggestion(found.value, draft.operation_ids.iter().map(String::as_str));
                 let message = format!("the connector `{}` has no operation `{}`", draft.connector.id, found.value);
                 self.findings.add(code::UNKNOWN_OPERATION.at(found.span, message).maybe_help(help));
             }

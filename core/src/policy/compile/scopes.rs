@@ -4,9 +4,9 @@ use super::requirement::{BareList, alternatives};
 use crate::connector::{Risk, ScopeFacts};
 use crate::policy::code;
 use crate::policy::diagnostic::{Finding, Findings};
-use crate::policy::document::{Entry, Fields, Located, Node, suggestion, values};
+use crate::policy::document::{Entry, Fields, Located, Node, values};
 use crate::scope::{ProviderScope, Scope};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 /// The scopes of a connector.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Scopes {
     /// Those without a mistake.
     pub(super) sound: IndexMap<Scope, ScopeFacts>,
     /// All names, also of those whose mistakes are reported already.
-    pub(super) names: Vec<String>,
+    pub(super) names: IndexSet<String>,
 }
 
 impl Scopes {
@@ -23,14 +23,14 @@ impl Scopes {
         if let Some((scope, _)) = self.sound.get_key_value(name.value) {
             return Some(scope.clone());
         }
-        if !self.names.iter().any(|known| known == name.value) {
-            findings.add(self.unknown(name));
+        if !self.names.contains(name.value) {
+            findings.add(self.unknown(name, findings));
         }
         None
     }
 
-    fn unknown(&self, name: Located<&str>) -> Finding {
-        let help = suggestion(name.value, self.names.iter().map(String::as_str)).unwrap_or_else(|| "declare it under `scopes`".into());
+    fn unknown(&self, name: Located<&str>, findings: &Findings<'_>) -> Finding {
+        let help = findings.suggestion(name.value, self.names.iter().map(String::as_str)).unwrap_or_else(|| "declare it under `scopes`".into());
         code::UNKNOWN_SCOPE.at(name.span, format!("this connector has no scope `{}`", name.value)).help(help)
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn read(node: Option<&Node>, findings: &mut Findings<'_>) -> Scopes {
     scopes
 }
 
-fn scope(entry: &Entry, names: &[String], findings: &mut Findings<'_>) -> Option<(Scope, ScopeFacts)> {
+fn scope(entry: &Entry, names: &IndexSet<String>, findings: &mut Findings<'_>) -> Option<(Scope, ScopeFacts)> {
     let Entry { key, value } = entry;
     if matches!(key.value.as_str(), "none" | "unknown") {
         findings.add(code::INVALID_NAME.at(key.span, format!("`{}` is a word of the language and names no scope", key.value)));
@@ -88,13 +88,13 @@ fn provider_scopes(node: &Node, findings: &mut Findings<'_>) -> Option<Vec<Vec<P
     alternatives(node, BareList::All, &mut |name, findings| values::parsed(name, findings), findings)
 }
 
-fn implied(node: &Node, names: &[String], findings: &mut Findings<'_>) -> Vec<Scope> {
+fn implied(node: &Node, names: &IndexSet<String>, findings: &mut Findings<'_>) -> Vec<Scope> {
     let mut implied = Vec::new();
     for name in values::texts(node, findings) {
-        if names.iter().any(|known| known == name.value) {
+        if names.contains(name.value) {
             implied.extend(name.value.parse::<Scope>().ok());
         } else {
-            let help = suggestion(name.value, names.iter().map(String::as_str));
+            let help = findings.suggestion(name.value, names.iter().map(String::as_str));
             findings.add(code::UNKNOWN_SCOPE.at(name.span, format!("this connector has no scope `{}`", name.value)).maybe_help(help));
         }
     }

@@ -6,12 +6,14 @@
 mod fields;
 mod nearest;
 mod node;
+mod quote;
 mod raw_case;
 pub mod values;
 mod yaml;
 
 pub use fields::Fields;
-pub use nearest::{nearest, suggestion};
+pub use nearest::{Patience, nearest, suggestion, suggestion_within};
 pub use node::{Entry, Located, Node, Span, Value};
+pub use quote::{in_block, in_flow};
 pub use raw_case::{Place, Placed, RawCase};
 pub use yaml::read;

@@ -109,7 +109,7 @@ fn untidy(numbers: &mut std::vec::IntoIter<u8>, depth: usize, column: usize, mad
         if next(numbers, 4) == 0 {
             made.push_str("   # behind   ");
         }
-        made.push_str("\n");
+        made.push('\n');
     }
 }
 

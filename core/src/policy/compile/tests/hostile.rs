@@ -48,3 +48,17 @@ proptest! {
         assert_placed(&format!("{}{value}{}", &text[..start], &text[end..]));
     }
 }
+
+#[test]
+fn whoever_misspells_everything_is_told_everything_and_soon() {
+    let count = 20_000;
+    let scopes: String = (0..count).map(|number| format!("      thing{number:05}:read: \n")).collect();
+    let operations: String =
+        (0..count).map(|number| format!("      - {{id: o{number}, match: GET /o{number}, require: thing{number:05}:raed}}\n")).collect();
+    let text = format!("version: 1\nconnectors:\n  crm:\n    upstream: https://api.example\n    scopes:\n{scopes}    operations:\n{operations}");
+    let found = diagnostics(&[own("p.yaml", &text)]);
+    assert_eq!(found.len(), count);
+    let helped = |one: &&Diagnostic| one.help.as_ref().is_some_and(|help| help.contains("did you mean"));
+    let suggested = found.iter().take_while(helped).count();
+    assert!((1..count / 10).contains(&suggested) && !found.iter().skip(suggested).any(|one| helped(&one)), "{suggested}");
+}

@@ -8,10 +8,10 @@ mod operations;
 mod roles;
 mod whole;
 
-use super::{Origin, Override, Source};
+use super::{Origin, Override, Source, Summary};
 use crate::id::ConnectorId;
 use crate::policy::model::Model;
-use crate::policy::{Case, Diagnostic, Severity};
+use crate::policy::{Case, Diagnostic, Findings, Severity};
 use std::collections::BTreeMap;
 
 /// The code and a part of the message of each finding, in the order of their places.
@@ -65,20 +65,35 @@ fn shipped(name: &str, text: &str) -> Source {
     Source { origin: Origin::Catalog, ..own(name, text) }
 }
 
+/// What documents say, before anybody looks at what roles reach.
+struct Alone {
+    model: Model,
+    cases: Vec<Case>,
+    summary: Summary,
+    diagnostics: Vec<Diagnostic>,
+}
+
+fn read(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Alone {
+    let (settings, overrides) = super::settings::as_source(overrides, sources.len());
+    let mut findings = Findings::new(sources.iter().chain([&settings]));
+    let super::Read { model, cases, summary, .. } = super::read(sources, overrides, &mut findings);
+    Alone { model, cases, summary, diagnostics: findings.into_diagnostics() }
+}
+
 fn diagnostics(sources: &[Source]) -> Vec<Diagnostic> {
-    super::read(sources, &BTreeMap::new()).diagnostics
+    read(sources, &BTreeMap::new()).diagnostics
 }
 
 /// The model of documents that hold no error.
 fn model_of(sources: &[Source], overrides: &BTreeMap<ConnectorId, Override>) -> Model {
-    let read = super::read(sources, overrides);
+    let read = read(sources, overrides);
     let errors: Vec<_> = read.diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     read.model
 }
 
 fn cases_of(text: &str) -> Vec<Case> {
-    super::read(&[own("p.yaml", text)], &BTreeMap::new()).cases
+    read(&[own("p.yaml", text)], &BTreeMap::new()).cases
 }
 
 /// A document whose one connector has these operations, one a line, in flow style.

@@ -104,9 +104,9 @@ fn what_people_add_to_an_imported_connector_is_still_hand_written() {
 
 #[test]
 fn shipped_documents_keep_their_warnings_and_their_tests_to_themselves() {
-    let read = super::super::read(&[shipped("c.yaml", SHIPPED)], &BTreeMap::new());
+    let read = super::read(&[shipped("c.yaml", SHIPPED)], &BTreeMap::new());
     assert_eq!((read.diagnostics.len(), read.cases.len()), (0, 0));
-    let mine = super::super::read(&[own("c.yaml", SHIPPED)], &BTreeMap::new());
+    let mine = super::read(&[own("c.yaml", SHIPPED)], &BTreeMap::new());
     assert_eq!((mine.diagnostics.len(), mine.cases.len()), (1, 1));
     assert_eq!((mine.summary.connectors, mine.summary.operations, mine.summary.roles, mine.summary.cases), (1, 3, 2, 1));
     let broken = diagnostics(&[shipped("c.yaml", &SHIPPED.replace("require: none", "require: nothing"))]);
@@ -120,7 +120,7 @@ fn unknown_needs_are_counted_by_operation() {
         "{id: b, match: GET /c, require: unknown}",
         "{id: c, match: GET /d, require: none}",
     ]);
-    let summary = super::super::read(&[own("p.yaml", &text)], &BTreeMap::new()).summary;
+    let summary = super::read(&[own("p.yaml", &text)], &BTreeMap::new()).summary;
     assert_eq!((summary.operations, summary.operations_unknown), (3, 2));
 }
 
@@ -159,7 +159,7 @@ fn a_mistake_in_the_settings_points_at_the_key_that_it_stands_behind() {
     let unknown = Override { upstream: Some("https://a.example".into()), ..Override::default() };
     let text = with_facts("variables: {site: {from: account, is: label}}");
     let sources = [own("p.yaml", &text)];
-    let found = super::super::read(&sources, &overrides(&[("crm", replaced), ("crn", unknown)])).diagnostics;
+    let found = super::read(&sources, &overrides(&[("crm", replaced), ("crn", unknown)])).diagnostics;
     let came: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line, one.column, one.code, one.severity)).collect();
     assert_eq!(
         came,
@@ -222,7 +222,7 @@ tests:
 
 #[test]
 fn the_contracts_document_is_clean() {
-    let read = super::super::read(&[own("p.yaml", CONTRACT)], &BTreeMap::new());
+    let read = super::read(&[own("p.yaml", CONTRACT)], &BTreeMap::new());
     assert_eq!(read.diagnostics, []);
     assert_eq!((read.cases.len(), read.model.roles.len()), (2, 2));
 }
