@@ -28,7 +28,8 @@
 //! 9. **Doors.** Only `proxy` names pingora, only `cli` and `main` print, only `settings` reads the environment, only `clock` and
 //!    `chance` ask time and chance, only `tasks` spawns, only `core::request` parses what came from the network. `tests/architecture.rs`.
 //! 10. **A refresh token is spent once.** Single flight per grant; the rotated token is durable before any waiter gets the new access
-//!     token. `core::refresh` with its simulation; `tests/e2e/refreshes_once_for_many.rs`, `survives_a_kill.rs`.
+//!     token. `core::refresh` with its simulation; `tests/e2e/refreshes_once_for_many.rs`,
+//!     `loses_nothing_when_it_is_killed.rs`, `keeps_what_the_store_does_not_take.rs`.
 
 pub mod admin;
 pub mod app;

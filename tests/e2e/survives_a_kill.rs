@@ -56,3 +56,26 @@ async fn told_to_stop_it_ends_what_is_under_way_and_then_itself() {
     });
     assert_eq!((answer.unwrap().status().as_u16(), status.code()), (200, Some(0)), "{}", stage.log());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_in_the_middle_of_a_refresh_it_keeps_what_comes_of_it() {
+    let mut stage = Stage::new().await;
+    let provider = stage.practice.provider().clone();
+    let label = stage.account("acme", "user_1", "researcher").await;
+    for round in 1..=3 {
+        provider.expire(&label);
+        let hold = provider.hold();
+        let call = stage.request(Method::GET, "/crm/v1/accounts/A-1", "user_1");
+        let (answered, status) = tokio::join!(call.send(), async {
+            provider.until_refreshes(&label, round).await;
+            stage.terminate();
+            stage.until_unready().await;
+            drop(hold);
+            stage.ended()
+        });
+        assert_eq!((answered.unwrap().status().as_u16(), status.code()), (200, Some(0)), "{}", stage.log());
+        stage.restart().await;
+        assert_eq!(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.status, 200);
+        assert_eq!((provider.refreshes(&label).arrived, provider.problems()), (round, vec![]), "round {round}");
+    }
+}

@@ -305,7 +305,7 @@ impl Stage {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+        tokio::time::timeout(Duration::from_secs(120), waiting).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
     }
 }
 
