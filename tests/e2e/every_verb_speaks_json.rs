@@ -18,10 +18,14 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("policy check", &[], 0),
     ("policy test", &[], 0),
     ("policy explain", &["GET", "/v1/accounts/1", "--connector", "crm", "--role", "researcher"], 0),
-    ("policy schema", &[], 0),
-    ("policy matrix", &[], 0),
+    ("policy explain-code", &["SG0301"], 0),
     ("policy diff", &["policies"], 0),
-    ("policy import openapi", &["api.json", "--connector", "tiny"], 0),
+    ("policy matrix", &[], 0),
+    ("policy fmt", &["--check"], 0),
+    ("policy suggest", &["policies"], 1),
+    ("policy replay", &["policies"], 0),
+    ("policy import openapi", &["tiny.json", "--connector", "tiny"], 0),
+    ("policy schema", &[], 0),
     ("account ensure", &["crm", "user_2", "--customer", "acme", "--role", "researcher"], 0),
     ("account list", &[], 0),
     ("account show", &["crm", "user_2"], 0),
@@ -67,12 +71,18 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("policy explain", &["GET", "/", "--connector", "nosuch", "--role", "researcher"], 2),
     ("policy explain", &["GET", "/", "--connector", "crm", "--role", "researcher", "--policies", "nowhere.yaml"], 2),
     ("policy schema", &["--cases", "--settings"], 2),
-    ("policy matrix", &["nowhere.yaml"], 2),
+    ("policy explain-code", &["SG9999"], 1),
+    ("policy diff", &["nowhere.yaml"], 2),
+    ("policy diff", &["policies", "wider.yaml"], 1),
     ("policy matrix", &["wrong-policy.yaml"], 1),
-    ("policy diff", &["policies", "failing.yaml"], 0),
-    ("policy diff", &["empty", "policies"], 2),
-    ("policy diff", &["project/policies", "policies"], 1),
+    ("policy fmt", &["--check", "untidy.yaml"], 1),
+    ("policy fmt", &["wrong-yaml.yaml"], 1),
+    ("policy suggest", &["wrong-policy.yaml"], 1),
+    ("policy suggest", &["--audit", "nowhere.jsonl"], 2),
+    ("policy replay", &["--since", "yesterday"], 2),
     ("policy import openapi", &["nowhere.json", "--connector", "tiny"], 2),
+    ("policy import openapi", &["wrong.yaml", "--connector", "tiny"], 1),
+    ("policy import openapi", &["tiny.json", "--connector", "tiny", "--out", "wrong.yaml"], 1),
     ("account show", &["crm", "nobody"], 1),
     ("account ensure", &["crm", "user_1", "--customer", "globex", "--role", "researcher"], 1),
     ("account credentials", &["crm", "user_1", "--file", "nowhere.json"], 2),
@@ -92,12 +102,6 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("version", &["--no-such-flag"], 2),
     ("no-such-verb", &[], 2),
 ];
-
-/// A description that can be imported.
-const API: &str = r#"{"openapi": "3.0.3", "info": {"title": "Tiny", "version": "1"}, "servers": [{"url": "https://api.tiny.example"}],
-    "components": {"securitySchemes": {"oauth": {"type": "oauth2", "flows": {"authorizationCode": {
-        "authorizationUrl": "https://tiny.example/authorize", "tokenUrl": "https://tiny.example/token", "scopes": {"read": "Read"}}}}}},
-    "paths": {"/pets": {"get": {"operationId": "pets", "security": [{"oauth": ["read"]}], "responses": {}}}}}"#;
 
 /// The verbs that have no verbs below, by their whole names.
 fn leaves(command: &clap::Command, above: &str, found: &mut BTreeSet<String>) {
@@ -143,10 +147,16 @@ async fn furnished() -> Stage {
     for (name, text) in [
         ("credential.json", json!({"access_token": "brought"}).to_string()),
         ("accounts.jsonl", json!({"connector": "crm", "identifier": "user_3", "customer": "acme", "role": "researcher"}).to_string()),
-        ("api.json", API.into()),
         ("wrong.yaml", "gatewya: {}\n".into()),
         ("wrong-policy.yaml", "version: 1\nrols: {}\n".into()),
         ("failing.yaml", failing),
+        ("wider.yaml", crate::stage::POLICY.replace("responder: {allow: {crm: [", "responder: {allow: {crm: [accounts:read, ")),
+        ("untidy.yaml", "version:   1\n".into()),
+        ("wrong-yaml.yaml", "version: [1\n".into()),
+        (
+            "tiny.json",
+            json!({"openapi": "3.0.0", "servers": [{"url": "https://tiny.example"}], "paths": {"/a": {"get": {"security": []}}}}).to_string(),
+        ),
     ] {
         fs::write(stage.path(name), text).unwrap();
     }

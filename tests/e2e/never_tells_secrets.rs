@@ -39,6 +39,13 @@ impl Heard {
         status
     }
 
+    /// A page for a browser.
+    async fn page(&mut self, request: reqwest::RequestBuilder) {
+        let answer = request.send().await.unwrap();
+        self.pages.extend_from_slice(format!("{:?}\n", answer.headers()).as_bytes());
+        self.pages.extend_from_slice(&answer.bytes().await.unwrap());
+    }
+
     /// A call of the admin API, whose answer is kept; its status.
     async fn ask(&mut self, stage: &Stage, method: Method, path: &str, body: Value) -> u16 {
         self.ask_with(stage, method, path, if body.is_null() { String::new() } else { body.to_string() }).await
@@ -198,6 +205,21 @@ async fn look_around(stage: &Stage, heard: &mut Heard) -> Vec<u8> {
     metrics.as_str().unwrap().as_bytes().to_vec()
 }
 
+/// An operator's browser in the console; its cookie.
+async fn look_at_the_console(stage: &Stage, heard: &mut Heard) -> Secret {
+    let console = format!("http://{}/console", stage.admin);
+    let sign_in = |token: &str| stage.http.post(&console).form(&[("token", token.to_owned())]);
+    heard.page(sign_in(&format!("{ADMIN_TOKEN}x"))).await;
+    let signed_in = sign_in(ADMIN_TOKEN).send().await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    for page in ["", "/accounts", "/audit", "/accounts?customer=acme", "/audit?decision=deny"] {
+        heard.page(stage.http.get(format!("{console}{page}")).header("cookie", &cookie)).await;
+    }
+    let secret = cookie.split_once('=').unwrap().1;
+    assert!(secret.len() >= 43, "{cookie}");
+    Secret::new("an operator's cookie", secret)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
     let sha256 = hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, CALLER_KEY.as_bytes()));
@@ -211,6 +233,7 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
     let token = stage.practice.provider().secrets().first().cloned().unwrap();
     misplace(&stage, &mut heard, &token).await;
     let metrics = look_around(&stage, &mut heard).await;
+    secrets.push(look_at_the_console(&stage, &mut heard).await);
 
     secrets.extend(stage.practice.provider().secrets().into_iter().map(|secret| Secret::new("a code or token", secret)));
     secrets.extend(
@@ -248,7 +271,7 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
         Place::new("metrics", metrics),
         Place::new("answers of the gateway", heard.gateway),
         Place::new("answers of the admin API", heard.admin),
-        Place::new("customers' pages", heard.pages),
+        Place::new("pages for browsers", heard.pages),
         Place::new("arguments", arguments),
     ]);
     // Each place is what it is taken for: it holds what belongs there.
@@ -270,7 +293,9 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
         ("answers of the admin API", "invalid_field"),
         ("answers of the admin API", "malformed_body"),
         ("answers of the admin API", "admin_token_required"),
-        ("customers' pages", "<html"),
+        ("pages for browsers", "Sign in"),
+        ("pages for browsers", "role_lacks_scope"),
+        ("pages for browsers", "user_7"),
         ("arguments", "serve"),
     ] {
         assert!(

@@ -2,7 +2,7 @@
 
 use super::report;
 use crate::cli::Outcome;
-use crate::cli::output::{Format, say, say_json, table, tell};
+use crate::cli::output::{Format, decline, say, say_json, table};
 use scopegate_core::policy::{CodeCase, CodeExample, Severity, code_examples, compile, render};
 use serde_json::{Value, json};
 
@@ -17,8 +17,7 @@ impl ExplainCode {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         let Some(code) = self.code else { return all(format) };
         let Some(example) = code_examples().find(|example| example.code.eq_ignore_ascii_case(&code)) else {
-            tell(&format!("scopegate: `{code}` is no code; `scopegate policy explain-code` lists them"));
-            return Ok(Outcome::No);
+            return decline(&format!("`{code}` is no code; `scopegate policy explain-code` lists them"), format);
         };
         match format {
             Format::Json => say_json(&as_json(&example))?,

@@ -1,7 +1,7 @@
 //! `scopegate policy import`: from an API's own description to a connector document.
 
 use crate::cli::Outcome;
-use crate::cli::output::{Format, say, say_json, tell};
+use crate::cli::output::{Format, decline, say, say_json, tell};
 use anyhow::Context;
 use scopegate_core::id::ConnectorId;
 use scopegate_core::import::{self, Array, Imported, Kind, Refusal, Wishes};
@@ -82,10 +82,7 @@ impl Openapi {
         let imported = match import::openapi(&file, &self.wishes()) {
             Ok(imported) => imported,
             Err(refusal @ Refusal::Unsaid { .. }) => return Err(refusal.into()),
-            Err(refusal @ Refusal::Refused { .. }) => {
-                tell(&format!("scopegate: {}: {refusal}", self.file.display()));
-                return Ok(Outcome::No);
-            }
+            Err(refusal @ Refusal::Refused { .. }) => return decline(&format!("{}: {refusal}", self.file.display()), format),
         };
         imported.notes.iter().for_each(|note| tell(&format!("note: {note}")));
         match &self.out {
@@ -126,8 +123,7 @@ impl Openapi {
         let kept = if self.force { file.persist(out) } else { file.persist_noclobber(out) };
         if let Err(fault) = kept {
             if fault.error.kind() == std::io::ErrorKind::AlreadyExists {
-                tell(&format!("scopegate: {} is there already; `--force` writes over it", out.display()));
-                return Ok(Outcome::No);
+                return decline(&format!("{} is there already; `--force` writes over it", out.display()), format);
             }
             return Err(fault.error).with_context(|| format!("writing {}", out.display()));
         }
