@@ -49,6 +49,11 @@ impl Schedule {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).by_time.iter().map(|(at, _)| *at).collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).by_time.is_empty()
+    }
+
     /// Takes out what is due; else says when the next one is.
     fn due(&self, now: Instant) -> Result<GrantId, Option<Instant>> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
