@@ -75,30 +75,98 @@ names! {
     CustomerId, "customer", is_identifier, "1 to 128 of A-Z, a-z, 0-9 and `._:@|+~=-`, the first a letter or digit, never beginning with `sgh_`";
     /// One run of a crew of agents.
     SessionId, "session", is_identifier, "1 to 128 of A-Z, a-z, 0-9 and `._:@|+~=-`, the first a letter or digit, never beginning with `sgh_`";
-    /// One connected account for ever: a deleted account's id is never given again. 32 hex digits.
-    AccountId, "account id", is_hex_id, "32 lower-case hex digits";
-    /// One grant for ever. 32 hex digits.
-    GrantId, "grant id", is_hex_id, "32 lower-case hex digits";
-    /// Names a handle without being it. 32 hex digits.
-    HandleId, "handle id", is_hex_id, "32 lower-case hex digits";
-    /// One attempt to authorize an account. 32 hex digits.
-    AuthorizationId, "authorization id", is_hex_id, "32 lower-case hex digits";
-    /// One request at the gateway. 32 hex digits.
-    RequestId, "request id", is_hex_id, "32 lower-case hex digits";
 }
 
-macro_rules! from_chance {
-    ($($name:ident)+) => {$(
+macro_rules! hex_ids {
+    ($($(#[$doc:meta])* $name:ident, $kind:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name([u8; 16]);
+
         impl $name {
             /// The id made of 16 random bytes.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
-                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its 16 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                read_hex(text).map(Self).ok_or(InvalidName { kind: $kind, rule: HEX_RULE })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str(HexDigits::of(&self.0).as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(to, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(HexDigits::of(&self.0).as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     )+};
 }
-from_chance!(AccountId GrantId HandleId AuthorizationId RequestId);
+
+hex_ids! {
+    /// One connected account for ever: a deleted account's id is never given again. 32 hex digits.
+    AccountId, "account id";
+    /// One grant for ever. 32 hex digits.
+    GrantId, "grant id";
+    /// Names a handle without being it. 32 hex digits.
+    HandleId, "handle id";
+    /// One attempt to authorize an account. 32 hex digits.
+    AuthorizationId, "authorization id";
+    /// One request at the gateway. 32 hex digits.
+    RequestId, "request id";
+}
+
+const HEX_RULE: &str = "32 lower-case hex digits";
+
+/// 32 lower-case hex digits, without an allocation: every request writes some.
+struct HexDigits([u8; 32]);
+
+impl HexDigits {
+    fn of(bytes: &[u8; 16]) -> Self {
+        let mut digits = [0; 32];
+        // Cannot fail: there are twice as many digits as bytes.
+        let _ = hex::encode_to_slice(bytes, &mut digits);
+        Self(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+fn read_hex(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let upper = text.bytes().any(|byte| byte.is_ascii_uppercase());
+    (!upper && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
+}
 
 fn is_slug(text: &str) -> bool {
     within(text, 64, |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
@@ -122,10 +190,6 @@ fn is_operation(text: &str) -> bool {
         && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e) && !matches!(byte, b'"' | b'\\' | b'+'))
 }
 
-fn is_hex_id(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +201,15 @@ mod tests {
         }
         for bad in ["", "_a", "-a", "sgh_abc", "a b", "a/b", "ä", "a\n", &"x".repeat(129)] {
             assert!(bad.parse::<Identifier>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_chance_is_32_lower_case_hex_digits() {
+        let text = "00010203040506070809a0b0c0d0e0ff";
+        assert_eq!(text.parse::<AccountId>().unwrap().to_string(), text);
+        for bad in ["", &text[1..], &format!("{text}0"), &text.to_uppercase(), &text.replace('f', "g")] {
+            assert!(bad.parse::<AccountId>().is_err(), "{bad:?}");
         }
     }
 

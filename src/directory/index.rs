@@ -2,41 +2,98 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, HandleDigest};
-use scopegate_core::id::{AccountId, ConnectorId, CustomerId, GrantId, HandleId, Identifier, RoleName};
+use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, GrantedScopes, HandleDigest};
+use scopegate_core::id::{ConnectorId, CustomerId, GrantId, HandleId, Identifier, RoleName};
 use scopegate_core::scope::ProviderScope;
+use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Accounts in the order of lists, and names that many records share.
+/// Names beyond so many are not shared any more: what comes in ever new kinds would only fill memory.
+const SHARED: usize = 10_000;
+
+/// Accounts in the order of lists, and names that many records share. A tree of pointers takes some 14 bytes an account.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Each customer's accounts, by connector and identifier. A row of pointers is a tenth of the size of a tree.
-    customers: BTreeMap<CustomerId, Vec<Arc<AccountRecord>>>,
-    sharers: HashMap<GrantId, Sharers>,
+    listed: BTreeSet<Listed>,
+    using: BTreeSet<Using>,
     digests: HashMap<HandleId, HandleDigest>,
     connectors: BTreeSet<ConnectorId>,
+    customers: BTreeSet<CustomerId>,
     roles: BTreeSet<RoleName>,
     scopes: BTreeSet<ProviderScope>,
+    granted: BTreeSet<GrantedScopes>,
 }
 
-/// The accounts that use a grant: mostly one.
+/// What a tree of accounts is ordered by, and looked up by.
+type Key<'a> = [&'a [u8]; 3];
+
+trait Keyed {
+    fn key(&self) -> Key<'_>;
+}
+
+impl Keyed for Key<'_> {
+    fn key(&self) -> Key<'_> {
+        *self
+    }
+}
+
+/// By customer, connector and identifier.
 #[derive(Debug)]
-enum Sharers {
-    One(AccountId),
-    More(Vec<AccountId>),
+struct Listed(Arc<AccountRecord>);
+
+impl Keyed for Listed {
+    fn key(&self) -> Key<'_> {
+        let AccountRecord { customer, connector, identifier, .. } = &*self.0;
+        [customer.as_str().as_bytes(), connector.as_str().as_bytes(), identifier.as_str().as_bytes()]
+    }
 }
 
-impl Sharers {
-    fn ids(&self) -> &[AccountId] {
-        match self {
-            Self::One(id) => std::slice::from_ref(id),
-            Self::More(ids) => ids,
+/// By the grant that it uses.
+#[derive(Debug)]
+struct Using(Arc<AccountRecord>);
+
+impl Keyed for Using {
+    fn key(&self) -> Key<'_> {
+        [self.0.grant.as_ref().map_or(&[], |grant| grant.as_bytes()), self.0.id.as_bytes(), &[]]
+    }
+}
+
+macro_rules! ordered_by_key {
+    ($($name:ty),+) => {$(
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.key() == other.key()
+            }
         }
+        impl Eq for $name {}
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.key().cmp(&other.key())
+            }
+        }
+    )+};
+}
+ordered_by_key!(Listed, Using, dyn Keyed + '_);
+
+impl<'a> Borrow<dyn Keyed + 'a> for Listed {
+    fn borrow(&self) -> &(dyn Keyed + 'a) {
+        self
+    }
+}
+
+impl<'a> Borrow<dyn Keyed + 'a> for Using {
+    fn borrow(&self) -> &(dyn Keyed + 'a) {
+        self
     }
 }
 
@@ -57,6 +114,10 @@ impl AccountCursor {
     pub(super) fn of(account: &ConnectedAccount) -> Self {
         let record = &account.record;
         Self { customer: record.customer.clone(), connector: record.connector.clone(), identifier: record.identifier.clone() }
+    }
+
+    fn key(&self) -> Key<'_> {
+        [self.customer.as_str().as_bytes(), self.connector.as_str().as_bytes(), self.identifier.as_str().as_bytes()]
     }
 }
 
@@ -90,19 +151,20 @@ impl Index {
         customer: Option<&CustomerId>,
         cursor: Option<&AccountCursor>,
     ) -> impl Iterator<Item = &Arc<AccountRecord>> {
-        let from = customer.or(cursor.map(|cursor| &cursor.customer)).map_or(Bound::Unbounded, Bound::Included);
-        let to = customer.map_or(Bound::Unbounded, Bound::Included);
-        self.customers.range::<CustomerId, _>((from, to)).flat_map(move |(owner, row)| {
-            let seen = match cursor.map(|cursor| (cursor, cursor.customer.cmp(owner))) {
-                Some((cursor, Ordering::Equal)) => {
-                    row.partition_point(|record| (&record.connector, &record.identifier) <= (&cursor.connector, &cursor.identifier))
-                }
-                Some((_, Ordering::Greater)) => row.len(),
-                Some((_, Ordering::Less)) | None => 0,
-            };
-            let begin = connector.map_or(0, |connector| row.partition_point(|record| record.connector < *connector)).max(seen);
-            row.iter().skip(begin).take_while(move |record| connector.is_none_or(|connector| record.connector == *connector))
-        })
+        // Within a customer, a connector's accounts stand side by side.
+        let within = customer.and(connector);
+        let first = [customer.map_or("", CustomerId::as_str), within.map_or("", ConnectorId::as_str), ""].map(str::as_bytes);
+        let seen = cursor.map(AccountCursor::key).filter(|seen| *seen >= first);
+        let from = seen.as_ref().map_or(Bound::Included(&first as &dyn Keyed), |seen| Bound::Excluded(seen));
+        let (customer, within, connector) = (customer.cloned(), within.cloned(), connector.cloned());
+        self.listed
+            .range::<dyn Keyed, _>((from, Bound::Unbounded))
+            .map(|Listed(record)| record)
+            .take_while(move |record| {
+                customer.as_ref().is_none_or(|customer| record.customer == *customer)
+                    && within.as_ref().is_none_or(|connector| record.connector == *connector)
+            })
+            .filter(move |record| connector.as_ref().is_none_or(|connector| record.connector == *connector))
     }
 
     /// All connectors that have, or had, an account.
@@ -116,75 +178,54 @@ impl Index {
 
     /// Makes a record share the text of names that are known here.
     pub(super) fn share_names(&mut self, connector: &mut ConnectorId, customer: &mut CustomerId) {
-        share(&mut self.connectors, connector);
-        if let Some((known, _)) = self.customers.get_key_value(customer) {
-            *customer = known.clone();
-        }
+        share(&mut self.connectors, connector, usize::MAX);
+        share(&mut self.customers, customer, usize::MAX);
     }
 
     pub(super) fn share_role(&mut self, role: &mut RoleName) {
-        share(&mut self.roles, role);
+        share(&mut self.roles, role, SHARED);
     }
 
     pub(super) fn share_scopes(&mut self, granted: &mut Granted) {
-        match granted {
-            Granted::Scopes(scopes) => scopes.iter_mut().for_each(|scope| share(&mut self.scopes, scope)),
-            Granted::Assumed => {}
+        let Granted::Scopes(scopes) = granted else { return };
+        if !self.granted.contains(scopes) {
+            let shared = scopes.iter().cloned().map(|mut scope| {
+                share(&mut self.scopes, &mut scope, SHARED);
+                scope
+            });
+            *scopes = shared.collect();
         }
+        share(&mut self.granted, scopes, SHARED);
     }
 
     /// Puts an account in, or another version of one that is there.
     pub(super) fn put(&mut self, record: Arc<AccountRecord>) {
-        let row = self.customers.entry(record.customer.clone()).or_default();
-        let old = match position(row, &record) {
-            Ok(at) => row.get_mut(at).map(|old| std::mem::replace(old, Arc::clone(&record))),
-            Err(at) => {
-                row.insert(at, Arc::clone(&record));
-                None
-            }
-        };
-        old.into_iter().for_each(|old| self.unlink(&old));
-        self.link(&record);
+        if let Some(Listed(old)) = self.listed.replace(Listed(Arc::clone(&record))) {
+            self.using.remove(&Using(old));
+        }
+        if record.grant.is_some() {
+            self.using.insert(Using(record));
+        }
     }
 
-    pub(super) fn remove(&mut self, record: &AccountRecord) {
-        self.unlink(record);
-        let Some(row) = self.customers.get_mut(&record.customer) else { return };
-        if let Ok(at) = position(row, record)
-            && row.get(at).is_some_and(|found| found.id == record.id)
-        {
-            row.remove(at);
+    pub(super) fn remove(&mut self, record: &Arc<AccountRecord>) {
+        self.using.remove(&Using(Arc::clone(record)));
+        let place = Listed(Arc::clone(record));
+        // The place may have been given to another account in the same batch.
+        if self.listed.get(&place).is_some_and(|Listed(found)| found.id == record.id) {
+            self.listed.remove(&place);
         }
-        if row.is_empty() {
+        if self.after(None, Some(&record.customer), None).next().is_none() {
             self.customers.remove(&record.customer);
         }
     }
 
     /// The accounts that use a grant, in no order.
-    pub(super) fn sharers(&self, grant: &GrantId) -> &[AccountId] {
-        self.sharers.get(grant).map_or(&[], Sharers::ids)
-    }
-
-    fn link(&mut self, record: &AccountRecord) {
-        let Some(grant) = &record.grant else { return };
-        let mut ids = self.sharers.remove(grant).map_or_else(Vec::new, |sharers| sharers.ids().to_vec());
-        ids.push(record.id.clone());
-        self.set_sharers(grant, ids);
-    }
-
-    fn unlink(&mut self, record: &AccountRecord) {
-        let Some(grant) = &record.grant else { return };
-        let Some(sharers) = self.sharers.remove(grant) else { return };
-        self.set_sharers(grant, sharers.ids().iter().filter(|id| **id != record.id).cloned().collect());
-    }
-
-    fn set_sharers(&mut self, grant: &GrantId, mut ids: Vec<AccountId>) {
-        let sharers = match ids.len() {
-            0 => return,
-            1 => ids.pop().map(Sharers::One),
-            _ => Some(Sharers::More(ids)),
-        };
-        self.sharers.extend(sharers.map(|sharers| (grant.clone(), sharers)));
+    pub(super) fn sharers(&self, grant: &GrantId) -> impl Iterator<Item = &Arc<AccountRecord>> {
+        let first: Key<'_> = [grant.as_bytes(), &[], &[]];
+        let from = Bound::Included(&first as &dyn Keyed);
+        let using = self.using.range::<dyn Keyed, _>((from, Bound::Unbounded)).map(|Using(record)| record);
+        using.take_while(move |record| record.grant.as_ref() == Some(grant))
     }
 
     pub(super) fn put_handle(&mut self, id: HandleId, digest: HandleDigest) {
@@ -196,13 +237,10 @@ impl Index {
     }
 }
 
-fn position(row: &[Arc<AccountRecord>], record: &AccountRecord) -> Result<usize, usize> {
-    row.binary_search_by(|other| (&other.connector, &other.identifier).cmp(&(&record.connector, &record.identifier)))
-}
-
-fn share<T: Clone + Ord>(known: &mut BTreeSet<T>, name: &mut T) {
+fn share<T: Clone + Ord>(known: &mut BTreeSet<T>, name: &mut T, most: usize) {
     match known.get(name) {
         Some(same) => *name = same.clone(),
-        None => _ = known.insert(name.clone()),
+        None if known.len() < most => _ = known.insert(name.clone()),
+        None => {}
     }
 }

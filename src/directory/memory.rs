@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Everything. Only the store's follower changes it, one batch after the other; anybody reads.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    by_name: HashMap<Name, Arc<AccountRecord>>,
+    by_name: HashMap<Named, Arc<AccountRecord>>,
     accounts: HashMap<AccountId, Arc<AccountRecord>>,
     grants: HashMap<GrantId, Arc<GrantFacts>>,
     handles: HashMap<HandleDigest, Arc<HandleRecord>>,
@@ -24,47 +24,46 @@ pub(super) struct Memory {
     batches: AtomicU64,
 }
 
-/// What an agent names an account by.
-#[derive(Debug, Eq, PartialEq)]
-struct Name {
-    connector: ConnectorId,
-    identifier: Identifier,
-}
+/// An account by what an agent names it by. Names do not change, so that any version of its record will do.
+#[derive(Debug)]
+struct Named(Arc<AccountRecord>);
 
-/// A [`Name`] to look up by. Hashes as one.
-struct NameRef<'a> {
+/// A name to look up by. Hashes as [`Named`].
+#[derive(Eq, Hash, PartialEq)]
+struct Name<'a> {
     connector: &'a ConnectorId,
     identifier: &'a Identifier,
 }
 
-impl Name {
-    fn of(record: &AccountRecord) -> Self {
-        Self { connector: record.connector.clone(), identifier: record.identifier.clone() }
+impl<'a> Name<'a> {
+    fn of(record: &'a AccountRecord) -> Self {
+        Self { connector: &record.connector, identifier: &record.identifier }
     }
 }
 
-impl Hash for Name {
+impl Hash for Named {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        NameRef { connector: &self.connector, identifier: &self.identifier }.hash(state);
+        Name::of(&self.0).hash(state);
     }
 }
 
-impl Hash for NameRef<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.connector.hash(state);
-        self.identifier.hash(state);
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        Name::of(&self.0) == Name::of(&other.0)
     }
 }
 
-impl Equivalent<Name> for NameRef<'_> {
-    fn equivalent(&self, name: &Name) -> bool {
-        *self.connector == name.connector && *self.identifier == name.identifier
+impl Eq for Named {}
+
+impl Equivalent<Named> for Name<'_> {
+    fn equivalent(&self, named: &Named) -> bool {
+        *self == Name::of(&named.0)
     }
 }
 
 impl Memory {
     pub(super) fn account_named(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<Arc<AccountRecord>> {
-        self.by_name.pin().get(&NameRef { connector, identifier }).cloned()
+        self.by_name.pin().get(&Name { connector, identifier }).cloned()
     }
 
     pub(super) fn account(&self, id: &AccountId) -> Option<Arc<AccountRecord>> {
@@ -185,13 +184,8 @@ impl Memory {
         let mut index = self.index_mut();
         index.share_names(&mut record.connector, &mut record.customer);
         index.share_role(&mut record.role);
-        if let Some(grant) = record.grant.as_mut()
-            && let Some((known, _)) = self.grants.pin().get_key_value(&*grant)
-        {
-            *grant = known.clone();
-        }
         let record = Arc::new(record);
-        self.by_name.pin().insert(Name::of(&record), Arc::clone(&record));
+        self.by_name.pin().insert(Named(Arc::clone(&record)), Arc::clone(&record));
         self.accounts.pin().insert(record.id.clone(), Arc::clone(&record));
         index.put(record);
     }
@@ -205,7 +199,7 @@ impl Memory {
         let accounts = self.accounts.pin();
         let Some(record) = accounts.remove(id) else { return };
         let names = self.by_name.pin();
-        let name = NameRef { connector: &record.connector, identifier: &record.identifier };
+        let name = Name::of(record);
         // The name may have been given to another account in the same batch.
         if names.get(&name).is_some_and(|named| named.id == *id) {
             names.remove(&name);

@@ -138,9 +138,7 @@ impl Directory {
     /// All accounts that use this grant, by identifier; all are its customer's and its connector's.
     #[must_use]
     pub fn sharers(&self, grant: &GrantId) -> Vec<Arc<AccountRecord>> {
-        let ids = self.memory.index().sharers(grant).to_vec();
-        let mut sharers: Vec<_> = ids.iter().filter_map(|id| self.memory.account(id)).collect();
-        sharers.retain(|record| record.grant.as_ref() == Some(grant));
+        let mut sharers: Vec<_> = self.memory.index().sharers(grant).cloned().collect();
         sharers.sort_by(|one, other| one.identifier.cmp(&other.identifier));
         sharers
     }

@@ -157,7 +157,7 @@ impl Shared {
                 if !refresh.as_ref().is_none_or(legal) {
                     return Err(BringError::Unusable { field: "refresh_token" });
                 }
-                let granted = scope.map_or(Granted::Assumed, |text| Granted::Scopes(read_scopes(&text)));
+                let granted = scope.map_or(Granted::Assumed, |text| Granted::of(read_scopes(&text)));
                 (Credential::Tokens(TokenSet { access, refresh }), expires_in.map(capped).or(table), granted)
             }
             BroughtCredential::Key(key) => {

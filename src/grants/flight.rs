@@ -215,7 +215,7 @@ impl Flight {
             version: old.version.saturating_add(1),
             state: GrantState::Live,
             granted: match &hand.tokens.scope {
-                Some(scopes) if !scopes.is_empty() => Granted::Scopes(scopes.clone()),
+                Some(scopes) if !scopes.is_empty() => Granted::of(scopes.iter().cloned()),
                 Some(_) | None => old.granted.clone(),
             },
             expires_at: lifetime.map(|lifetime| hand.sent_at.plus(lifetime)),

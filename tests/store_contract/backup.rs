@@ -88,7 +88,7 @@ async fn a_backup_of_a_store_in_use_is_of_one_moment_and_its_owners_alone() {
         let store = copy.open(Rollback::Accepted).unwrap();
         let there = everything(&store).await;
         for account in &there.accounts {
-            let id = GrantId::from_bytes(super::embedded::hex(account.id.as_str()));
+            let id = GrantId::from_bytes(*account.id.as_bytes());
             assert!(store.grant(&id).await.unwrap().is_some(), "an account without its grant");
         }
         assert!(there.accounts.len() >= before + 10, "{} after {before}", there.accounts.len());

@@ -109,7 +109,7 @@ pub(crate) fn grant(number: u8, version: u64) -> GrantRecord {
         customer: "acme".parse().unwrap(),
         version,
         state: GrantState::Live,
-        granted: Granted::Scopes(vec!["api".parse().unwrap()]),
+        granted: Granted::of(["api".parse().unwrap()]),
         expires_at: Some(Timestamp::from_millis(7_200_000)),
         issued_at: Timestamp::from_millis(1),
         refreshable: true,

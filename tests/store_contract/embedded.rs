@@ -106,18 +106,14 @@ async fn a_kill_loses_nothing_that_was_answered() {
         let records = everything(&store).await.accounts;
         for number in 0..=last {
             let record = records.iter().find(|record| record.identifier.as_str() == format!("user_{number}"));
-            let id = scopegate_core::id::GrantId::from_bytes(hex(record.expect("an account that was answered").id.as_str()));
+            let id = scopegate_core::id::GrantId::from_bytes(*record.expect("an account that was answered").id.as_bytes());
             assert_eq!(store.grant(&id).await.unwrap().unwrap().facts.version, 2, "grant {number} of {last}");
         }
         for record in &records {
-            let id = scopegate_core::id::GrantId::from_bytes(hex(record.id.as_str()));
+            let id = scopegate_core::id::GrantId::from_bytes(*record.id.as_bytes());
             assert!(store.grant(&id).await.unwrap().is_some(), "an account without its grant");
         }
     }
-}
-
-pub(crate) fn hex(text: &str) -> [u8; 16] {
-    std::array::from_fn(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
 }
 
 #[tokio::test]

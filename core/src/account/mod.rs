@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use credential::{Credential, TokenSet, fits_a_header};
-pub use grant::{Ended, GrantFacts, GrantState, Granted};
+pub use grant::{Ended, GrantFacts, GrantState, Granted, GrantedScopes};
 pub use handle::{HandleDigest, HandleRecord, HandleTarget};
 pub use injection::Uninjectable;
 pub use standing::{GrantStanding, Standing};

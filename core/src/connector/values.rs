@@ -7,13 +7,13 @@ use std::fmt;
 /// Values of variables by name, sorted. Memory holds two of these for each account, most with one
 /// value or none: a row takes a fifth of what a tree would.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Variables(Vec<(String, String)>);
+pub struct Variables(Box<[(String, String)]>);
 
 impl Variables {
     /// No values.
     #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The value of that name.
@@ -39,8 +39,9 @@ impl Variables {
         match self.position(&name) {
             Ok(at) => self.0.get_mut(at).into_iter().for_each(|(_, old)| old.clone_from(&value)),
             Err(at) => {
-                self.0.reserve_exact(1);
-                self.0.insert(at, (name, value));
+                let mut row = std::mem::take(&mut self.0).into_vec();
+                row.insert(at, (name, value));
+                self.0 = row.into_boxed_slice();
             }
         }
     }
@@ -84,7 +85,7 @@ impl IntoIterator for Variables {
     type Item = (String, String);
     type IntoIter = std::vec::IntoIter<(String, String)>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.into_vec().into_iter()
     }
 }
 

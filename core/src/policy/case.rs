@@ -186,7 +186,7 @@ impl Case {
         Ok(Self {
             name: raw.name,
             role: raw.role.text.parse().map_err(|fault| invalid(0, &format!("{fault}"), None))?,
-            granted: raw.granted.map_or(Granted::Assumed, Granted::Scopes),
+            granted: raw.granted.map_or(Granted::Assumed, Granted::of),
             connector: raw.connector.text.parse().map_err(|fault| invalid(0, &format!("{fault}"), None))?,
             method: raw.method.text,
             target: raw.target.text,

@@ -115,7 +115,7 @@ fn consent(old: &PolicySet, new: &PolicySet, role: &RoleName, connector: &Connec
     if before.is_empty() || scopes.is_empty() {
         return None;
     }
-    let granted = Granted::Scopes(before);
+    let granted = Granted::of(before);
     let allowed = |set: &PolicySet, granted: &Granted, probe: &Probe| probe::answer(set, role, granted, probe) == Answer::Allow;
     let stays = |probe: &&Probe| allowed(old, &granted, probe) && allowed(new, &Granted::Assumed, probe) && !allowed(new, &granted, probe);
     let operations: BTreeSet<String> = probes.values().filter(stays).filter_map(|probe| probe::meant(new, role, probe)).collect();

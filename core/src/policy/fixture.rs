@@ -105,7 +105,7 @@ pub(super) fn request(text: &str, body: Option<&str>) -> Request {
 }
 
 pub(super) fn granted(names: Option<&str>) -> Granted {
-    names.map_or(Granted::Assumed, |names| Granted::Scopes(provider_scopes(names)))
+    names.map_or(Granted::Assumed, |names| Granted::of(provider_scopes(names)))
 }
 
 /// What comes of a request, as an expectation says it.

@@ -6,6 +6,8 @@
 
 use super::template::{Letters, Mixed, PathTemplate, Segment};
 use crate::request::Method;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 /// All templates of one connector. What it finds are the numbers under which they were added.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(super) struct Router {
 
 /// A path, taken apart for one connector.
 #[derive(Debug)]
-pub(super) struct Route<'a>(Vec<Step<'a>>);
+pub(super) struct Route<'a>(SmallVec<[Step<'a>; 16]>);
 
 #[derive(Debug)]
 struct Step<'a> {
@@ -31,10 +33,8 @@ struct Trie {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Hashes of the literals that may follow, ascending.
-    hashes: Vec<u64>,
-    /// In the order of the hashes: the literal, and where it leads.
-    literals: Vec<(Box<str>, usize)>,
+    /// Literals that may follow, by their hashes, and where each leads.
+    literals: HashTable<(Box<str>, usize)>,
     mixed: Vec<(Mixed, usize)>,
     parameter: Option<usize>,
     tails: Vec<Tail>,
@@ -148,9 +148,7 @@ impl Trie {
         }
         let next = self.nodes.len();
         if let Some(node) = self.nodes.get_mut(at) {
-            let place = node.hashes.partition_point(|known| *known < step.hash);
-            node.hashes.insert(place, step.hash);
-            node.literals.insert(place, (text.into(), next));
+            node.literals.insert_unique(step.hash, (text.into(), next), |(known, _)| hash(known, letters));
         }
         self.nodes.push(Node::default());
         next
@@ -191,10 +189,7 @@ impl Trie {
 
 impl Node {
     fn literal(&self, step: &Step<'_>, letters: Letters) -> Option<usize> {
-        let from = self.hashes.partition_point(|known| *known < step.hash);
-        let same = self.hashes.iter().skip(from).take_while(|known| **known == step.hash);
-        let mut candidates = self.literals.iter().skip(from).take(same.count());
-        candidates.find(|(text, _)| letters.equal(text.as_bytes(), step.text.as_bytes())).map(|(_, next)| *next)
+        self.literals.find(step.hash, |(text, _)| letters.equal(text.as_bytes(), step.text.as_bytes())).map(|(_, next)| *next)
     }
 }
 

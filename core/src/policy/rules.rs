@@ -14,6 +14,7 @@ use crate::connector::Connector;
 use crate::id::RoleName;
 use crate::inspect::GraphqlKind;
 use crate::scope::{Requirement, Scope, ScopeSet};
+use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -47,7 +48,10 @@ pub(super) struct Rule {
 
 /// The operations that a request is. Never empty; sorted by id.
 #[derive(Clone, Debug)]
-pub(super) struct Meant<'a>(Vec<&'a Rule>);
+pub(super) struct Meant<'a>(Rows<'a>);
+
+/// Rules of a request. Most requests have one, and few more than four: these take no memory of their own.
+pub(super) type Rows<'a> = SmallVec<[&'a Rule; 4]>;
 
 /// So many alternatives of a product are listed in an answer; the decision itself never looks at the product.
 const MOST_LISTED: usize = 256;
@@ -90,7 +94,7 @@ impl Rules {
 
 impl<'a> Meant<'a> {
     /// Those of the candidates that none of them beats, on a path of `count` segments; none where there is no candidate.
-    pub(super) fn of(mut candidates: Vec<&'a Rule>, count: usize) -> Option<Self> {
+    pub(super) fn of(mut candidates: Rows<'a>, count: usize) -> Option<Self> {
         if candidates.len() > 1 {
             let is_beaten = |rule: &Rule| candidates.iter().any(|other| choice::beats(&other.operation, &rule.operation, count));
             candidates = candidates.iter().copied().filter(|rule| !is_beaten(rule)).collect();

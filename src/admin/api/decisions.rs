@@ -61,7 +61,7 @@ pub(super) struct Judgement {
 pub(super) async fn judge(State(plane): State<Plane>, Body(supposed): Body<Supposed>) -> Result<Json<Judgement>, Problem> {
     let policies = plane.policies.policies();
     let connector = policies.connector(supposed.connector.as_str()).ok_or(Problem::Unknown(Thing::Connector))?;
-    let granted = supposed.granted.clone().map(Granted::Scopes);
+    let granted = supposed.granted.clone().map(Granted::of);
     match (&supposed.account, &supposed.role) {
         (Some(identifier), None) => {
             let account = plane.directory.find(&connector.id, identifier).ok_or(Problem::Unknown(Thing::Account))?;

@@ -208,7 +208,7 @@ impl Shared {
         }
         let lifetime = lifetime(oauth, &tokens);
         let credential = Credential::Tokens(set.clone());
-        let fresh = Fresh { credential, granted: Granted::Scopes(granted), issued_at: sent_at, lifetime, variables };
+        let fresh = Fresh { credential, granted: Granted::of(granted), issued_at: sent_at, lifetime, variables };
         match spent.record.confirmation {
             Confirmation::Needed => self.put_aside(spent, &fresh).await,
             Confirmation::NotNeeded => self.connect(spent, fresh, set).await,

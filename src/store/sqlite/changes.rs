@@ -21,7 +21,7 @@ pub(super) fn apply(connection: &Connection, change: Change, now: Timestamp) -> 
         Change::DeleteAccount(id) => delete_account(connection, &id),
         Change::PutGrant { record, expected } => put_grant(connection, &record, expected),
         Change::DeleteGrant(id) => {
-            let done = changed_one(connection, "delete a grant", "DELETE FROM grants WHERE id = ?1", [id.as_str()])?;
+            let done = changed_one(connection, "delete a grant", "DELETE FROM grants WHERE id = ?1", [id.to_string()])?;
             logged(connection, done, &Changed::Grant(id))
         }
         Change::SetIntent { grant, version, intent } => set_intent(connection, &grant, version, intent),
@@ -30,7 +30,7 @@ pub(super) fn apply(connection: &Connection, change: Change, now: Timestamp) -> 
         Change::DeleteHandle(id) => delete_handle(connection, id),
         Change::PutAuthorization { record, expected } => put_authorization(connection, &record, expected),
         Change::DeleteAuthorization(id) => {
-            execute(connection, "delete an authorization", "DELETE FROM authorizations WHERE id = ?1", [id.as_str()]).map(|_| Applied::Done)
+            execute(connection, "delete an authorization", "DELETE FROM authorizations WHERE id = ?1", [id.to_string()]).map(|_| Applied::Done)
         }
         Change::BindSession { id, customer, now, over_before } => bind_session(connection, &id, &customer, now, over_before),
         Change::InsertDataKey(record) => insert_data_key(connection, &record),
@@ -42,14 +42,14 @@ pub(super) fn apply(connection: &Connection, change: Change, now: Timestamp) -> 
 
 fn insert_account(connection: &Connection, record: &AccountRecord) -> Result<Applied, StoreError> {
     let query = "INSERT INTO accounts (id, connector, identifier, version, record) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let row = params![record.id.as_str(), record.connector.as_str(), record.identifier.as_str(), number(record.version)?, json(record)?];
+    let row = params![record.id.to_string(), record.connector.as_str(), record.identifier.as_str(), number(record.version)?, json(record)?];
     let done = changed_one(connection, "insert an account", query, row)?;
     logged(connection, done, &Changed::Account(record.id.clone()))
 }
 
 fn update_account(connection: &Connection, record: &AccountRecord) -> Result<Applied, StoreError> {
     let query = "UPDATE accounts SET connector = ?2, identifier = ?3, version = ?4, record = ?5 WHERE id = ?1 AND version = ?4 - 1";
-    let row = params![record.id.as_str(), record.connector.as_str(), record.identifier.as_str(), number(record.version)?, json(record)?];
+    let row = params![record.id.to_string(), record.connector.as_str(), record.identifier.as_str(), number(record.version)?, json(record)?];
     let done = changed_one(connection, "update an account", query, row)?;
     logged(connection, done, &Changed::Account(record.id.clone()))
 }
@@ -57,20 +57,20 @@ fn update_account(connection: &Connection, record: &AccountRecord) -> Result<App
 fn delete_account(connection: &Connection, id: &AccountId) -> Result<Applied, StoreError> {
     let handles: Vec<String> = connection
         .prepare_cached("DELETE FROM handles WHERE account = ?1 RETURNING id")
-        .and_then(|mut query| query.query_map([id.as_str()], |row| row.get(0))?.collect())
+        .and_then(|mut query| query.query_map([id.to_string()], |row| row.get(0))?.collect())
         .map_err(failed("delete an account's handles"))?;
     for handle in handles {
         news::log(connection, &Changed::Handle(handle.parse().map_err(unreadable("a handle"))?))?;
     }
-    execute(connection, "delete an account's authorizations", "DELETE FROM authorizations WHERE account = ?1", [id.as_str()])?;
-    let done = changed_one(connection, "delete an account", "DELETE FROM accounts WHERE id = ?1", [id.as_str()])?;
+    execute(connection, "delete an account's authorizations", "DELETE FROM authorizations WHERE account = ?1", [id.to_string()])?;
+    let done = changed_one(connection, "delete an account", "DELETE FROM accounts WHERE id = ?1", [id.to_string()])?;
     logged(connection, done, &Changed::Account(id.clone()))
 }
 
 fn put_grant(connection: &Connection, record: &GrantRecord, expected: Option<u64>) -> Result<Applied, StoreError> {
     let facts = &record.facts;
     let intent = record.intent.as_ref().map(json).transpose()?;
-    let (id, version, sealed) = (facts.id.as_str(), number(facts.version)?, record.sealed.as_bytes());
+    let (id, version, sealed) = (facts.id.to_string(), number(facts.version)?, record.sealed.as_bytes());
     let done = match expected {
         None => {
             let query = "INSERT INTO grants (id, version, facts, sealed, intent) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -88,7 +88,7 @@ fn put_grant(connection: &Connection, record: &GrantRecord, expected: Option<u64
 fn set_intent(connection: &Connection, grant: &GrantId, version: u64, intent: Option<Intent>) -> Result<Applied, StoreError> {
     let intent = intent.as_ref().map(json).transpose()?;
     let query = "UPDATE grants SET intent = ?3 WHERE id = ?1 AND version = ?2";
-    changed_one(connection, "note an intent", query, params![grant.as_str(), number(version)?, intent])
+    changed_one(connection, "note an intent", query, params![grant.to_string(), number(version)?, intent])
 }
 
 fn touch_grant(connection: &Connection, id: &GrantId, used_at: Timestamp) -> Result<Applied, StoreError> {
@@ -97,23 +97,23 @@ fn touch_grant(connection: &Connection, id: &GrantId, used_at: Timestamp) -> Res
         return Ok(Applied::Done);
     }
     let facts = GrantFacts { used_at, ..grant.facts };
-    let row = params![id.as_str(), json(&facts)?];
+    let row = params![id.to_string(), json(&facts)?];
     let done = changed_one(connection, "note the use of a grant", "UPDATE grants SET facts = ?2 WHERE id = ?1", row)?;
     logged(connection, done, &Changed::Grant(facts.id))
 }
 
 fn insert_handle(connection: &Connection, record: &HandleRecord) -> Result<Applied, StoreError> {
     let account = match &record.target {
-        HandleTarget::Account(account) => Some(account.as_str()),
+        HandleTarget::Account(account) => Some(account.to_string()),
         HandleTarget::Identifier(_) => None,
     };
     let query = "INSERT INTO handles (id, digest, account, record) VALUES (?1, ?2, ?3, ?4)";
-    let done = changed_one(connection, "insert a handle", query, params![record.id.as_str(), record.digest.0, account, json(record)?])?;
+    let done = changed_one(connection, "insert a handle", query, params![record.id.to_string(), record.digest.0, account, json(record)?])?;
     logged(connection, done, &Changed::Handle(record.id.clone()))
 }
 
 fn delete_handle(connection: &Connection, id: HandleId) -> Result<Applied, StoreError> {
-    let done = changed_one(connection, "delete a handle", "DELETE FROM handles WHERE id = ?1", [id.as_str()])?;
+    let done = changed_one(connection, "delete a handle", "DELETE FROM handles WHERE id = ?1", [id.to_string()])?;
     logged(connection, done, &Changed::Handle(id))
 }
 
@@ -171,15 +171,15 @@ fn reseal(connection: &Connection, record: SealedRecord, sealed: Sealed) -> Resu
     match record {
         SealedRecord::Grant(read) => {
             let query = "UPDATE grants SET sealed = ?3 WHERE id = ?1 AND version = ?2 AND sealed = ?4";
-            let row = params![read.facts.id.as_str(), number(read.facts.version)?, sealed.as_bytes(), read.sealed.as_bytes()];
+            let row = params![read.facts.id.to_string(), number(read.facts.version)?, sealed.as_bytes(), read.sealed.as_bytes()];
             execute(connection, "seal a grant anew", query, row)?;
         }
         // Its text may be that of an older version of this program: what it says is compared.
         SealedRecord::Authorization(read) => {
-            if queries::authorization(connection, "id", read.id.as_str())?.as_ref() == Some(&read) {
+            if queries::authorization(connection, "id", read.id.to_string())?.as_ref() == Some(&read) {
                 let record = AuthorizationRecord { phase: read.phase.with_sealed(sealed), ..read };
                 let query = "UPDATE authorizations SET record = ?2 WHERE id = ?1";
-                execute(connection, "seal an authorization anew", query, params![record.id.as_str(), json(&record)?])?;
+                execute(connection, "seal an authorization anew", query, params![record.id.to_string(), json(&record)?])?;
             }
         }
     }

@@ -184,7 +184,7 @@ fn take_with_care(connection: &Connection, commits: u64) -> Result<usize, StoreE
     for grant in facts.iter().filter(|facts| facts.state == GrantState::Live && facts.refreshable) {
         // It cannot have been sent before it was issued.
         let intent = serde_json::to_string(&Intent { version: grant.version, at: grant.issued_at }).map_err(unreadable("an intent"))?;
-        note.execute(params![grant.id.as_str(), intent]).map_err(&failed)?;
+        note.execute(params![grant.id.to_string(), intent]).map_err(&failed)?;
         spendable += 1;
     }
     Ok(spendable)

@@ -184,7 +184,7 @@ impl Store for SqliteStore {
         match key {
             AuthorizationKey::Id(id) => {
                 let id = id.clone();
-                self.read(move |connection| queries::authorization(connection, "id", id.as_str())).await
+                self.read(move |connection| queries::authorization(connection, "id", id.to_string())).await
             }
             AuthorizationKey::Link(digest) => {
                 let digest = digest.0;
@@ -201,7 +201,7 @@ impl Store for SqliteStore {
         match which {
             Unconfirmed::Of(account) => {
                 let account = account.clone();
-                self.read(move |connection| queries::unconfirmed(connection, "account =", account.as_str())).await
+                self.read(move |connection| queries::unconfirmed(connection, "account =", account.to_string())).await
             }
             Unconfirmed::OverBy(moment) => self.read(move |connection| queries::unconfirmed(connection, "expires_at <=", moment.millis())).await,
         }

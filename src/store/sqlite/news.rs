@@ -25,13 +25,13 @@ pub(super) enum Changed {
 /// Writes into the log that something changed.
 pub(super) fn log(connection: &Connection, changed: &Changed) -> Result<(), StoreError> {
     let (kind, id) = match changed {
-        Changed::Grant(id) => ("grant", id.as_str()),
-        Changed::Account(id) => ("account", id.as_str()),
-        Changed::Handle(id) => ("handle", id.as_str()),
+        Changed::Grant(id) => ("grant", id.to_string()),
+        Changed::Account(id) => ("account", id.to_string()),
+        Changed::Handle(id) => ("handle", id.to_string()),
     };
     connection
         .prepare_cached("INSERT INTO news (kind, id) VALUES (?1, ?2)")
-        .and_then(|mut query| query.execute([kind, id]))
+        .and_then(|mut query| query.execute([kind, &id]))
         .map(|_| ())
         .map_err(failed("log a change"))
 }
@@ -74,11 +74,11 @@ fn read(kind: &str, id: &str) -> Result<Changed, StoreError> {
 
 fn as_it_stands(connection: &Connection, changed: Changed) -> Result<News, StoreError> {
     Ok(match changed {
-        Changed::Grant(id) => one(connection, "a grant", "SELECT facts FROM grants WHERE id = ?1", id.as_str(), |row| json(row, 0))?
+        Changed::Grant(id) => one(connection, "a grant", "SELECT facts FROM grants WHERE id = ?1", id.to_string(), |row| json(row, 0))?
             .map_or(News::GrantGone(id), News::Grant),
-        Changed::Account(id) => one(connection, "an account", "SELECT record FROM accounts WHERE id = ?1", id.as_str(), |row| json(row, 0))?
+        Changed::Account(id) => one(connection, "an account", "SELECT record FROM accounts WHERE id = ?1", id.to_string(), |row| json(row, 0))?
             .map_or(News::AccountGone(id), News::Account),
-        Changed::Handle(id) => one(connection, "a handle", "SELECT record FROM handles WHERE id = ?1", id.as_str(), |row| json(row, 0))?
+        Changed::Handle(id) => one(connection, "a handle", "SELECT record FROM handles WHERE id = ?1", id.to_string(), |row| json(row, 0))?
             .map_or(News::HandleGone(id), News::Handle),
     })
 }

@@ -86,7 +86,7 @@ pub(super) fn one<T, K: ToSql>(
 }
 
 pub(super) fn grant(connection: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreError> {
-    one(connection, "a grant", "SELECT facts, sealed, intent FROM grants WHERE id = ?1", id.as_str(), grant_record)
+    one(connection, "a grant", "SELECT facts, sealed, intent FROM grants WHERE id = ?1", id.to_string(), grant_record)
 }
 
 fn grant_record(row: &Row<'_>) -> rusqlite::Result<GrantRecord> {
@@ -161,9 +161,9 @@ pub(super) fn sealed_counts(connection: &Connection) -> Result<Vec<(DataKeyId, u
 
 pub(super) fn sealed_with(connection: &Connection, key: DataKeyId, after: Option<&SealedId>, limit: usize) -> Result<Vec<SealedRecord>, StoreError> {
     let (grant, authorization) = match after {
-        None => (Some(""), ""),
-        Some(SealedId::Grant(id)) => (Some(id.as_str()), ""),
-        Some(SealedId::Authorization(id)) => (None, id.as_str()),
+        None => (Some(String::new()), String::new()),
+        Some(SealedId::Grant(id)) => (Some(id.to_string()), String::new()),
+        Some(SealedId::Authorization(id)) => (None, id.to_string()),
     };
     let mut found = Vec::new();
     if let Some(grant) = grant {
@@ -180,7 +180,7 @@ pub(super) fn sealed_with(connection: &Connection, key: DataKeyId, after: Option
         return Ok(found);
     }
     let sealed_so = |record: &AuthorizationRecord| record.phase.sealed().and_then(Sealed::parts).is_some_and(|parts| parts.key == key);
-    let others = authorizations(connection)?.into_iter().filter(|record| record.id.as_str() > authorization && sealed_so(record));
+    let others = authorizations(connection)?.into_iter().filter(|record| record.id.to_string() > authorization && sealed_so(record));
     found.extend(others.take(room).map(SealedRecord::Authorization));
     Ok(found)
 }

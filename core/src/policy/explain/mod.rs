@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_json_is_that_of_the_contract() {
-        let granted = Granted::Scopes(provider_scopes("r"));
+        let granted = Granted::of(provider_scopes("r"));
         let came = explained("reader", GrantStanding::Live(&granted), &request("PUT /items/7", None));
         assert_eq!(
             serde_json::to_value(came).unwrap(),
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn every_decision_says_why() {
         let assumed = Granted::Assumed;
-        let (live, none) = (GrantStanding::Live(&assumed), Granted::Scopes(Vec::new()));
+        let (live, none) = (GrantStanding::Live(&assumed), Granted::of([]));
         for (role, text, grant, sentence) in [
             ("reader", "GET /items/7", live, "`item.any` (GET /items/{+path}) matches too, and is less specific"),
             ("reader", "GET /items/7", live, "nobody said what the customer granted, so it counts as all that the role allows"),

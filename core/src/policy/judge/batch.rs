@@ -8,6 +8,7 @@ use crate::policy::content::Content;
 use crate::policy::decision::{Allowance, Denial};
 use crate::policy::rules::{Meant, Rule};
 use crate::request::{Ambiguity, Body, Request, dropped_headers};
+use smallvec::smallvec;
 
 const NESTED: Ambiguity = Ambiguity::new("batch-in-batch", "a part of the batch is a batch itself");
 const TWO_SHAPES: Ambiguity = Ambiguity::new("batch-two-shapes", "two operations match, and read the batch in different ways");
@@ -65,7 +66,7 @@ impl<'a> Asker<'a> {
         if parts().any(|rule| self.may(rule)) {
             return Ok(());
         }
-        let groups = parts().filter_map(|rule| Meant::of(vec![rule], 0)).map(|part| [Group::of(batch.clone()), Group::of(part)]);
+        let groups = parts().filter_map(|rule| Meant::of(smallvec![rule], 0)).map(|part| [Group::of(batch.clone()), Group::of(part)]);
         first_ok(groups.map(|groups| self.verdict(&groups, || Ok(None)).map(drop).map_err(Denial::without_contained)))
     }
 

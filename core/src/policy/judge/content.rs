@@ -5,7 +5,7 @@ use super::{Asker, batch, objects};
 use crate::inspect::{Call, GraphqlKind, Json, Select};
 use crate::policy::content::{Content, Graphql, QueryPlace, Soql};
 use crate::policy::decision::{Contained, Denial, Ruling, Undeclared};
-use crate::policy::rules::{Meant, Rule, of_field};
+use crate::policy::rules::{Meant, Rows, Rule, of_field};
 use crate::request::{Ambiguity, Body, Request};
 use crate::scope::Requirement;
 use std::cmp::Reverse;
@@ -28,7 +28,7 @@ impl<'a> Asker<'a> {
         let group = Group::of(meant);
         let head = self.verdict(std::slice::from_ref(&group), || Ok(None))?;
         let meant = &group.meant;
-        let reading: Vec<&'a Rule> = meant.rules().iter().copied().filter(|rule| rule.operation.content.is_some()).collect();
+        let reading: Rows<'a> = meant.rules().iter().copied().filter(|rule| rule.operation.content.is_some()).collect();
         if reading.is_empty() {
             return Ok(Ruling::Allow(head));
         }

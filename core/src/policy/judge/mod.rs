@@ -20,11 +20,12 @@ use super::decision::{Denial, Ruling};
 use super::narrow::{self, Holds};
 use super::operation::Operation;
 use super::role::Ceiling;
-use super::rules::{Meant, Rule, Rules};
+use super::rules::{Meant, Rows, Rule, Rules};
 use crate::account::{GrantStanding, Standing};
 use crate::id::RoleName;
 use crate::inspect::Json;
 use crate::request::{Ambiguity, Body, CanonicalPath, Encoded, Headers, Request, Suspect};
+use smallvec::smallvec;
 use std::sync::Arc;
 
 const BODY_ON_GET: Ambiguity = Ambiguity::new("body-on-get", "a GET or HEAD carries a body, and the operation does not say that it may");
@@ -36,7 +37,7 @@ const TWO_HOSTS: Ambiguity = Ambiguity::new("two-hosts", "two operations of diff
 /// The operations whose method and path match, before `where`.
 pub(super) struct Found<'a> {
     count: usize,
-    rules: Vec<&'a Rule>,
+    rules: Rows<'a>,
 }
 
 /// Who asks for what, at this connector.
@@ -50,9 +51,9 @@ struct Asker<'a> {
 /// The candidates of a request, as far as its head tells.
 struct Candidates<'a> {
     count: usize,
-    sure: Vec<&'a Rule>,
+    sure: Rows<'a>,
     /// Only the body tells whether these match.
-    open: Vec<&'a Rule>,
+    open: Rows<'a>,
 }
 
 impl Rules {
@@ -89,12 +90,12 @@ impl Rules {
 
     fn find_at(&self, request: &Request, path: &CanonicalPath) -> Found<'_> {
         let route = self.router.route(path.segments());
-        let mut rules = Vec::new();
+        let mut rules = Rows::new();
         self.router.find(&request.method, &route, &mut |number| rules.extend(self.rules.get(number)));
         Found { count: route.len(), rules }
     }
 
-    fn read_found(&self, request: &Request, found: &Found<'_>) -> Result<(), Ambiguity> {
+    fn read_found<'a>(&'a self, request: &Request, found: &Found<'a>) -> Result<(), Ambiguity> {
         if let Some(encoded) = request.path.encoded().iter().find(|encoded| !found.allows_encoded(encoded)) {
             return Err(encoded.ambiguity());
         }
@@ -139,9 +140,9 @@ impl<'a> Found<'a> {
 
     fn candidates(self, request: &Request) -> Result<Candidates<'a>, Ambiguity> {
         if self.rules.iter().all(|rule| rule.operation.narrow.is_empty()) {
-            return Ok(Candidates { count: self.count, sure: self.rules, open: Vec::new() });
+            return Ok(Candidates { count: self.count, sure: self.rules, open: Rows::new() });
         }
-        let mut candidates = Candidates { count: self.count, sure: Vec::new(), open: Vec::new() };
+        let mut candidates = Candidates { count: self.count, sure: Rows::new(), open: Rows::new() };
         for rule in self.rules {
             match narrow::by_head(&rule.operation.narrow, request)? {
                 Holds::Yes => candidates.sure.push(rule),
@@ -155,7 +156,7 @@ impl<'a> Found<'a> {
 
 impl<'a> Asker<'a> {
     /// The ruling where exactly these operations match, on a path of `count` segments.
-    fn settle(&self, request: &Request, matching: Vec<&'a Rule>, count: usize) -> Ruling {
+    fn settle(&self, request: &Request, matching: Rows<'a>, count: usize) -> Ruling {
         let ruling = match Meant::of(matching, count) {
             None => Err(Denial::UnknownOperation),
             Some(meant) => as_operation(&meant, request).and_then(|()| self.judged(request, meant)),
@@ -166,7 +167,7 @@ impl<'a> Asker<'a> {
     /// The ruling while nobody knows whether the open candidates match. If any reading of the body is allowed, then the one
     /// is in which all open candidates match that would be allowed alone: more of these only beat more of the others.
     fn without_body(&self, request: &Request, candidates: &Candidates<'a>) -> Ruling {
-        let could = |rule: &&&'a Rule| !matches!(self.settle(request, vec![**rule], candidates.count), Ruling::Deny(_));
+        let could = |rule: &&&'a Rule| !matches!(self.settle(request, smallvec![**rule], candidates.count), Ruling::Deny(_));
         let best = candidates.sure.iter().chain(candidates.open.iter().filter(could)).copied().collect();
         match self.settle(request, best, candidates.count) {
             Ruling::Allow(allowance) => Ruling::ReadBody(allowance.operations),
@@ -178,7 +179,7 @@ impl<'a> Asker<'a> {
     /// Of the denials that a body could lead to the one whose reason is asked for first, then the one that lacks fewest.
     fn denial_whatever_the_body(&self, request: &Request, candidates: &Candidates<'a>, otherwise: Denial) -> Denial {
         let sure = (!candidates.sure.is_empty()).then(|| candidates.sure.clone());
-        let each = candidates.open.iter().map(|open| [candidates.sure.as_slice(), &[*open]].concat());
+        let each = candidates.open.iter().map(|open| candidates.sure.iter().chain(std::iter::once(open)).copied().collect());
         let denials = sure.into_iter().chain(each).filter_map(|matching| match self.settle(request, matching, candidates.count) {
             Ruling::Deny(denial) => Some(denial),
             Ruling::Allow(_) | Ruling::ReadBody(_) => None,
@@ -221,7 +222,7 @@ fn as_operation(meant: &Meant<'_>, request: &Request) -> Result<(), Denial> {
 
 impl<'a> Candidates<'a> {
     /// Those that match, as the body says.
-    fn matching(&self, headers: &Headers, body: &[u8]) -> Result<Vec<&'a Rule>, Ambiguity> {
+    fn matching(&self, headers: &Headers, body: &[u8]) -> Result<Rows<'a>, Ambiguity> {
         let body = Json::of_body(headers, body)?;
         let mut matching = self.sure.clone();
         for rule in &self.open {
