@@ -2,7 +2,7 @@
 //!
 //! Each step is measured at several sizes, because what matters most is that the small one and the large one cost the same.
 
-#![expect(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark ends where it cannot go on")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark ends where it cannot go on")]
 
 use bytes::Bytes;
 use divan::{AllocProfiler, Bencher, black_box};
@@ -13,14 +13,15 @@ use scopegate::vault::{Binding, Keyring, Vault, key_file};
 use scopegate_core::account::{AccountRecord, GrantFacts, GrantStanding, GrantState, Granted, Standing, Switch};
 use scopegate_core::connector::variables::Variables;
 use scopegate_core::id::{AccountId, GrantId};
-use scopegate_core::policy::{Compiled, Origin, PolicySet, Ruling, Source, compile, judge};
+use scopegate_core::policy::{Compiled, Origin, PolicySet, Source, compile, judge};
 use scopegate_core::request::{Head, HeadLimits, Request};
 use scopegate_core::time::Timestamp;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
+
+mod crm;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -31,43 +32,18 @@ fn main() {
     divan::main();
 }
 
-/// Policies with so many operations: a tenth of them beside each other, the others below a few hundred resources.
-fn document(operations: usize) -> String {
-    let mut text = String::from("version: 1\nconnectors:\n  crm:\n    upstream: https://crm.example\n    scopes:\n");
-    for scope in 0..50 {
-        let _ = write!(
-            text,
-            "      s{scope}:read: [p{scope}.read]\n      s{scope}:write: {{provider_scopes: [p{scope}.write], implies: [s{scope}:read]}}\n"
-        );
-    }
-    text.push_str("    operations:\n");
-    for number in 0..operations {
-        let (method, right) = if number % 3 == 0 { ("POST", "write") } else { ("GET", "read") };
-        let path = match number % 10 {
-            0 => format!("/v1/flat{number}"),
-            _ => format!("/v1/resources{}/{{id}}/parts{number}/{{part}}", number % 300),
-        };
-        let _ = writeln!(text, "      - {{id: op.{number}, match: \"{method} {path}\", require: \"s{}:{right}\"}}", number % 50);
-    }
-    text.push_str("roles:\n  researcher:\n    allow:\n      crm: [");
-    let scopes: Vec<String> = (0..50).map(|scope| format!("\"s{scope}:read\"")).collect();
-    text.push_str(&scopes.join(", "));
-    text.push_str("]\n");
-    text
-}
-
 fn compiled(text: &str) -> Compiled {
     compile(&[Source { name: "crm.yaml".into(), text: text.to_owned(), origin: Origin::Own }], &BTreeMap::new())
 }
 
 fn policies(operations: usize) -> PolicySet {
-    let compiled = compiled(&document(operations));
+    let compiled = compiled(&crm::document(operations, "https://crm.example"));
     compiled.policies.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics.first()))
 }
 
 #[divan::bench(args = SIZES, sample_count = 5)]
 fn compile_operations(bencher: Bencher<'_, '_>, operations: usize) {
-    let text = document(operations);
+    let text = crm::document(operations, "https://crm.example");
     bencher.bench_local(|| compiled(black_box(&text)).policies.is_some());
 }
 
@@ -83,36 +59,30 @@ fn read_head(bencher: Bencher<'_, '_>) {
 /// From a canonical path to a ruling: one allowed, one that the role lacks, one that no operation names.
 #[divan::bench(args = SIZES)]
 fn judge_allowed(bencher: Bencher<'_, '_>, operations: usize) {
-    judged(
-        bencher,
-        operations,
-        |number| if number.is_multiple_of(10) { format!("/v1/flat{number}") } else { format!("/v1/resources{}/A-17/parts{number}/7", number % 300) },
-        true,
-    );
+    judged(bencher, operations, crm::some(operations, SPREAD, true).map(|number| format!("GET {}", crm::path(number))));
+}
+
+#[divan::bench(args = SIZES)]
+fn judge_denied(bencher: Bencher<'_, '_>, operations: usize) {
+    judged(bencher, operations, crm::some(operations, SPREAD, false).map(|number| format!("POST {}", crm::path(number))));
 }
 
 #[divan::bench(args = SIZES)]
 fn judge_unknown(bencher: Bencher<'_, '_>, operations: usize) {
-    judged(bencher, operations, |number| format!("/v1/resources{}/A-17/none{number}/7", number % 300), false);
+    judged(bencher, operations, crm::some(operations, SPREAD, true).map(|number| format!("GET {}x", crm::path(number))));
 }
 
-fn judged(bencher: Bencher<'_, '_>, operations: usize, path: impl Fn(usize) -> String, allowed: bool) {
+/// So many different requests at every size, so that each has the caches for itself alike.
+const SPREAD: usize = 32;
+
+fn judged(bencher: Bencher<'_, '_>, operations: usize, requests: impl Iterator<Item = String>) {
     let policies = policies(operations);
     let (connector, role, granted) = ("crm".parse().unwrap(), "researcher".parse().unwrap(), Granted::Assumed);
     let standing = Standing { role: &role, grant: GrantStanding::Live(&granted) };
-    // As many different requests at every size, spread over all operations.
-    let requests: Vec<Request> = (0..64)
-        .map(|step| step * operations / 64)
-        .map(|number| number - number % 3 + 1)
-        .filter(|number| *number < operations)
-        .map(|number| Request::read("GET", &path(number), &[], None).unwrap())
-        .collect();
+    let read = |line: String| line.split_once(' ').map(|(method, path)| Request::read(method, path, &[], None).unwrap());
+    let requests: Vec<Request> = requests.filter_map(read).collect();
     let mut next = requests.iter().cycle();
-    bencher.bench_local(|| {
-        let ruling = judge(&policies, &connector, &standing, black_box(next.next().unwrap()));
-        assert_eq!(matches!(ruling, Ruling::Allow(_)), allowed);
-        ruling
-    });
+    bencher.bench_local(|| judge(&policies, &connector, &standing, black_box(next.next().unwrap())));
 }
 
 /// So many accounts, each with a grant, ten to a customer.

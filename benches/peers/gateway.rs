@@ -1,0 +1,107 @@
+//! Scopegate as it is deployed: audit, masking, metrics and sessions on, the store embedded.
+
+use crate::contender::{Contender, free_port};
+use crate::crm;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_scopegate");
+
+/// How much it holds.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub operations: usize,
+    pub accounts: usize,
+}
+
+pub struct Gateway {
+    contender: Contender,
+    folder: PathBuf,
+    port: u16,
+}
+
+/// What a restart showed.
+pub struct Restart {
+    /// MiB before it.
+    pub before: u64,
+    /// From the start of the process until it listened.
+    pub ready: Duration,
+    /// MiB behind it.
+    pub resident: u64,
+}
+
+/// What the account of that number is called.
+pub fn identifier(number: usize) -> String {
+    format!("user_{number}_researcher")
+}
+
+impl Gateway {
+    pub fn start(folder: &Path, size: Size, upstream: &Contender) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let (port, admin) = (free_port(), free_port());
+        fs::write(folder.join("crm.yaml"), crm::document(size.operations, &format!("http://127.0.0.1:{}", upstream.port()))).unwrap();
+        let settings = format!(
+            "gateway: {{listen: [\"127.0.0.1:{port}\"], threads: 1}}\nadmin: {{listen: \"127.0.0.1:{admin}\", token: bench}}\npolicies: [./crm.yaml]\n\
+             store: {{embedded: ./data}}\nencryption: {{key_file: ./kek}}\nlimits: {{requests_per_account: none}}\n\
+             egress: {{allow_networks: [127.0.0.0/8], allow_http: true}}\n"
+        );
+        fs::write(folder.join("scopegate.yaml"), settings).unwrap();
+        said(command(folder).args(["keys", "generate"]).arg(folder.join("kek")));
+        let gateway = Self { contender: serve(folder, port), folder: folder.to_owned(), port };
+        let accounts = folder.join("accounts.jsonl");
+        write_accounts(&accounts, size.accounts);
+        let began = Instant::now();
+        said(command(folder).args(["account", "import"]).arg(&accounts));
+        eprintln!("{} accounts imported in {:.1} s", size.accounts, began.elapsed().as_secs_f64());
+        fs::remove_file(accounts).unwrap();
+        gateway
+    }
+
+    pub fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    pub fn restarted(self) -> Restart {
+        let Self { contender, folder, port } = self;
+        let before = contender.resident() / 1024;
+        drop(contender);
+        let began = Instant::now();
+        let contender = serve(&folder, port);
+        Restart { before, ready: began.elapsed(), resident: contender.resident() / 1024 }
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.current_dir(folder).env_remove("SCOPEGATE_CONFIG").env("SCOPEGATE_LOG", "warn").args(["--config", "scopegate.yaml"]);
+    command
+}
+
+fn serve(folder: &Path, port: u16) -> Contender {
+    Contender::start("Scopegate", port, command(folder).arg("serve"))
+}
+
+fn said(command: &mut Command) {
+    let output = command.output().unwrap();
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let _ = write!(text, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {text}");
+}
+
+/// Ten to a customer, each with a token that lives for long.
+fn write_accounts(path: &Path, many: usize) {
+    let mut to = BufWriter::new(File::create(path).unwrap());
+    let scope: Vec<String> = (0..crm::RESOURCES).map(|number| format!("p{number}.read")).collect();
+    for number in 0..many {
+        let line = serde_json::json!({
+            "connector": "crm", "identifier": identifier(number), "customer": format!("customer-{}", number / 10), "role": "researcher",
+            "credentials": {"access_token": format!("token-{number:032}"), "refresh_token": format!("refresh-{number:032}"), "expires_in": 2_592_000, "scope": scope.join(" ")},
+        });
+        writeln!(to, "{line}").unwrap();
+    }
+    to.flush().unwrap();
+}
