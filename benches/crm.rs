@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 /// Its scopes come in pairs of reading and writing.
-pub const RESOURCES: usize = 50;
+pub(crate) const RESOURCES: usize = 50;
 
 /// The policy document. `researcher` reads, and writes nothing.
-pub fn document(operations: usize, upstream: &str) -> String {
+pub(crate) fn document(operations: usize, upstream: &str) -> String {
     let mut text = format!("version: 1\nconnectors:\n  crm:\n    upstream: {upstream}\n    scopes:\n");
     for scope in 0..RESOURCES {
-        let _ = writeln!(text, "      s{scope}:read: [p{scope}.read]");
+        let _ = writeln!(text, "      s{scope}:read: {{provider_scopes: [p{scope}.read]}}");
         let _ = writeln!(text, "      s{scope}:write: {{provider_scopes: [p{scope}.write], implies: [s{scope}:read]}}");
     }
     text.push_str("    operations:\n");
@@ -23,12 +23,12 @@ pub fn document(operations: usize, upstream: &str) -> String {
 }
 
 /// Whether an operation reads.
-pub fn reads(number: usize) -> bool {
+pub(crate) fn reads(number: usize) -> bool {
     !number.is_multiple_of(3)
 }
 
 /// A path of an operation.
-pub fn path(number: usize) -> String {
+pub(crate) fn path(number: usize) -> String {
     template(number).replace("{id}", "A-17").replace("{part}", "7")
 }
 
@@ -37,7 +37,7 @@ fn template(number: usize) -> String {
 }
 
 /// So many operations that read, or that write, spread over all of them.
-pub fn some(operations: usize, how_many: usize, reading: bool) -> impl Iterator<Item = usize> {
+pub(crate) fn some(operations: usize, how_many: usize, reading: bool) -> impl Iterator<Item = usize> {
     let fits = move |number: &usize| reads(*number) == reading;
     (0..how_many).filter_map(move |step| (step * operations / how_many..operations).find(fits))
 }

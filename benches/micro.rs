@@ -12,7 +12,7 @@ use scopegate::store::{Applied, Change, GrantRecord, SqliteStore, Store};
 use scopegate::vault::{Binding, Keyring, Vault, key_file};
 use scopegate_core::account::{AccountRecord, GrantFacts, GrantStanding, GrantState, Granted, Standing, Switch};
 use scopegate_core::connector::variables::Variables;
-use scopegate_core::id::{AccountId, GrantId};
+use scopegate_core::id::{AccountId, GrantId, Identifier};
 use scopegate_core::policy::{Compiled, Origin, PolicySet, Source, compile, judge};
 use scopegate_core::request::{Head, HeadLimits, Request};
 use scopegate_core::time::Timestamp;
@@ -77,7 +77,8 @@ const SPREAD: usize = 32;
 
 fn judged(bencher: Bencher<'_, '_>, operations: usize, requests: impl Iterator<Item = String>) {
     let policies = policies(operations);
-    let (connector, role, granted) = ("crm".parse().unwrap(), "researcher".parse().unwrap(), Granted::Assumed);
+    let (connector, role) = ("crm".parse().unwrap(), "researcher".parse().unwrap());
+    let granted = Granted::of((0..crm::RESOURCES).map(|scope| format!("p{scope}.read").parse().unwrap()));
     let standing = Standing { role: &role, grant: GrantStanding::Live(&granted) };
     let read = |line: String| line.split_once(' ').map(|(method, path)| Request::read(method, path, &[], None).unwrap());
     let requests: Vec<Request> = requests.filter_map(read).collect();
@@ -153,13 +154,10 @@ fn account(number: usize, facts: &GrantFacts) -> AccountRecord {
 fn find_account(bencher: Bencher<'_, '_>, many: usize) {
     let crowd = crowd(many);
     let connector = "crm".parse().unwrap();
-    let mut number = 0;
-    bencher
-        .with_inputs(|| {
-            number = (number + 7_919) % many;
-            format!("user_{number}_researcher").parse().unwrap()
-        })
-        .bench_local_refs(|identifier| crowd.directory.find(&connector, identifier).unwrap());
+    // The same number of different ones at every size.
+    let identifiers: Vec<Identifier> = (0..1_000).map(|step| format!("user_{}_researcher", step * many / 1_000).parse().unwrap()).collect();
+    let mut next = identifiers.iter().cycle();
+    bencher.bench_local(|| crowd.directory.find(&connector, black_box(next.next().unwrap())).unwrap());
 }
 
 /// A vault over a key file and an empty store.

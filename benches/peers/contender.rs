@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Ends with this value.
-pub struct Contender {
+pub(crate) struct Contender {
     name: &'static str,
     port: u16,
     child: Child,
@@ -14,37 +14,38 @@ pub struct Contender {
 
 impl Contender {
     /// Starts `command`, and waits until it listens.
-    pub fn start(name: &'static str, port: u16, command: &mut Command) -> Self {
+    pub(crate) fn start(name: &'static str, port: u16, command: &mut Command) -> Self {
         let child = command.stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{name}: {error}; has `scripts/set-up bench` been run?"));
         let mut contender = Self { name, port, child };
-        let until = Instant::now() + Duration::from_secs(300);
+        let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = contender.child.try_wait().unwrap() {
                 panic!("{name} ended with {status}");
             }
-            assert!(Instant::now() < until, "{name} does not listen");
+            assert!(began.elapsed() < Duration::from_secs(300), "{name} does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
+        eprintln!("{name} listens after {:.1} s", began.elapsed().as_secs_f64());
         contender
     }
 
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Time on processors so far, of it and its children.
-    pub fn used(&self) -> Duration {
+    pub(crate) fn used(&self) -> Duration {
         let ticks: u64 = self.processes().iter().map(|process| ticks(*process)).sum();
         // USER_HZ, which is 100 on every Linux that Rust knows
         Duration::from_millis(ticks * 10)
     }
 
     /// Memory of it and its children, in KiB.
-    pub fn resident(&self) -> u64 {
+    pub(crate) fn resident(&self) -> u64 {
         self.processes().iter().map(|process| resident(*process)).sum()
     }
 
@@ -63,12 +64,12 @@ impl Drop for Contender {
 }
 
 /// A port that nobody uses now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
 /// The upstream of all of them.
-pub fn upstream() -> Contender {
+pub(crate) fn upstream() -> Contender {
     let port = free_port();
     Contender::start("direct", port, Command::new(std::env::current_exe().unwrap()).args(["upstream", &port.to_string()]))
 }

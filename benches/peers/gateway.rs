@@ -13,34 +13,34 @@ const BINARY: &str = env!("CARGO_BIN_EXE_scopegate");
 
 /// How much it holds.
 #[derive(Clone, Copy)]
-pub struct Size {
-    pub operations: usize,
-    pub accounts: usize,
+pub(crate) struct Size {
+    pub(crate) operations: usize,
+    pub(crate) accounts: usize,
 }
 
-pub struct Gateway {
+pub(crate) struct Gateway {
     contender: Contender,
     folder: PathBuf,
     port: u16,
 }
 
 /// What a restart showed.
-pub struct Restart {
+pub(crate) struct Restart {
     /// MiB before it.
-    pub before: u64,
+    pub(crate) before: u64,
     /// From the start of the process until it listened.
-    pub ready: Duration,
+    pub(crate) ready: Duration,
     /// MiB behind it.
-    pub resident: u64,
+    pub(crate) resident: u64,
 }
 
 /// What the account of that number is called.
-pub fn identifier(number: usize) -> String {
+pub(crate) fn identifier(number: usize) -> String {
     format!("user_{number}_researcher")
 }
 
 impl Gateway {
-    pub fn start(folder: &Path, size: Size, upstream: &Contender) -> Self {
+    pub(crate) fn start(folder: &Path, size: Size, upstream: &Contender) -> Self {
         fs::create_dir_all(folder).unwrap();
         let (port, admin) = (free_port(), free_port());
         fs::write(folder.join("crm.yaml"), crm::document(size.operations, &format!("http://127.0.0.1:{}", upstream.port()))).unwrap();
@@ -61,11 +61,11 @@ impl Gateway {
         gateway
     }
 
-    pub fn contender(&self) -> &Contender {
+    pub(crate) fn contender(&self) -> &Contender {
         &self.contender
     }
 
-    pub fn restarted(self) -> Restart {
+    pub(crate) fn restarted(self) -> Restart {
         let Self { contender, folder, port } = self;
         let before = contender.resident() / 1024;
         drop(contender);
@@ -77,7 +77,7 @@ impl Gateway {
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
-    command.current_dir(folder).env_remove("SCOPEGATE_CONFIG").env("SCOPEGATE_LOG", "warn").args(["--config", "scopegate.yaml"]);
+    command.current_dir(folder).env_remove("SCOPEGATE_CONFIG").env("SCOPEGATE_LOG", "warn");
     command
 }
 

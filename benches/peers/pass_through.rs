@@ -19,7 +19,7 @@ impl ProxyHttp for PassThrough {
     }
 }
 
-pub fn serve(port: u16, upstream: u16) {
+pub(crate) fn serve(port: u16, upstream: u16) {
     let conf = ServerConf { threads: 1, ..ServerConf::default() };
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
     server.bootstrap();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// All of them, over this upstream, for so many accounts.
-pub fn all(folder: &Path, upstream: &Contender, accounts: usize) -> Vec<Contender> {
+pub(crate) fn all(folder: &Path, upstream: &Contender, accounts: usize) -> Vec<Contender> {
     vec![pass_through(upstream), nginx(folder, upstream, accounts), haproxy(folder, upstream, accounts), envoy(folder, upstream)]
 }
 

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 /// Turns by name, in the order of their first ones.
 #[derive(Default)]
-pub struct Table(Vec<(String, Vec<Turn>)>);
+pub(crate) struct Table(Vec<(String, Vec<Turn>)>);
 
 impl Table {
-    pub fn add(&mut self, name: &str, turn: Turn) {
+    pub(crate) fn add(&mut self, name: &str, turn: Turn) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, turns)) => turns.push(turn),
             None => self.0.push((name.to_owned(), vec![turn])),
@@ -16,7 +16,7 @@ impl Table {
     }
 
     /// The medians of all turns; `base` is what the others are compared with.
-    pub fn beside(&self, base: &str) -> String {
+    pub(crate) fn beside(&self, base: &str) -> String {
         let micros = |turns: &[Turn]| median(turns.iter().map(|turn| turn.used.as_secs_f64() * 1e6 / turn.requests));
         let base = self.0.iter().find(|(name, _)| name == base).map_or(f64::NAN, |(_, turns)| micros(turns));
         let mut text = String::from("| | CPU µs a request | ratio | requests/s | p50 ms | p99 ms | MiB |\n|---|---:|---:|---:|---:|---:|---:|\n");

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-pub fn serve(port: u16) {
+pub(crate) fn serve(port: u16) {
     let body = format!("{{\"name\": \"{}\"}}", "x".repeat(1012));
     let answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nDate: Thu, 26 Nov 2026 09:00:00 GMT\r\n\
