@@ -4,7 +4,7 @@
 //! Canonicalization Scheme) writes it; the first `prev_hash` is empty.
 
 use super::{Event, Recorded};
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
@@ -52,92 +52,98 @@ const NAMES: [&str; 26] = [
 
 /// Writes events as lines, each chained to the one before.
 ///
-/// Each value is written once and put together twice: in the order of the names for the hash, in
+/// Each member is written once and put together twice: in the order of the names for the hash, in
 /// the order of the contract for the line.
 #[derive(Debug)]
 pub(super) struct Chain {
     head: Head,
-    values: Vec<u8>,
-    /// Where in `values` each ends, in the order of [`NAMES`].
+    /// Name, colon and value of each, one behind the other.
+    members: Vec<u8>,
+    /// Where in `members` each ends, in the order of [`NAMES`].
     ends: Vec<usize>,
     /// The numbers of the names in the order of RFC 8785.
     canonical: Vec<usize>,
+    /// What is hashed.
+    text: Vec<u8>,
 }
 
 impl Chain {
     pub(super) fn new(head: Head) -> Self {
         let mut canonical: Vec<usize> = (0..NAMES.len()).collect();
         canonical.sort_by_key(|at| NAMES.get(*at));
-        Self { head, values: Vec::new(), ends: Vec::new(), canonical }
+        Self { head, members: Vec::new(), ends: Vec::new(), canonical, text: Vec::new() }
     }
 
     /// Puts the event's line at the end of `lines`.
     pub(super) fn append(&mut self, event: &Event, lines: &mut Vec<u8>) {
         self.head.seq += 1;
-        self.write_values(event);
-        let mut context = Context::new(&SHA256);
-        context.update(self.head.hash.as_bytes());
-        for (order, at) in self.canonical.iter().enumerate() {
-            self.member(*at, if order == 0 { b"{\"" } else { b",\"" }, |bytes| context.update(bytes));
-        }
-        context.update(b"}");
-        self.head.hash = hex::encode(context.finish());
-        for at in 0..NAMES.len() {
-            self.member(at, if at == 0 { b"{\"" } else { b",\"" }, |bytes| lines.extend_from_slice(bytes));
-        }
+        self.write_members(event);
+        self.text.clear();
+        self.text.extend_from_slice(self.head.hash.as_bytes());
+        join(&self.members, &self.ends, self.canonical.iter().copied(), &mut self.text);
+        self.text.push(b'}');
+        let mut hash = [0; 64];
+        // Cannot fail: there are twice as many digits as bytes.
+        let _ = hex::encode_to_slice(digest(&SHA256, &self.text), &mut hash);
+        self.head.hash.clear();
+        self.head.hash.push_str(str::from_utf8(&hash).unwrap_or_default());
+        join(&self.members, &self.ends, 0..NAMES.len(), lines);
         lines.extend_from_slice(b",\"hash\":\"");
-        lines.extend_from_slice(self.head.hash.as_bytes());
+        lines.extend_from_slice(&hash);
         lines.extend_from_slice(b"\"}\n");
     }
 
-    /// Gives the member with its number `at`, preceded by `before`, to `write`.
-    fn member(&self, at: usize, before: &[u8], mut write: impl FnMut(&[u8])) {
-        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(at).copied().unwrap_or(begin);
-        write(before);
-        write(NAMES.get(at).copied().unwrap_or_default().as_bytes());
-        write(b"\":");
-        write(self.values.get(begin..end).unwrap_or_default());
-    }
-
-    fn write_values(&mut self, event: &Event) {
-        self.values.clear();
+    fn write_members(&mut self, event: &Event) {
+        self.members.clear();
         self.ends.clear();
-        self.value(&event.time);
-        self.value(&event.request_id);
-        self.value(&event.session);
-        self.value(&event.customer);
-        self.value(&event.connector);
-        self.value(&event.account);
-        self.value(&event.role);
-        self.value(&event.caller);
-        self.value(&event.method);
-        self.value(&event.path);
-        self.value(&event.operation);
-        self.value(&event.parts);
-        self.value(&event.required);
-        self.value(&event.missing);
-        self.value(&event.decision);
-        self.value(&event.reason.map(|reason| reason.as_str()));
-        self.value(&event.status);
-        self.value(&event.upstream_called);
-        self.value(&event.upstream_status);
-        self.value(&event.duration_ms);
-        self.value(&event.upstream_ms);
-        self.value(&event.bytes_in);
-        self.value(&event.bytes_out);
-        self.value(&event.policy_hash);
+        self.member(&event.time);
+        self.member(&event.request_id);
+        self.member(&event.session);
+        self.member(&event.customer);
+        self.member(&event.connector);
+        self.member(&event.account);
+        self.member(&event.role);
+        self.member(&event.caller);
+        self.member(&event.method);
+        self.member(&event.path);
+        self.member(&event.operation);
+        self.member(&event.parts);
+        self.member(&event.required);
+        self.member(&event.missing);
+        self.member(&event.decision);
+        self.member(&event.reason.map(|reason| reason.as_str()));
+        self.member(&event.status);
+        self.member(&event.upstream_called);
+        self.member(&event.upstream_status);
+        self.member(&event.duration_ms);
+        self.member(&event.upstream_ms);
+        self.member(&event.bytes_in);
+        self.member(&event.bytes_out);
+        self.member(&event.policy_hash);
         let (seq, prev_hash) = (self.head.seq, std::mem::take(&mut self.head.hash));
-        self.value(&seq);
-        self.value(&prev_hash);
+        self.member(&seq);
+        self.member(&prev_hash);
         self.head.hash = prev_hash;
     }
 
     /// Strings and whole numbers look the same in RFC 8785 and as serde writes them.
-    fn value(&mut self, value: &impl Serialize) {
+    fn member(&mut self, value: &impl Serialize) {
+        self.members.push(b'"');
+        self.members.extend_from_slice(NAMES.get(self.ends.len()).copied().unwrap_or_default().as_bytes());
+        self.members.extend_from_slice(b"\":");
         // Writing names and numbers into memory cannot fail.
-        let _ = serde_json::to_writer(&mut self.values, value);
-        self.ends.push(self.values.len());
+        let _ = serde_json::to_writer(&mut self.members, value);
+        self.ends.push(self.members.len());
+    }
+}
+
+/// Puts the members with these numbers at the end of `text`: an object but for its last brace.
+fn join(members: &[u8], ends: &[usize], numbers: impl Iterator<Item = usize>, text: &mut Vec<u8>) {
+    for (order, at) in numbers.enumerate() {
+        let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        let end = ends.get(at).copied().unwrap_or(begin);
+        text.push(if order == 0 { b'{' } else { b',' });
+        text.extend_from_slice(members.get(begin..end).unwrap_or_default());
     }
 }
 
@@ -157,7 +163,7 @@ pub(super) fn read_line(line: &[u8]) -> Result<Recorded, LineFault> {
     members.0.remove("hash");
     let mut text = recorded.prev_hash.clone();
     canonical_object(&members.0, &mut text).ok_or(LineFault::NoEvent)?;
-    let hash = hex::encode(aws_lc_rs::digest::digest(&SHA256, text.as_bytes()));
+    let hash = hex::encode(digest(&SHA256, text.as_bytes()));
     if hash == recorded.hash { Ok(recorded) } else { Err(LineFault::WrongHash) }
 }
 

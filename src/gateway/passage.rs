@@ -5,11 +5,15 @@ use super::exchange::Exchange;
 use super::seam::{BodyAtHand, Reply};
 use crate::grants::{Admission, After401, Replayable};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, Mask, Needle, Redirects, Unpacker};
 use scopegate_core::connector::Connector;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{OutgoingHead, Request};
+use std::sync::Arc;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("scopegate-request-id");
+const DECISION: HeaderName = HeaderName::from_static("scopegate-decision");
 
 /// What is known before the answer comes, and what happens to its body.
 #[derive(Debug)]
@@ -17,7 +21,7 @@ pub(super) struct Passage {
     links: Links,
     /// As it was sent, without the credential: a replay writes another one into it.
     head: OutgoingHead,
-    needles: Vec<Needle>,
+    needles: Arc<[Needle]>,
     unpacker: Option<Unpacker>,
     mask: Option<Mask>,
     websocket: bool,
@@ -30,7 +34,7 @@ pub struct Unpassable;
 impl Passage {
     pub(super) fn new(connector: &Connector, door: &Door, head: &OutgoingHead, request: &Request, admission: &Admission) -> Self {
         let links = Links::new(door.clone(), head.upstream.clone(), head.path_and_query.clone(), &connector.inject);
-        let needles = if connector.scan_answers { admission.needles() } else { Vec::new() };
+        let needles = if connector.scan_answers { admission.needles() } else { Arc::default() };
         Self { links, head: head.clone(), needles, unpacker: None, mask: None, websocket: request.websocket }
     }
 }
@@ -65,13 +69,12 @@ impl Exchange {
 
     /// Takes the trailers of an answer; what may pass is left in them.
     pub fn trailers(&mut self, trailers: &mut HeaderMap) {
-        let needles = self.known.passage.as_ref().map(|passage| passage.needles.as_slice()).unwrap_or_default();
+        let needles = self.known.passage.as_ref().map(|passage| &*passage.needles).unwrap_or_default();
         let passed = AnswerHeaders::pass_trailers(trailers, needles);
         if passed.hits > 0 {
             tracing::error!(request_id = %self.record.event.request_id, hits = passed.hits, "the API sent the injected token back in a trailer; it was overwritten");
         }
-        let values = passed.headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_maybe_shared(value).ok()?)));
-        *trailers = values.collect();
+        *trailers = passed.headers.into_iter().collect();
     }
 
     /// Bytes of an answer of our own went to the client.
@@ -141,9 +144,9 @@ impl Exchange {
         if !passage.needles.is_empty() {
             passage.mask = Some(Mask::new(&passage.needles, if held { Holding::Never } else { Holding::Long }));
         }
-        let mut headers: Vec<(String, Bytes)> = answer.headers.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect();
-        headers.push(("scopegate-request-id".into(), self.record.event.request_id.to_string().into()));
-        headers.push(("scopegate-decision".into(), decision.into()));
+        let mut headers = answer.headers;
+        let own = [(REQUEST_ID, self.record.event.request_id.to_string()), (DECISION, decision)];
+        headers.extend(own.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?))));
         Reply::Pass { headers }
     }
 }

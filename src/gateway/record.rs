@@ -36,7 +36,7 @@ enum State {
 impl Record {
     pub(super) fn new(gateway: &Gateway) -> Self {
         let parts = &gateway.parts;
-        let request_id = scopegate_core::id::RequestId::from_bytes(crate::chance::bytes());
+        let request_id = scopegate_core::id::RequestId::from_bytes(crate::chance::name());
         Self {
             event: Event::draft(request_id, parts.clock.timestamp()),
             place: None,
@@ -54,7 +54,7 @@ impl Record {
     /// Takes a place in the audit's queue: no call is made without one.
     pub(super) fn reserve(&mut self) -> Result<(), AuditFull> {
         if self.place.is_none() {
-            self.place = Some(self.audit.reserve(self.event.clone())?);
+            self.place = Some(self.audit.reserve(Event::draft(self.event.request_id.clone(), self.event.time))?);
         }
         Ok(())
     }
@@ -130,12 +130,14 @@ impl Record {
         if let Some(Watcher(watch)) = &self.watcher {
             watch(&self.event, &self.dropped_headers);
         }
+        let empty = Event::draft(self.event.request_id.clone(), self.event.time);
+        let event = std::mem::replace(&mut self.event, empty);
         match self.place.take() {
             Some(mut place) => {
-                place.draft().clone_from(&self.event);
+                *place.draft() = event;
                 place.finish();
             }
-            None => self.audit.note(self.event.clone()),
+            None => self.audit.note(event),
         }
     }
 

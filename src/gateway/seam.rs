@@ -12,6 +12,7 @@
 //! without `finish` still leaves its audit event.
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use scopegate_core::request::{Ambiguity, OutgoingHead};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -93,7 +94,7 @@ pub enum Reply {
     /// It passes, with exactly these headers (names in lower case); framing is left to the proxy, a `content-length` among them holds.
     Pass {
         /// In order.
-        headers: Vec<(String, Bytes)>,
+        headers: Vec<(HeaderName, HeaderValue)>,
     },
     /// The request is sent once more, so.
     Replay(Box<Forward>),

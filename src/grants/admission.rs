@@ -82,8 +82,8 @@ impl Admission {
 
     /// What no answer may show.
     #[must_use]
-    pub fn needles(&self) -> Vec<Needle> {
-        Needle::of(&self.opened.credential, &self.connector.inject)
+    pub fn needles(&self) -> Arc<[Needle]> {
+        self.opened.needles(&self.connector.inject)
     }
 
     /// The API answered 401. If the token is still the current one, one refresh is forced; a request that can be sent once more

@@ -194,7 +194,7 @@ impl Flight {
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.hand = None;
             log(&facts, "refreshed");
-            let opened = Arc::new(OpenedGrant { facts: Arc::new(facts), credential });
+            let opened = Arc::new(OpenedGrant::new(facts, credential));
             match self.urgency {
                 Urgency::Now => self.shared.opened.put(&opened),
                 Urgency::Ahead => self.shared.opened.renew(&opened),

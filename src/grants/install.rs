@@ -98,7 +98,7 @@ impl Shared {
             match self.directory.apply(changes).await.map_err(|cause| KeepError::Store { grant: facts.id.clone(), cause })? {
                 Applied::Done => {
                     log(&facts, "connected");
-                    self.opened.put(&Arc::new(OpenedGrant { facts: Arc::new(facts.clone()), credential: fresh.credential }));
+                    self.opened.put(&Arc::new(OpenedGrant::new(facts.clone(), fresh.credential)));
                     self.step(&facts, Event::Learned(super::lives::known_of(&facts, None)));
                     return self.directory.by_id(account).ok_or_else(gone);
                 }

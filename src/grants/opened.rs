@@ -1,9 +1,11 @@
 //! Opened token sets, within a bound.
 
 use scopegate_core::account::{Credential, GrantFacts};
+use scopegate_core::answer::Needle;
+use scopegate_core::connector::Inject;
 use scopegate_core::id::GrantId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One version of a grant, opened.
 #[derive(Debug)]
@@ -12,6 +14,21 @@ pub(super) struct OpenedGrant {
     pub(super) facts: Arc<GrantFacts>,
     /// What was sealed.
     pub(super) credential: Credential,
+    /// What searching for it needs, made for the first answer, and where it was injected then.
+    needles: OnceLock<(Inject, Arc<[Needle]>)>,
+}
+
+impl OpenedGrant {
+    pub(super) fn new(facts: GrantFacts, credential: Credential) -> Self {
+        Self { facts: Arc::new(facts), credential, needles: OnceLock::new() }
+    }
+
+    /// What no answer may show, where it is injected so.
+    pub(super) fn needles(&self, inject: &Inject) -> Arc<[Needle]> {
+        let made = || Needle::of(&self.credential, inject).into();
+        let (known, needles) = self.needles.get_or_init(|| (inject.clone(), made()));
+        if known == inject { Arc::clone(needles) } else { made() }
+    }
 }
 
 /// The token sets that were used last, approximately: when there is no place, the hand goes round and takes the
@@ -122,7 +139,7 @@ mod tests {
 
     fn opened(number: u8, version: u64) -> Arc<OpenedGrant> {
         let id = GrantId::from_bytes([number; 16]);
-        Arc::new(OpenedGrant { facts: Arc::new(GrantFacts { id, version, ..facts() }), credential: Credential::Key(ApiKey::new("k".into())) })
+        Arc::new(OpenedGrant::new(GrantFacts { id, version, ..facts() }, Credential::Key(ApiKey::new("k".into()))))
     }
 
     fn known(grants: &OpenedGrants, numbers: std::ops::Range<u8>) -> Vec<u8> {

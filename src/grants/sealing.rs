@@ -90,7 +90,7 @@ impl Shared {
         }
         let Some(record) = self.record(grant).await?.filter(|record| record.facts.version == version) else { return Ok(None) };
         let Some(credential) = self.unseal(&record).await? else { return Ok(None) };
-        let opened = Arc::new(OpenedGrant { facts: Arc::new(record.facts), credential });
+        let opened = Arc::new(OpenedGrant::new(record.facts, credential));
         self.opened.put(&opened);
         Ok(Some(opened))
     }

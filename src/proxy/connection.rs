@@ -10,7 +10,7 @@ use super::relay::Relay;
 use super::request::{Departure, Visit};
 use super::response;
 use super::side::Side;
-use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
+use crate::gateway::{Answer, Arrival, Ending, Exchange, Gateway, Step};
 use crate::limits::Seat;
 use crate::tasks::Tasks;
 use bytes::{Buf, Bytes};
@@ -18,7 +18,7 @@ use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use scopegate_core::request::{Head, HeadFault, HeadFaultReason, HeadLimits, HeadScanner, Scan};
+use scopegate_core::request::{Head, HeadFault, HeadFaultReason, HeadLimits, HeadScanner, Scan, Version};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -120,21 +120,47 @@ async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, Head
     }
 }
 
-/// Brings a request through pingora.
-async fn visit(door: &Door, shared: &Shared, head: Head, exchange: Exchange) -> Next {
+/// Asks the gateway, and brings what may go on through pingora.
+async fn visit(door: &Door, shared: &Shared, head: Head, mut exchange: Exchange) -> Next {
     door.begin(&head);
-    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http1(door.clone()), exchange);
+    let head = Arc::new(head);
+    let first = match exchange.admit(Ok(Arc::clone(&head))).await {
+        Step::Refuse(answer) => return turn_away(door, shared, &head, &answer, exchange).await,
+        first @ (Step::Forward(_) | Step::ReadBody { .. }) => first,
+    };
+    let (visit, mut departure) = Visit::new(head, Side::Http1(door.clone()), exchange, Some(first));
     let mut session = ServerSession::new_http1(Box::new(door.clone()));
     session.set_connection_user_context(Some(Box::new(visit)));
     // Whether pingora would reuse its stream does not matter: it has only read what belongs to this request.
     let _ = shared.relay.process_new_http(session, &shared.closing).await;
     let Ok(Departure { exchange, ending, next }) = departure.try_recv() else { return Next::Ends };
+    depart(door, exchange, ending, next).await
+}
+
+/// Ends an exchange, unless the client turns out to have left without its answer.
+async fn depart(door: &Door, exchange: Exchange, ending: Ending, next: Next) -> Next {
     let gone = match ending {
         Ending::Sent { status: 101 } | Ending::ClientGone => false,
         Ending::Sent { .. } | Ending::CutShort { .. } => leaves_unseen(door).await,
     };
     exchange.finish(if gone { Ending::ClientGone } else { ending });
     if gone { Next::Ends } else { next }
+}
+
+/// Refuses a request. pingora has no part in it: nothing leaves, and a refusal costs little. The connection is kept where what is left of
+/// the request can be read past.
+async fn turn_away(door: &Door, shared: &Shared, head: &Head, answer: &Answer, mut exchange: Exchange) -> Next {
+    let waits_for_word = head.expects_continue && !door.is_whole() && head.version == Version::Http11;
+    let stays = door.limit_rest(SKIP) && !waits_for_word && head.keep_alive && !*shared.closing.borrow();
+    let next = if stays { Next::Follows } else { Next::Ends };
+    let body = if head.method.as_str() == "HEAD" { Bytes::new() } else { answer.body.clone() };
+    exchange.answer_out(body.len());
+    let sent = match response::whole_head(answer, next) {
+        Ok(head) => send(door, &[head.as_slice(), body.as_ref()].concat()).await,
+        Err(_) => false,
+    };
+    let ending = if sent { Ending::Sent { status: answer.status } } else { Ending::ClientGone };
+    depart(door, exchange, ending, if sent { next } else { Next::Ends }).await
 }
 
 /// Answers a head that is no request.
@@ -145,7 +171,7 @@ async fn refuse(door: &Door, fault: HeadFault, mut exchange: Exchange) -> Next {
             let status = answer.status;
             let body = if wants_no_body { Bytes::new() } else { answer.body.clone() };
             exchange.answer_out(body.len());
-            match response::last_head(&answer) {
+            match response::whole_head(&answer, Next::Ends) {
                 Ok(head) if send(door, &[head.as_slice(), body.as_ref()].concat()).await => Ending::Sent { status },
                 Ok(_) | Err(_) => Ending::ClientGone,
             }

@@ -213,7 +213,6 @@ impl Inner {
 
     /// Reads past what is left of the body; says whether its end was reached.
     pub(super) fn poll_skip(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let mut waste = [0; 4096];
         loop {
             match self.request.stage {
                 _ if self.request.progress.fault().is_some() => return Poll::Ready(false),
@@ -221,6 +220,7 @@ impl Inner {
                 Stage::Raw => return Poll::Ready(false),
                 Stage::Sized { .. } | Stage::Chunked { .. } => {}
             }
+            let mut waste = [0; 4096];
             let given = self.request.give_body(&mut self.came, self.pace, &mut ReadBuf::new(&mut waste));
             if given == 0 && self.request.progress.fault().is_none() && ready!(self.poll_more_body(cx)).is_err() {
                 return Poll::Ready(false);

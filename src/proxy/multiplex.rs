@@ -114,7 +114,7 @@ async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, exchan
     let Ok((mut stream, door)) = Stream::new(&head, body, answer, shared.patience.body, answered) else {
         return exchange.finish(Ending::ClientGone);
     };
-    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http2(door), exchange);
+    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http2(door), exchange, None);
     stream.carry(Ticket::new(visit));
     let session = ServerSession::new_custom(Box::new(stream));
     // a session of a stream leaves nothing behind that could be used again

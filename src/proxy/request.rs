@@ -5,6 +5,7 @@ use super::door::Client;
 use super::side::Side;
 use crate::gateway::{Answer, BodyAtHand, BodyEnd, BodyFault, Ending, Exchange, Forward, Step};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use pingora::http::RequestHeader;
 use pingora::protocols::ALPN;
 use pingora::proxy::Session;
@@ -34,6 +35,8 @@ pub(super) struct Visit {
     pub(super) head: Arc<Head>,
     pub(super) side: Side,
     pub(super) exchange: Exchange,
+    /// What the gateway has said to it already.
+    first: Option<Step>,
     pub(super) forward: Option<Box<Forward>>,
     /// What is answered although the upstream said something else.
     pub(super) instead: Option<Answer>,
@@ -74,13 +77,14 @@ pub(super) struct Departure {
 }
 
 impl Visit {
-    /// A visit, and where to find what remains of it.
-    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Exchange) -> (Self, oneshot::Receiver<Departure>) {
+    /// A visit, and where to find what remains of it; `first` is what the gateway has said to it already.
+    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Exchange, first: Option<Step>) -> (Self, oneshot::Receiver<Departure>) {
         let (leaves, left) = oneshot::channel();
         let visit = Self {
             head,
             side,
             exchange,
+            first,
             forward: None,
             instead: None,
             replays: false,
@@ -102,7 +106,10 @@ impl Visit {
         session.set_abort_on_close(false);
         session.set_close_on_response_before_downstream_finish(false);
         session.set_total_drain_timeout(Some(Duration::ZERO));
-        let mut step = self.exchange.admit(Ok(self.head.clone())).await;
+        let mut step = match self.first.take() {
+            Some(step) => step,
+            None => self.exchange.admit(Ok(self.head.clone())).await,
+        };
         loop {
             step = match step {
                 Step::Forward(forward) => {
@@ -201,7 +208,8 @@ impl Visit {
         let head = &forward.head;
         let mut request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(head.headers.len() + 1))?;
         for (name, value) in &head.headers {
-            request.append_header(name.clone(), value.as_ref())?;
+            let value = HeaderValue::from_maybe_shared(value.clone()).or_else(|_| Error::err(ErrorType::InvalidHTTPHeader))?;
+            request.append_header(name.clone(), value)?;
         }
         let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         if version == http::Version::HTTP_2 {

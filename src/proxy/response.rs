@@ -5,7 +5,7 @@ use super::door::Client;
 use super::request::{Departure, Visit};
 use crate::gateway::{Answer, BodyEnd, Ending, Reply, UpstreamFailure};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
@@ -26,7 +26,7 @@ impl Visit {
         let at_hand = self.body_at_hand(session);
         match self.exchange.answered(answer.status, &answer.headers, at_hand).await {
             Reply::Pass { headers } => {
-                *answer = self.passes(answer, &headers)?;
+                *answer = self.passes(answer, headers)?;
                 Ok(())
             }
             Reply::Replay(forward) => {
@@ -42,11 +42,11 @@ impl Visit {
     }
 
     /// Exactly the headers that the gateway gave, and what an allowed upgrade needs.
-    fn passes(&self, came: &ResponseHeader, headers: &[(String, Bytes)]) -> Result<ResponseHeader> {
+    fn passes(&self, came: &ResponseHeader, headers: Vec<(HeaderName, HeaderValue)>) -> Result<ResponseHeader> {
         let mut answer = ResponseHeader::build_no_case(came.status, Some(headers.len() + 2))?;
         answer.set_version(came.version);
         for (name, value) in headers {
-            answer.append_header(name.clone(), value.as_ref())?;
+            answer.append_header(name, value)?;
         }
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             if !self.forward.as_ref().is_some_and(|forward| forward.websocket) {
@@ -171,11 +171,11 @@ pub(super) fn head_of(answer: &Answer) -> Result<ResponseHeader> {
     Ok(head)
 }
 
-/// The head of an answer as bytes, the last of its connection: for a request that pingora never sees.
-pub(super) fn last_head(answer: &Answer) -> Result<Vec<u8>> {
+/// The head of an answer as bytes, for a request that pingora never sees.
+pub(super) fn whole_head(answer: &Answer, next: Next) -> Result<Vec<u8>> {
     let mut head = head_of(answer)?;
     head.insert_header("date", get_cached_date())?;
-    head.insert_header("connection", "close")?;
+    head.insert_header("connection", if next == Next::Follows { "keep-alive" } else { "close" })?;
     let mut bytes = format!("HTTP/1.1 {} {}\r\n", head.status.as_u16(), head.status.canonical_reason().unwrap_or("Refused")).into_bytes();
     head.header_to_h1_wire(&mut bytes);
     bytes.extend_from_slice(b"\r\n");

@@ -73,7 +73,7 @@ impl Granted {
     }
 }
 
-/// A row of provider scopes that grants share: of a million grants, most hold the same few rows.
+/// Provider scopes, sorted, each once. Grants share them: of a million grants, most hold the same few sets.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct GrantedScopes(Arc<[ProviderScope]>);
 
@@ -86,7 +86,18 @@ impl std::ops::Deref for GrantedScopes {
 
 impl FromIterator<ProviderScope> for GrantedScopes {
     fn from_iter<I: IntoIterator<Item = ProviderScope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
+        let mut scopes: Vec<_> = scopes.into_iter().collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Self(scopes.into())
+    }
+}
+
+impl GrantedScopes {
+    /// Whether `scope` is one of them.
+    #[must_use]
+    pub fn has(&self, scope: &ProviderScope) -> bool {
+        self.0.binary_search(scope).is_ok()
     }
 }
 
@@ -98,6 +109,6 @@ impl Serialize for GrantedScopes {
 
 impl<'de> Deserialize<'de> for GrantedScopes {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Vec::deserialize(from).map(|scopes: Vec<ProviderScope>| Self(scopes.into()))
+        Vec::deserialize(from).map(|scopes: Vec<ProviderScope>| scopes.into_iter().collect())
     }
 }

@@ -7,7 +7,7 @@ use crate::id::ConnectorId;
 use crate::request::Method;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, LINK, LOCATION, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// Whether a `Location` to another origin passes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,7 +37,7 @@ pub struct AnswerRules<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AnswerHeaders {
     /// In order.
-    pub headers: Vec<(HeaderName, Bytes)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How the body has to be unpacked before it is searched and passed on.
     pub packing: Option<Packing>,
     /// How often a needle was found in headers and overwritten.
@@ -56,16 +56,16 @@ impl AnswerHeaders {
             if stays || (packing.is_some() && belongs_to_the_packed(name)) {
                 continue;
             }
-            if let Some(value) = turned(name, value.as_bytes(), rules) {
+            if let Some(value) = turned(name, value, rules) {
                 passed.push(name.clone(), value, rules.needles);
             }
         }
         if status == StatusCode::UNAUTHORIZED {
-            passed.headers.push((WWW_AUTHENTICATE, format!("Bearer realm=\"{}\"", rules.connector).into()));
+            passed.headers.extend(written(format!("Bearer realm=\"{}\"", rules.connector)).map(|realm| (WWW_AUTHENTICATE, realm)));
         }
         if status == StatusCode::SWITCHING_PROTOCOLS {
-            passed.headers.push((CONNECTION, Bytes::from_static(b"Upgrade")));
-            passed.headers.push((UPGRADE, Bytes::from_static(b"websocket")));
+            passed.headers.push((CONNECTION, HeaderValue::from_static("Upgrade")));
+            passed.headers.push((UPGRADE, HeaderValue::from_static("websocket")));
         }
         passed
     }
@@ -79,16 +79,17 @@ impl AnswerHeaders {
                 || speaks_for_the_server(name)
                 || [CONTENT_LENGTH, CONTENT_ENCODING, LOCATION, CONTENT_LOCATION, LINK].contains(name);
             if !stays {
-                passed.push(name.clone(), Bytes::copy_from_slice(value.as_bytes()), needles);
+                passed.push(name.clone(), value.clone(), needles);
             }
         }
         passed
     }
 
-    fn push(&mut self, name: HeaderName, mut value: Bytes, needles: &[Needle]) {
+    fn push(&mut self, name: HeaderName, mut value: HeaderValue, needles: &[Needle]) {
         for needle in needles {
-            if let Some(clean) = needle.overwritten(&value) {
-                value = clean.into();
+            if let Some(clean) = needle.overwritten(value.as_bytes()) {
+                let Some(clean) = written(clean) else { return };
+                value = clean;
                 self.hits += 1;
             }
         }
@@ -97,21 +98,26 @@ impl AnswerHeaders {
 }
 
 /// The value as it passes: links of the upstream's own origin lead back through the gateway. None where it stays behind.
-fn turned(name: &HeaderName, value: &[u8], rules: &AnswerRules<'_>) -> Option<Bytes> {
-    let as_it_is = || Some(Bytes::copy_from_slice(value));
+fn turned(name: &HeaderName, value: &HeaderValue, rules: &AnswerRules<'_>) -> Option<HeaderValue> {
+    let as_it_is = || Some(value.clone());
     if *name == LINK {
-        return str::from_utf8(value).map_or_else(|_| as_it_is(), |value| Some(rules.links.turn_all(value).into()));
+        return str::from_utf8(value.as_bytes()).map_or_else(|_| as_it_is(), |value| written(rules.links.turn_all(value)));
     }
     if *name != LOCATION && *name != CONTENT_LOCATION {
         return as_it_is();
     }
-    let link = str::from_utf8(value).map_or(Link::Unreadable, |value| rules.links.turn(value));
+    let link = str::from_utf8(value.as_bytes()).map_or(Link::Unreadable, |value| rules.links.turn(value));
     match (link, rules.redirects) {
-        (Link::Own(link), Redirects::Stay | Redirects::Pass) => Some(link.into()),
+        (Link::Own(link), Redirects::Stay | Redirects::Pass) => written(link),
         (Link::Elsewhere, Redirects::Pass) => as_it_is(),
         (Link::Elsewhere, Redirects::Stay) if *name == CONTENT_LOCATION => as_it_is(),
         (Link::Elsewhere, Redirects::Stay) | (Link::Unreadable, Redirects::Stay | Redirects::Pass) => None,
     }
+}
+
+/// A value as a header holds it; none where it cannot, which nothing that came as one turns into.
+fn written(value: impl Into<Bytes>) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(value.into()).ok()
 }
 
 /// How the body has to be unpacked: not at all where it is not searched, is no whole, or is packed in a way that nobody knows.
@@ -189,7 +195,7 @@ mod tests {
     }
 
     fn pairs(answer: &AnswerHeaders) -> Vec<(&str, &str)> {
-        answer.headers.iter().map(|(name, value)| (name.as_str(), str::from_utf8(value).unwrap())).collect()
+        answer.headers.iter().map(|(name, value)| (name.as_str(), str::from_utf8(value.as_bytes()).unwrap())).collect()
     }
 
     #[test]

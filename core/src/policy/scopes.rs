@@ -1,6 +1,6 @@
 //! The scopes of one connector: what holding one means, and what a grant covers.
 
-use crate::account::Granted;
+use crate::account::{Granted, GrantedScopes};
 use crate::connector::Connector;
 use crate::scope::{ProviderScope, Scope, ScopeSet, ScopeTable};
 
@@ -26,7 +26,9 @@ struct Facts {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Coverage<'a> {
     /// These provider scopes.
-    Of(&'a [ProviderScope]),
+    Of(&'a GrantedScopes),
+    /// Not a single one.
+    Nothing,
     /// Whatever the role needs.
     Everything,
 }
@@ -87,6 +89,7 @@ impl Scopes {
     pub(super) fn covers(&self, coverage: Coverage<'_>, number: usize) -> bool {
         match coverage {
             Coverage::Everything => true,
+            Coverage::Nothing => false,
             Coverage::Of(granted) => {
                 let mut meant_by = self.facts.get(number).into_iter().flat_map(|facts| &facts.meant_by);
                 meant_by.any(|by| self.facts.get(*by).is_some_and(|facts| facts.is_granted(granted)))
@@ -113,7 +116,7 @@ impl Scopes {
 }
 
 impl Facts {
-    fn is_granted(&self, granted: &[ProviderScope]) -> bool {
-        self.provider_scopes.iter().any(|alternative| alternative.iter().all(|scope| granted.contains(scope)))
+    fn is_granted(&self, granted: &GrantedScopes) -> bool {
+        self.provider_scopes.iter().any(|alternative| alternative.iter().all(|scope| granted.has(scope)))
     }
 }

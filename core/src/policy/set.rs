@@ -5,7 +5,7 @@ use super::model::Model;
 use super::operation::Operation;
 use super::rules::Rules;
 use super::scopes::Coverage;
-use crate::account::{ConnectedAccount, Standing};
+use crate::account::{ConnectedAccount, GrantedScopes, Standing};
 use crate::connector::Connector;
 use crate::id::{ConnectorId, RoleName};
 use crate::request::{Ambiguity, Encoded, Request};
@@ -83,7 +83,7 @@ impl PolicySet {
 
     /// The gateway scopes of `connector` that these provider scopes cover, implied ones included, sorted by name.
     #[must_use]
-    pub fn covered_by(&self, connector: &ConnectorId, granted: &[ProviderScope]) -> Vec<Scope> {
+    pub fn covered_by(&self, connector: &ConnectorId, granted: &GrantedScopes) -> Vec<Scope> {
         self.rules(connector).map(|rules| rules.scopes.sorted(&rules.scopes.covered(Coverage::Of(granted)))).unwrap_or_default()
     }
 

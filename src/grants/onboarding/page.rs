@@ -171,7 +171,7 @@ impl Shared {
     /// Of the role's scopes those that the requested provider scopes cover.
     pub(super) fn possible(&self, record: &AuthorizationRecord, account: &ConnectedAccount) -> Vec<Scope> {
         let policies = (self.policies)();
-        let covered = policies.covered_by(&record.connector, &record.requested);
+        let covered = policies.covered_by(&record.connector, &record.requested.iter().cloned().collect());
         let mut possible = policies.role_scopes(&account.record.role, &record.connector);
         possible.retain(|scope| covered.contains(scope));
         possible

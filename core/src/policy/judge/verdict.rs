@@ -137,7 +137,7 @@ impl<'a> Asker<'a> {
             GrantStanding::Live(_) => Ok(()),
             GrantStanding::Ended => Err(Denial::ReauthorizationRequired { operations: self.operations(groups) }),
             GrantStanding::Missing => {
-                let lack = self.lack_of_all(groups, |group| self.consent_lack(group, Held::These(self.held(group)), Coverage::Of(&[])));
+                let lack = self.lack_of_all(groups, |group| self.consent_lack(group, Held::These(self.held(group)), Coverage::Nothing));
                 Err(Denial::ConsentRequired { operations: self.operations(groups), lack, connected: false })
             }
         }
