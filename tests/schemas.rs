@@ -59,6 +59,7 @@ admin:
   metrics: token
   tls: {cert_file: a, key_file: b, client_ca_file: c}
 policies: [./policies, more.yaml]
+watch: true
 store: {embedded: ./data}
 encryption: {key_file: ./keys/kek-2, older_key_files: [./keys/kek-1]}
 callers:

@@ -1,7 +1,7 @@
 //! The whole file, and its shorter sections.
 
 use super::scalar::Scalars;
-use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, callers, gateway};
+use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, Watch, callers, gateway};
 use crate::grants::Clients;
 use crate::limits::Bounds;
 use scopegate_core::connector::PlainHttp;
@@ -19,6 +19,7 @@ pub(super) fn settings(file: &Path, mut fields: Fields<'_>, scalars: &mut Scalar
     let gateway = gateway::gateway(fields.take("gateway"), scalars);
     let admin = gateway::admin(fields.take("admin"), scalars);
     let policies = policies(fields.take("policies"), scalars);
+    let watch = watch(fields.take("watch"), scalars);
     let store = store(fields.take("store"), scalars);
     let encryption = encryption(fields.take("encryption"), scalars);
     let callers = callers::callers(fields.take("callers"), scalars);
@@ -33,6 +34,7 @@ pub(super) fn settings(file: &Path, mut fields: Fields<'_>, scalars: &mut Scalar
         gateway: gateway?,
         admin: admin?,
         policies,
+        watch,
         overrides,
         store: store?,
         encryption: encryption?,
@@ -49,6 +51,13 @@ pub(super) fn policies(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -
     match &node.value {
         Value::List(items) => items.iter().filter_map(|item| scalars.path(item)).collect(),
         Value::Plain(_) | Value::Quoted(_) | Value::Map(_) | Value::Refused => scalars.path(node).into_iter().collect(),
+    }
+}
+
+fn watch(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Watch {
+    match node.and_then(|node| values::flag(node, scalars.findings)) {
+        Some(false) => Watch::Nothing,
+        Some(true) | None => Watch::Files,
     }
 }
 
