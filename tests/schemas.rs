@@ -76,6 +76,7 @@ egress: {allow_networks: [10.0.0.0/8], allow_http: true, ca_file: own.pem}
 audit: {file: ./data/audit.jsonl, rotate: 256MiB, keep: 90d}
 limits:
   body: 1024
+  inspected_body: 1MiB
   header_bytes: 32KiB
   requests_per_account: 100/s
   concurrent_per_account: 100

@@ -191,7 +191,7 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     let bounds = Bounds {
         body: 10 << 20,
         header_bytes: 32 << 10,
-        inspected_body: 64 << 10,
+        inspected_body: 1 << 20,
         connect: Duration::from_secs(10),
         head: Duration::from_secs(60),
         idle: Duration::from_secs(300),
@@ -202,6 +202,9 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     let mut fields = Fields::open(node, "`limits`", scalars.findings)?;
     if let Some(size) = fields.take("body").and_then(|node| scalars.size(node)) {
         settings.bounds.body = size;
+    }
+    if let Some(size) = fields.take("inspected_body").and_then(|node| scalars.size(node)) {
+        settings.bounds.inspected_body = size;
     }
     if let Some(size) = fields.take("header_bytes").and_then(|node| scalars.size(node)) {
         settings.bounds.header_bytes = usize::try_from(size).unwrap_or(usize::MAX);
