@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, also where a function is none")]
 #![expect(clippy::disallowed_methods, reason = "how a person asks for the golden files to be written anew")]
 
+use scopegate_core::policy::{
+    CodeExample, Look, Severity, cases_schema, code_examples, compile, github, junit_of_findings, policy_schema, render, sarif,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +37,12 @@ impl Stage {
 
     /// Runs a verb, and keeps everything that it says.
     fn run(&mut self, line: &str) -> &mut Self {
-        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(line.split_whitespace()).current_dir(self.folder.path()).output().unwrap();
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate"))
+            .args(line.split_whitespace())
+            .env_remove("SCOPEGATE_ADMIN_TOKEN")
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.told.push_str(&format!("$ scopegate {line}\n{}", text(&made.stdout)));
         for line in text(&made.stderr).lines() {
@@ -44,16 +54,21 @@ impl Stage {
 
     /// Compares all of it with the golden file `name`.
     fn assert_golden(&self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/verbs").join(name);
-        let told = self.told.replace(env!("CARGO_PKG_VERSION"), "VERSION");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&path, &told).unwrap();
-        }
-        let before = fs::read_to_string(&path).unwrap_or_default();
-        if told != before {
-            let diff = similar::TextDiff::from_lines(before.as_str(), told.as_str()).unified_diff().to_string();
-            panic!("{name} differs; with UPDATE_GOLDEN=1 it is written anew:\n{diff}");
-        }
+        assert_golden(&format!("verbs/{name}"), &self.told.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+}
+
+/// Compares `told` with the golden file `name`.
+fn assert_golden(name: &str, told: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, told).unwrap();
+    }
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    if told != before {
+        let diff = similar::TextDiff::from_lines(before.as_str(), told).unified_diff().to_string();
+        panic!("{name} differs; with UPDATE_GOLDEN=1 it is written anew:\n{diff}");
     }
 }
 
@@ -130,6 +145,91 @@ fn explain_code() {
     }
     stage.run("policy explain-code sg0301 -o json").run("policy explain-code SG9999");
     stage.assert_golden("explain-code.txt");
+}
+
+/// Each of them in every form that there is, and no golden file of a code that there is not.
+#[test]
+fn codes() {
+    let mut shown = BTreeSet::new();
+    for CodeExample { code, wrong, .. } in code_examples() {
+        let found = compile(&wrong.sources, &wrong.overrides).diagnostics;
+        let files: Vec<String> = wrong.sources.iter().map(|source| source.name.clone()).collect();
+        let documents: String = wrong.sources.iter().map(|source| format!("# {}\n{}\n", source.name, source.text)).collect();
+        let forms = [
+            ("human", render(&found, &wrong.sources, Look::Plain)),
+            ("json", format!("{:#}", json!({"ok": found.iter().all(|one| one.severity == Severity::Warning), "diagnostics": found}))),
+            ("sarif", format!("{:#}", sarif(&found, "VERSION"))),
+            ("github", github(&found)),
+            ("junit", junit_of_findings(&found, &files, false)),
+        ];
+        let told: String = forms.iter().map(|(name, text)| format!("## {name}\n{}\n\n", text.trim_end())).collect();
+        assert_golden(&format!("codes/{code}.txt"), &format!("{documents}{told}"));
+        shown.insert(format!("{code}.txt"));
+    }
+    let kept = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/codes")).unwrap();
+    let kept: BTreeSet<String> = kept.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept, shown);
+}
+
+/// What each verb says of itself, so that no flag changes unseen.
+#[test]
+fn usage() {
+    fn each(command: &mut clap::Command, name: &str, told: &mut String) {
+        told.push_str(&format!("$ {name} --help\n{}\n", command.render_help()));
+        let below: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        for verb in below {
+            each(command.find_subcommand_mut(&verb).unwrap(), &format!("{name} {verb}"), told);
+        }
+    }
+    let mut command = scopegate::cli::command().term_width(120);
+    command.build();
+    let mut told = String::new();
+    each(&mut command, "scopegate", &mut told);
+    assert_golden("verbs/usage.txt", &told);
+}
+
+/// Verbs that need neither policies nor a gateway, and what is said where something lacks.
+#[test]
+fn set_up() {
+    let mut stage = Stage::new(&[("faulty.yaml", "gatewey: {}\nlimits: {body: 10MB}\nstore: {redis: \"rediss://x\"}\n")]);
+    stage.run("version").run("version -o json").run("init shop").run("init shop").run("init shop -o json");
+    stage.run("serve --check -c shop/scopegate.yaml").run("serve --check -c shop/scopegate.yaml -o json");
+    stage.run("serve --check -c faulty.yaml").run("serve --check -c faulty.yaml -o json").run("serve --check -c nowhere.yaml");
+    stage.run("serve -c faulty.yaml");
+    stage.run("policy check -c shop/scopegate.yaml").run("policy test -c shop/scopegate.yaml").run("policy matrix -c shop/scopegate.yaml");
+    stage.run("keys generate kek-2").run("keys generate kek-2").run("keys generate kek-3 -o json");
+    fs::remove_file(stage.folder.path().join("shop/keys/kek-1")).unwrap();
+    stage.run("serve --check -c shop/scopegate.yaml");
+    stage.run("audit verify nowhere.jsonl").run("completion abacus").run("man nosuch").run("polcy check");
+    // Each key has an id of its own.
+    for lead in ["wrapping key ", "\"id\": \""] {
+        let id = stage.told.split(lead).nth(1).unwrap().chars().take(16).collect::<String>();
+        stage.told = stage.told.replace(&id, "ID");
+    }
+    stage.assert_golden("set-up.txt");
+}
+
+#[test]
+fn the_manual_holds_the_whole_language_and_every_verb() {
+    let says = |arguments: &[&str]| {
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(arguments).output().unwrap();
+        String::from_utf8(made.stdout).unwrap()
+    };
+    assert_eq!(says(&["man", "policy"]), scopegate_core::policy::REFERENCE);
+    let manual = says(&["man"]);
+    for verb in scopegate::cli::command().get_subcommands() {
+        assert!(manual.contains(&format!("scopegate\\-{}", verb.get_name())), "{}", verb.get_name());
+    }
+}
+
+/// A schema says nothing else than the library, which other tests look at.
+#[test]
+fn schema() {
+    let says = |arguments: &[&str]| -> Value {
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(["policy", "schema"]).args(arguments).output().unwrap();
+        serde_json::from_slice(&made.stdout).unwrap()
+    };
+    assert_eq!([says(&[]), says(&["--cases"]), says(&["--settings"])], [policy_schema(), cases_schema(), scopegate::settings::schema()]);
 }
 
 #[test]

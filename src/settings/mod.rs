@@ -4,11 +4,13 @@
 //! the YAML is read; secrets may also stand in files. Nothing here starts anything.
 
 mod callers;
+mod examples;
 mod gateway;
 mod scalar;
 mod schema;
 mod sections;
 
+pub use examples::{CODE_EXAMPLES, SettingsExample};
 pub use schema::schema;
 
 use crate::admin::MetricsAccess;
