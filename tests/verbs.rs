@@ -365,10 +365,19 @@ const TINY: &str = r##"{
   }
 }"##;
 
+const FARM: &str = r##"{
+  "kind": "discovery#restDescription", "title": "Farm API", "version": "v1", "rootUrl": "https://farm.googleapis.com/", "servicePath": "", "description": "PROSE",
+  "resources": {"animals": {"methods": {
+    "get": {"id": "farm.animals.get", "httpMethod": "GET", "path": "v1/{+name}", "flatPath": "v1/animals/{animalsId}", "description": "PROSE", "scopes": ["https://www.googleapis.com/auth/farm", "https://www.googleapis.com/auth/farm.readonly"]},
+    "insert": {"id": "farm.animals.insert", "httpMethod": "POST", "path": "v1/animals", "scopes": ["https://www.googleapis.com/auth/farm"], "mediaUpload": {"protocols": {"simple": {"path": "/upload/v1/animals"}}}},
+    "ping": {"id": "farm.animals.ping", "httpMethod": "GET", "path": "v1/ping"}}}}
+}"##;
+
 #[test]
 fn import() {
     let foreign = TINY.replace("\"put\": {\"operationId\": \"putPet\"}", "\"put\": {\"$ref\": \"other.json#/put\"}");
-    let mut stage = Stage::new(&[("tiny.json", TINY), ("foreign.json", &foreign), ("none.yaml", "version: 1\n"), ("there.yaml", "mine\n")]);
+    let mut stage =
+        Stage::new(&[("tiny.json", TINY), ("foreign.json", &foreign), ("none.yaml", "version: 1\n"), ("there.yaml", "mine\n"), ("farm.json", FARM)]);
     stage.run("policy import openapi tiny.json --connector tiny");
     stage.run("policy import openapi tiny.json --connector tiny --array all");
     stage.run("policy import openapi tiny.json --connector tiny --array any --upstream https://test.tiny.example -o json");
@@ -385,6 +394,11 @@ fn import() {
         .run("policy import openapi tiny.json --connector tiny --array all --scheme ouath")
         .run("policy import openapi no-such.json --connector tiny");
     stage.run("policy import openapi tiny.json --connector Tiny!").run("policy fmt --check there.yaml");
+    stage
+        .run("policy import google-discovery farm.json --connector farm --out farm.yaml")
+        .run("policy import google-discovery farm.json --connector farm")
+        .run("policy check farm.yaml")
+        .run("policy import google-discovery tiny.json --connector tiny");
     stage.assert_golden("import.txt");
 }
 

@@ -9,6 +9,7 @@
 
 mod draft;
 mod fault;
+mod google_discovery;
 mod json;
 mod names;
 mod openapi;
@@ -20,6 +21,8 @@ pub use fault::Refusal;
 
 use crate::id::ConnectorId;
 use crate::policy::{Origin, Severity, Source, compile};
+use draft::Draft;
+use fault::Fault;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -79,8 +82,21 @@ pub struct Imported {
 pub fn openapi(file: &[u8], wishes: &Wishes) -> Result<Imported, Refusal> {
     let text = text::of(file)?;
     let read = tree::read(&text).and_then(|tree| openapi::read(tree.root(), wishes));
-    let made = read.map_err(|fault| fault.in_text(&text))?;
-    let (mut draft, notes) = made;
+    finished(file, "openapi", read.map_err(|fault| fault.in_text(&text))?, wishes)
+}
+
+/// Reads a description in Google's Discovery format, perhaps packed with gzip.
+/// # Errors
+/// As for [`openapi`].
+pub fn google_discovery(file: &[u8], wishes: &Wishes) -> Result<Imported, Refusal> {
+    let text = text::of(file)?;
+    let said = tree::read(&text).and_then(|tree| google_discovery::in_openapi(tree.root())).map_err(|fault| fault.in_text(&text))?;
+    let read = tree::read(&said).and_then(|tree| openapi::read(tree.root(), wishes));
+    finished(file, "google-discovery", read.map_err(Fault::without_place)?, wishes)
+}
+
+fn finished(file: &[u8], kind: &'static str, (mut draft, notes): (Draft, Vec<String>), wishes: &Wishes) -> Result<Imported, Refusal> {
+    draft.source.kind = kind;
     draft.source.sha256 = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
     let document = draft.to_yaml();
     clean(&wishes.connector, &document)?;

@@ -19,11 +19,13 @@ const MOST: u64 = (64 << 20) + 1;
 pub(in crate::cli) enum Import {
     /// From OpenAPI 3 or 2, as JSON or YAML, perhaps packed with gzip.
     Openapi(Openapi),
+    /// From Google's Discovery format, perhaps packed with gzip.
+    GoogleDiscovery(Place),
 }
 
-/// From OpenAPI 3 or 2.
+/// What every importer is told.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Openapi {
+pub(in crate::cli) struct Place {
     /// The description.
     file: PathBuf,
     /// The connector's name.
@@ -38,6 +40,13 @@ pub(in crate::cli) struct Openapi {
     /// Origin of the API, perhaps with a path, instead of the description's first server.
     #[arg(long, value_name = "ORIGIN")]
     upstream: Option<String>,
+}
+
+/// From OpenAPI 3 or 2.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Openapi {
+    #[command(flatten)]
+    place: Place,
     /// What several scopes in one list mean, where the description does not say.
     #[arg(long, value_enum)]
     array: Option<ArrayWord>,
@@ -71,15 +80,37 @@ enum KindWord {
 impl Import {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         match self {
-            Self::Openapi(verb) => verb.run(format),
+            Self::Openapi(verb) => verb.place.import(import::openapi, &verb.wishes(), format),
+            Self::GoogleDiscovery(place) => place.import(import::google_discovery, &place.wishes(), format),
         }
     }
 }
 
 impl Openapi {
-    fn run(self, format: Format) -> anyhow::Result<Outcome> {
-        let file = read(&self.file)?;
-        let imported = match import::openapi(&file, &self.wishes()) {
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            array: self.array.map(|word| match word {
+                ArrayWord::Any => Array::Any,
+                ArrayWord::All => Array::All,
+            }),
+            schemes: self.schemes.clone(),
+            extension: self.extension.clone(),
+            kind: self.kind.map(|word| match word {
+                KindWord::Delegated => Kind::Delegated,
+                KindWord::Application => Kind::Application,
+            }),
+            ..self.place.wishes()
+        }
+    }
+}
+
+impl Place {
+    fn wishes(&self) -> Wishes {
+        Wishes { connector: self.connector.clone(), upstream: self.upstream.clone(), array: None, schemes: Vec::new(), extension: None, kind: None }
+    }
+
+    fn import(&self, read_as: fn(&[u8], &Wishes) -> Result<Imported, Refusal>, wishes: &Wishes, format: Format) -> anyhow::Result<Outcome> {
+        let imported = match read_as(&read(&self.file)?, wishes) {
             Ok(imported) => imported,
             Err(refusal @ Refusal::Unsaid { .. }) => return Err(refusal.into()),
             Err(refusal @ Refusal::Refused { .. }) => return decline(&format!("{}: {refusal}", self.file.display()), format),
@@ -94,23 +125,6 @@ impl Openapi {
                 }
                 Ok(Outcome::Yes)
             }
-        }
-    }
-
-    fn wishes(&self) -> Wishes {
-        Wishes {
-            connector: self.connector.clone(),
-            upstream: self.upstream.clone(),
-            array: self.array.map(|word| match word {
-                ArrayWord::Any => Array::Any,
-                ArrayWord::All => Array::All,
-            }),
-            schemes: self.schemes.clone(),
-            extension: self.extension.clone(),
-            kind: self.kind.map(|word| match word {
-                KindWord::Delegated => Kind::Delegated,
-                KindWord::Application => Kind::Application,
-            }),
         }
     }
 

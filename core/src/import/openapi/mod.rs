@@ -75,7 +75,7 @@ fn told(sentence: &str, places: &[String]) -> String {
     }
 }
 
-/// Reads a description; `source.sha256` is still to be said.
+/// Reads a description; `kind` and `sha256` of its source are still to be said.
 pub(super) fn read(root: Item<'_>, wishes: &Wishes) -> Result<(Draft, Vec<String>), Fault> {
     let form = form(root)?;
     references::refuse_foreign(root)?;
@@ -157,7 +157,7 @@ fn source(root: Item<'_>) -> Source {
     let says = |item: Option<Item<'_>>| item.and_then(Item::text).map(short).filter(|text| !text.is_empty());
     let licence = info.and_then(|info| info.get("license"));
     Source {
-        kind: "openapi",
+        kind: "",
         title: says(info.and_then(|info| info.get("title"))),
         version: says(info.and_then(|info| info.get("version"))),
         licence: says(licence.and_then(|licence| licence.get("identifier"))).or_else(|| says(licence.and_then(|licence| licence.get("name")))),
