@@ -4,7 +4,7 @@
 
 use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::id::{ConnectorId, RoleName};
-use scopegate_core::import::{Array, Imported, Refusal, Wishes, google_discovery, openapi};
+use scopegate_core::import::{Array, Imported, Refusal, Wishes, google_discovery, msgraph_permissions, openapi};
 use scopegate_core::policy::{Explanation, Origin, PolicySet, Severity, Source, compile, explain};
 use scopegate_core::request::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +97,11 @@ fn jiras_description_gives_what_is_known_of_it() {
 #[test]
 fn gmails_description_gives_what_is_known_of_it() {
     assert_known(google_discovery, "google-gmail", "google/gmail.v1.json", "google-gmail-v1.tsv", "", None);
+}
+
+#[test]
+fn microsoft_graphs_permissions_give_what_is_known_of_them() {
+    assert_known(msgraph_permissions, "microsoft-graph", "msgraph/permissions.json.gz", "microsoft-graph.tsv", "/v1.0", None);
 }
 
 #[test]

@@ -373,11 +373,25 @@ const FARM: &str = r##"{
     "ping": {"id": "farm.animals.ping", "httpMethod": "GET", "path": "v1/ping"}}}}
 }"##;
 
+const PERMISSIONS: &str = r##"{"permissions": {
+  "Mail.Read": {"schemes": {"DelegatedWork": {"adminDescription": "PROSE"}}, "pathSets": [
+    {"schemeKeys": ["DelegatedWork"], "methods": ["GET"], "paths": {"/me/messages": "least=DelegatedWork", "/me/messages/{id}": ""}},
+    {"schemeKeys": ["Application"], "methods": ["GET"], "paths": {"/users/{id}/messages": "least=Application"}}]},
+  "Mail.ReadWrite": {"pathSets": [{"schemeKeys": ["DelegatedWork"], "methods": ["GET", "PATCH"], "paths": {"/me/messages/{id}": "least=DelegatedWork"}}]},
+  "Rule.Write": {"pathSets": [{"schemeKeys": ["DelegatedWork"], "methods": ["POST"], "paths": {"/me/rules": "AlsoRequires=Mail.Read", "/me/rules?$filter=x": ""}}]}
+}}"##;
+
 #[test]
 fn import() {
     let foreign = TINY.replace("\"put\": {\"operationId\": \"putPet\"}", "\"put\": {\"$ref\": \"other.json#/put\"}");
-    let mut stage =
-        Stage::new(&[("tiny.json", TINY), ("foreign.json", &foreign), ("none.yaml", "version: 1\n"), ("there.yaml", "mine\n"), ("farm.json", FARM)]);
+    let mut stage = Stage::new(&[
+        ("tiny.json", TINY),
+        ("foreign.json", &foreign),
+        ("none.yaml", "version: 1\n"),
+        ("there.yaml", "mine\n"),
+        ("farm.json", FARM),
+        ("permissions.json", PERMISSIONS),
+    ]);
     stage.run("policy import openapi tiny.json --connector tiny");
     stage.run("policy import openapi tiny.json --connector tiny --array all");
     stage.run("policy import openapi tiny.json --connector tiny --array any --upstream https://test.tiny.example -o json");
@@ -398,7 +412,11 @@ fn import() {
         .run("policy import google-discovery farm.json --connector farm --out farm.yaml")
         .run("policy import google-discovery farm.json --connector farm")
         .run("policy check farm.yaml")
-        .run("policy import google-discovery tiny.json --connector tiny");
+        .run("policy import google-discovery tiny.json --connector tiny")
+        .run("policy import msgraph-permissions permissions.json --connector graph")
+        .run("policy import msgraph-permissions permissions.json --connector graph-app --kind application --out graph-app.yaml -o json")
+        .run("policy check graph-app.yaml")
+        .run("policy import msgraph-permissions tiny.json --connector graph");
     stage.assert_golden("import.txt");
 }
 

@@ -21,6 +21,8 @@ pub(in crate::cli) enum Import {
     Openapi(Openapi),
     /// From Google's Discovery format, perhaps packed with gzip.
     GoogleDiscovery(Place),
+    /// From Microsoft Graph's list of permissions, perhaps packed with gzip.
+    MsgraphPermissions(MsgraphPermissions),
 }
 
 /// What every importer is told.
@@ -61,6 +63,16 @@ pub(in crate::cli) struct Openapi {
     kind: Option<KindWord>,
 }
 
+/// From Microsoft Graph's list of permissions.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct MsgraphPermissions {
+    #[command(flatten)]
+    place: Place,
+    /// For which tokens; left out: delegated.
+    #[arg(long, value_enum)]
+    kind: Option<KindWord>,
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum ArrayWord {
     /// One of them is enough.
@@ -77,10 +89,23 @@ enum KindWord {
     Application,
 }
 
+impl KindWord {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Delegated => Kind::Delegated,
+            Self::Application => Kind::Application,
+        }
+    }
+}
+
 impl Import {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         match self {
             Self::Openapi(verb) => verb.place.import(import::openapi, &verb.wishes(), format),
+            Self::MsgraphPermissions(verb) => {
+                let wishes = Wishes { kind: verb.kind.map(KindWord::kind), ..verb.place.wishes() };
+                verb.place.import(import::msgraph_permissions, &wishes, format)
+            }
             Self::GoogleDiscovery(place) => place.import(import::google_discovery, &place.wishes(), format),
         }
     }
@@ -95,10 +120,7 @@ impl Openapi {
             }),
             schemes: self.schemes.clone(),
             extension: self.extension.clone(),
-            kind: self.kind.map(|word| match word {
-                KindWord::Delegated => Kind::Delegated,
-                KindWord::Application => Kind::Application,
-            }),
+            kind: self.kind.map(KindWord::kind),
             ..self.place.wishes()
         }
     }
