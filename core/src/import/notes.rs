@@ -8,7 +8,7 @@ pub(super) const SAME_SHAPE: &str = "several operations match the same requests,
 
 /// What whoever imports should know: each kind of thing once, with the places where it was found.
 #[derive(Debug, Default)]
-pub(super) struct Notes(BTreeMap<String, Vec<String>>);
+pub(super) struct Notes(BTreeMap<String, IndexSet<String>>);
 
 /// So many places are named for one thing.
 const NAMED: usize = 5;
@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 impl Notes {
     /// `sentence` is about `place`, such as an operation.
     pub(super) fn add(&mut self, sentence: impl Into<String>, place: impl Into<String>) {
-        self.0.entry(sentence.into()).or_default().push(place.into());
+        self.0.entry(sentence.into()).or_default().insert(place.into());
     }
 
     /// One that is about the whole description.
@@ -25,8 +25,7 @@ impl Notes {
     }
 
     pub(super) fn sentences(self) -> Vec<String> {
-        let once = |places: Vec<String>| places.into_iter().collect::<IndexSet<String>>();
-        self.0.into_iter().map(|(sentence, places)| told(&sentence, &once(places))).collect()
+        self.0.into_iter().map(|(sentence, places)| told(&sentence, &places)).collect()
     }
 }
 
