@@ -254,10 +254,10 @@ fn load(places: &PolicyPlaces, generation: u64, since: Timestamp) -> Result<InFo
 /// # Errors
 /// The first file or folder that is not there, may not be read, or is no UTF-8.
 pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), HashSet::new());
     for path in paths {
         if stat(path)?.is_dir() {
-            gather(path, &mut files)?;
+            gather(path, &mut files, &mut folders)?;
         } else {
             files.push(path.clone());
         }
@@ -265,8 +265,7 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     let mut known = HashSet::new();
     let mut sources = Vec::new();
     for file in files {
-        let whole = fs::canonicalize(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
-        if known.insert(whole) {
+        if known.insert(whole(&file)?) {
             let text = fs::read_to_string(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
             sources.push(Source { name: file.display().to_string(), text, origin: Origin::Own });
         }
@@ -274,7 +273,11 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     Ok(sources)
 }
 
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+/// `folders` were looked into already: links may lead round in a circle.
+fn gather(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut HashSet<PathBuf>) -> Result<(), Unreadable> {
+    if !folders.insert(whole(folder)?) {
+        return Ok(());
+    }
     let unreadable = |cause| Unreadable { path: folder.into(), cause };
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -286,12 +289,17 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
             continue;
         }
         if stat(&path)?.is_dir() {
-            gather(&path, files)?;
+            gather(&path, files, folders)?;
         } else if path.extension().is_some_and(|extension| extension == OsStr::new("yaml") || extension == OsStr::new("yml")) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Where a path leads, without links on the way.
+fn whole(path: &Path) -> Result<PathBuf, Unreadable> {
+    fs::canonicalize(path).map_err(|cause| Unreadable { path: path.into(), cause })
 }
 
 fn stat(path: &Path) -> Result<fs::Metadata, Unreadable> {
@@ -324,6 +332,16 @@ mod tests {
         let texts: Vec<_> = read.iter().map(|source| source.text.as_str()).collect();
         assert_eq!(texts, ["a", "b", "d", "x"]);
         assert!(read.iter().all(|source| source.origin == Origin::Own && source.name.starts_with(folder.path().to_str().unwrap())));
+    }
+
+    #[test]
+    fn links_that_lead_round_in_circles_are_followed_once() {
+        let folder = folder(&[("a.yaml", "a"), ("deep/b.yaml", "b")]);
+        for name in ["one", "two", "deep/three", "deep/four"] {
+            std::os::unix::fs::symlink(folder.path(), folder.path().join(name)).unwrap();
+        }
+        let read = read_sources(&[folder.path().to_owned(), folder.path().join("deep")]).unwrap();
+        assert_eq!(read.iter().map(|source| source.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
