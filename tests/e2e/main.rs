@@ -9,6 +9,7 @@ mod certified;
 mod chromium;
 mod fountain;
 mod http2;
+mod lookalike;
 mod mortal;
 mod oauth_server;
 mod raw;
