@@ -10,7 +10,7 @@ base, acme, globex = sys.argv[1:]
 
 
 def mailbox(handle):
-    return build("gmail", "v1", credentials=Credentials(handle), client_options={"api_endpoint": base + "/"}).users()
+    return build("gmail", "v1", credentials=Credentials(handle), client_options={"api_endpoint": base}).users()
 
 
 for handle, customer in [(acme, "acme"), (globex, "globex")]:

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
-/// Answers what `tests/clients/answers/` says of its API, and 404 to anything else.
+/// Answers what `tests/clients/answers/` says of its API, a body and its headers or a status alone, and 404 to anything else.
 pub(crate) struct Lookalike {
     shared: Arc<Shared>,
     tasks: Tasks,
@@ -82,6 +82,9 @@ async fn any(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let Some(answer) = exact.or_else(|| shared.answers.get(format!("{method} {}", uri.path()))) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if let Some(status) = answer["status"].as_u64() {
+        return StatusCode::from_u16(status.try_into().unwrap()).unwrap().into_response();
+    }
     let filled = |text: &str| text.replace("{customer}", customer).replace("{origin}", &shared.origin);
     let mut response = Bytes::from(filled(&answer["body"].to_string())).into_response();
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/json; charset=utf-8"));

@@ -47,6 +47,7 @@ mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
 mod serves_real_clients;
+mod shows_in_the_readme_what_works;
 mod speaks_http2_and_tls;
 mod speaks_to_upstreams_over_tls;
 mod speaks_with_a_real_oauth_server;

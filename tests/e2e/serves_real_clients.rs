@@ -215,20 +215,20 @@ async fn jsforce_is_served_and_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slack_sdk_is_served_and_refused() {
     let scene = Scene::of("slack", SLACK_SCOPES).await;
-    scene.plays(python_client("with_slack_sdk.py"), &[&scene.base("slack")], &["POST /api/conversations.list"]).await;
+    scene.plays(python_client("with_slack_sdk.py"), &[&scene.base("slack/api/")], &["POST /api/conversations.list"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slack_web_api_is_served_and_refused() {
     let scene = Scene::of("slack", SLACK_SCOPES).await;
-    scene.plays(node_client("with_slack_web_api.mjs"), &[&scene.base("slack")], &["POST /api/conversations.list"]).await;
+    scene.plays(node_client("with_slack_web_api.mjs"), &[&scene.base("slack/api/")], &["POST /api/conversations.list"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn google_api_python_client_is_served_and_refused() {
     let scene = Scene::of("google-gmail", GMAIL_SCOPES).await;
     let calls = ["GET /gmail/v1/users/me/messages", "GET /gmail/v1/users/me/messages/18c2f0a1"];
-    scene.plays(python_client("with_google_api_python_client.py"), &[&scene.base("google-gmail")], &calls).await;
+    scene.plays(python_client("with_google_api_python_client.py"), &[&scene.base("google-gmail/")], &calls).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,8 @@ import jsforce from "jsforce";
 import assert from "node:assert/strict";
 import { told } from "./told.mjs";
 
-const [instanceUrl, acme, globex] = process.argv.slice(2);
-const connect = (accessToken) => new jsforce.Connection({ instanceUrl, accessToken, version: "60.0" });
+const [base, acme, globex] = process.argv.slice(2);
+const connect = (handle) => new jsforce.Connection({ instanceUrl: base, accessToken: handle, version: "60.0" });
 for (const [handle, customer] of [[acme, "acme"], [globex, "globex"]]) {
   const connection = connect(handle);
   const found = await connection.query("SELECT Id, Name FROM Account", { autoFetch: true });

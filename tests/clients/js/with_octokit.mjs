@@ -3,16 +3,16 @@ import { Octokit } from "@octokit/rest";
 import assert from "node:assert/strict";
 import { told } from "./told.mjs";
 
-const [baseUrl, hostUrl, acme, globex] = process.argv.slice(2);
+const [base, host, acme, globex] = process.argv.slice(2);
 const where = { owner: "team", repo: "app" };
-for (const [auth, customer] of [[acme, "acme"], [globex, "globex"]]) {
-  const repository = await new Octokit({ auth, baseUrl }).rest.repos.get(where);
+for (const [handle, customer] of [[acme, "acme"], [globex, "globex"]]) {
+  const repository = await new Octokit({ auth: handle, baseUrl: base }).rest.repos.get(where);
   assert.equal(repository.data.description, `What ${customer} sells`);
-  const { rest, paginate } = new Octokit({ auth, baseUrl: hostUrl });
+  const { rest, paginate } = new Octokit({ auth: handle, baseUrl: host });
   const issues = await paginate(rest.issues.listForRepo, { ...where, per_page: 1 });
   assert.deepEqual(issues.map((issue) => issue.title), [`Bug of ${customer}`, `Wish of ${customer}`]);
 }
-const { rest } = new Octokit({ auth: acme, baseUrl, log: { debug() {}, info() {}, warn() {}, error() {} } });
+const { rest } = new Octokit({ auth: acme, baseUrl: base, log: { debug() {}, info() {}, warn() {}, error() {} } });
 const said = await told(() => rest.issues.create({ ...where, title: "Another bug" }));
 assert.equal(JSON.parse(said).title, "insufficient_scope: issues:write required", said);
 console.log("ok");

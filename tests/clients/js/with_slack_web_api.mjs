@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { told } from "./told.mjs";
 
 const [base, acme, globex] = process.argv.slice(2);
-const client = (handle) => new WebClient(handle, { slackApiUrl: `${base}/api/` });
+const client = (handle) => new WebClient(handle, { slackApiUrl: base });
 for (const [handle, customer] of [[acme, "acme"], [globex, "globex"]]) {
   const { channels } = await client(handle).conversations.list();
   assert.deepEqual(channels.map((channel) => channel.name), [`${customer}-general`]);
