@@ -167,39 +167,58 @@ fn node_client(name: &str) -> Command {
     command
 }
 
+const GITHUB_SCOPES: &str = "repo read:user read:org";
 const SLACK_SCOPES: &str = "channels:read,chat:write";
 const GMAIL_SCOPES: &str = "https://www.googleapis.com/auth/gmail.modify";
 const CURSOR: &str = "GET /services/data/v60.0/query/01gRO0000016PIAYA2-1";
 const RECORD: &str = "GET /services/data/v60.0/sobjects/Account/001RO000003nGdCYAU";
 
-/// GitHub by its segment of the path, and by a host of its own, as pages need it: their links lead to where the client came in.
-async fn github() -> (Scene, [String; 2]) {
-    let script = Script { listen: "[\"127.0.0.1:0\", \"127.0.0.2:0\"]".into(), gateway: ", hosts: {\"127.0.0.2\": github}", ..Script::default() };
-    let scene = Scene::with("github", "repo read:user read:org", script).await;
-    let whereabouts = [scene.base("github"), format!("http://{}", scene.stage.gateways[1])];
-    (scene, whereabouts)
-}
-
+/// Pages are found by links, which lead to the address that the gateway is told to have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pygithub_is_served_and_refused() {
-    let (scene, [base, host]) = github().await;
+    let authority = Authority::new();
+    let listen = format!("[\"127.0.0.1:0\", {}]", secured(&authority, "gate.example"));
+    let scene = Scene::with("github", GITHUB_SCOPES, Script { listen, gateway: ", external_url: https://gate.example", ..Script::default() }).await;
+    let mut client = python_client("with_pygithub.py");
+    client.env("REQUESTS_CA_BUNDLE", authority.file());
     let calls = ["GET /repos/team/app/issues/7", "GET /repos/team/app", "GET /repos/team/app/issues", "GET /repos/team/app/issues"];
-    scene.plays(python_client("with_pygithub.py"), &[&base, &host], &calls).await;
+    scene.plays(client, &[&scene.base("github"), &scene.stage.gateways[1].port().to_string()], &calls).await;
 }
 
+/// Then links inside of bodies lead to the gateway too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_needs_no_setting_where_the_apis_own_name_leads_to_the_gateway() {
+    let authority = Authority::new();
+    let script =
+        Script { listen: format!("[{}]", secured(&authority, "api.github.com")), gateway: ", hosts: {api.github.com: github}", ..Script::default() };
+    let scene = Scene::with("github", GITHUB_SCOPES, script).await;
+    let mut client = python_client("with_pygithub_by_name.py");
+    client.env("REQUESTS_CA_BUNDLE", authority.file());
+    let calls = ["GET /repos/team/app", "GET /repos/team/app/issues", "GET /repos/team/app/issues", "GET /repos/team/app/issues/7"];
+    scene.plays(client, &[&scene.stage.gateway.port().to_string()], &calls).await;
+}
+
+/// A listener for https alone, whose certificate says `host`.
+fn secured(authority: &Authority, host: &str) -> String {
+    let signed = authority.sign("gateway", host);
+    format!("{{address: \"127.0.0.1:0\", tls: {{cert_file: {:?}, key_file: {:?}}}}}", signed.cert, signed.key)
+}
+
+/// Pages are found by links, which lead to the host that the client came by.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn octokit_is_served_and_refused() {
-    let (scene, [base, host]) = github().await;
+    let script = Script { listen: "[\"127.0.0.1:0\", \"127.0.0.2:0\"]".into(), gateway: ", hosts: {\"127.0.0.2\": github}", ..Script::default() };
+    let scene = Scene::with("github", GITHUB_SCOPES, script).await;
+    let host = format!("http://{}", scene.stage.gateways[1]);
     let calls = ["GET /repos/team/app", "GET /repos/team/app/issues", "GET /repos/team/app/issues"];
-    scene.plays(node_client("with_octokit.mjs"), &[&base, &host], &calls).await;
+    scene.plays(node_client("with_octokit.mjs"), &[&scene.base("github"), &host], &calls).await;
 }
 
 /// It speaks https alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn simple_salesforce_is_served_and_refused() {
     let authority = Authority::new();
-    let signed = authority.sign("gateway", "127.0.0.1");
-    let listen = format!("[{{address: \"127.0.0.1:0\", tls: {{cert_file: {:?}, key_file: {:?}}}}}]", signed.cert, signed.key);
+    let listen = format!("[{}]", secured(&authority, "127.0.0.1"));
     let scene = Scene::with("salesforce", "api refresh_token", Script { listen, ..Script::default() }).await;
     let mut client = python_client("with_simple_salesforce.py");
     client.env("REQUESTS_CA_BUNDLE", authority.file());
