@@ -20,7 +20,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// Runs a command in this repository to its end, without a proxy.
 pub(crate) async fn run(mut command: Command) -> Output {
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_PROXY", "*");
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1");
     for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"] {
         command.env_remove(name);
     }
