@@ -1,6 +1,7 @@
 //! Whatever protocol a client speaks: the same reading, decision, answer and event.
 
 use crate::certified::{self, Authority, Signed};
+use crate::frames::{field, frame, preface};
 use crate::http2::{self, Http2};
 use crate::raw::Answer;
 use crate::stage::{Script, Stage, run};
@@ -238,23 +239,6 @@ async fn where_clients_must_show_a_certificate_nobody_else_is_served() {
         assert_eq!(answers.first().map(|answer| answer.status), status);
     }
     assert_eq!(doors.stage.practice.api().requests(), 1);
-}
-
-/// A frame of HTTP/2 as bytes (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// What a client says first, with empty settings.
-fn preface() -> Vec<u8> {
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[])].concat()
-}
-
-/// A literal field without indexing (RFC 7541, section 6.2.2).
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    [vec![0], text(name), text(value)].concat()
 }
 
 fn request_fields() -> Vec<u8> {
