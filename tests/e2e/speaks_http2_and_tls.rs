@@ -1,7 +1,7 @@
 //! Whatever protocol a client speaks: the same reading, decision, answer and event.
 
 use crate::certified::{self, Authority, Signed};
-use crate::frames::{field, frame, preface};
+use crate::frames::{field, frame, preface, setting};
 use crate::http2::{self, Http2};
 use crate::raw::Answer;
 use crate::stage::{Script, Stage, run};
@@ -299,7 +299,16 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         .chain((0..50_000).map(|_| frame(0, 0, 1, &[])));
     let half_open =
         ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
-    let floods: [(&str, Box<Pieces>); 7] = [
+    let shut = || std::iter::once([frame(4, 0, 0, &setting(4, 0)), ids().take(100).flat_map(|id| frame(1, ENDS, id, &request_fields())).collect()].concat());
+    let unopened = shut().chain((0..50_000).map(|_| frame(8, 0, 0, &1_u32.to_be_bytes())));
+    let jumping = shut().chain((0..20_000).map(|number| frame(4, 0, 0, &setting(4, 60_000 * (number % 2)))));
+    let priorities = (0..100_000_u32).map(|number| frame(2, 0, 2 * number + 1, &[0, 0, 0, 1, 7]));
+    let unknown = (0..50_000).map(|_| frame(0x16, 0, 0, &[0; 100]));
+    let floods: [(&str, Box<Pieces>); 11] = [
+        ("windows that nobody opens", Box::new(unopened)),
+        ("windows that open and shut", Box::new(jumping)),
+        ("priorities", Box::new(priorities)),
+        ("unknown frames", Box::new(unknown)),
         ("rapid reset", Box::new(rapid_reset)),
         ("endless head", Box::new(continued)),
         ("header bomb", Box::new(bomb)),
@@ -322,6 +331,40 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
     }
     assert_ne!(doors.malformed().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_and_never_reads_holds_up_nobody_and_costs_little() {
+    let doors = Doors::usual().await;
+    let bystander = doors.http2_by_prior_knowledge().await;
+    let serves = async || bystander.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_3")], b"").await.unwrap().status;
+    assert_eq!(serves().await, 200);
+    let before = doors.stage.resident();
+    // what is sent, round after round, for as long as it is taken
+    type Round = fn(u32) -> Vec<u8>;
+    let requests: Round = |round| (50 * round..50 * (round + 1)).flat_map(|number| frame(1, 5, 2 * number + 1, &request_fields())).collect();
+    let what: [(&str, Round); 3] =
+        [("pings", |_| frame(6, 0, 0, &[7; 8]).repeat(1_000)), ("settings", |_| frame(4, 0, 0, &setting(3, 9)).repeat(1_000)), ("requests", requests)];
+    for (name, piece) in what {
+        let mut deaf = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let to = doors.prior();
+            deaf.spawn(async move {
+                let mut stream = raw::connect(to).await;
+                stream.write_all(&preface()).await.unwrap();
+                for round in 0.. {
+                    if stream.write_all(&piece(round)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        for _ in 0..50 {
+            assert_eq!(serves().await, 200, "{name}");
+        }
+        let grown = doors.stage.resident().saturating_sub(before);
+        assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
