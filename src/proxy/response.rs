@@ -30,8 +30,7 @@ impl Visit {
                 Ok(())
             }
             Reply::Replay(forward) => {
-                self.forward = Some(forward);
-                self.replays = true;
+                self.goes_again(forward);
                 Err(Error::new_up(SET_ASIDE))
             }
             Reply::Refuse(answer) => {

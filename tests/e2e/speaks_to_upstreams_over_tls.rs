@@ -4,9 +4,13 @@ use crate::certified::Authority;
 use crate::http2::{self, Http2};
 use crate::raw;
 use crate::secure_upstream::SecureUpstream;
-use crate::stage::{POLICY, Script, Stage};
+use crate::moody::Moody;
+use crate::stage::{POLICY, Script, Stage, account_path};
 use bytes::Bytes;
 use reqwest::Method;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 /// A gateway in front of `upstream`, which listens for HTTP/1 and, second, for HTTP/2.
 async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
@@ -60,6 +64,63 @@ async fn an_upstream_that_cannot_prove_its_name_gets_nothing() {
         assert_eq!((reply.status, reply.text("reason")), (502, "upstream_unreachable"), "{}", reply.body);
         assert_eq!(upstream.connections(), 0);
     }
+}
+
+const TENANTS: &str = r#"version: 1
+connectors:
+  shared:
+    title: Tenants of one API
+    upstream: "SCHEME://{host}:PORT"
+    variables:
+      host: {from: account, one_of: [a.tenants.invalid, b.tenants.invalid]}
+    oauth: {authorization_url: "http://127.0.0.1:1/a", token_url: "http://127.0.0.1:1/t"}
+    scopes: {all: {provider_scopes: [api]}}
+    operations:
+      - {id: read, match: "GET /v1/{id}", require: all}
+roles:
+  reader: {allow: {shared: [all]}}
+"#;
+
+/// A gateway for two customers, whose tenants share an address.
+async fn tenants(scheme: &str, port: u16, trusts: &Authority) -> Stage {
+    let stage = Stage::with(Script {
+        policy: TENANTS.replace("SCHEME", scheme).replace("PORT", &port.to_string()),
+        clients: &["shared"],
+        egress: format!(
+            ", ca_file: {}, addresses: {{a.tenants.invalid: [127.0.0.1], b.tenants.invalid: [127.0.0.1]}}",
+            trusts.file().display()
+        ),
+        ..Script::default()
+    })
+    .await;
+    for (identifier, customer, host) in [("a", "acme", "a.tenants.invalid"), ("b", "globex", "b.tenants.invalid")] {
+        let path = account_path("shared", identifier);
+        stage.must(Method::PUT, &path, json!({"customer": customer, "role": "reader", "variables": {"host": host}})).await;
+        stage.must(Method::PUT, &format!("{path}/credentials"), json!({"access_token": format!("at-{identifier}"), "expires_in": 3600})).await;
+    }
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_kept_and_shared_within_one_origin_alone() {
+    let authority = Authority::new();
+    let signed = authority.sign("tenants", "*.tenants.invalid");
+    for offered in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let upstream = SecureUpstream::start(&signed, offered).await;
+        let stage = tenants("https", upstream.address.port(), &authority).await;
+        for (account, connections) in [("a", 1), ("a", 1), ("b", 2), ("b", 2), ("a", 2)] {
+            assert_eq!(stage.call(Method::GET, "/shared/v1/7", account).await.status, 200);
+            assert_eq!(upstream.connections(), connections, "{account} over {offered:?}");
+        }
+    }
+    let upstream = Moody::start(Ipv4Addr::LOCALHOST).await;
+    let stage = tenants("http", upstream.address.port(), &authority).await;
+    for account in ["a", "a", "b", "b", "a"] {
+        assert_eq!(stage.call(Method::GET, "/shared/v1/7", account).await.status, 200);
+    }
+    let came = upstream.take();
+    let by: BTreeSet<_> = came.iter().map(|came| (came.peer, came.host.clone(), came.token.clone())).collect();
+    assert_eq!((came.len(), by.len()), (5, 2), "a connection for each: {by:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
