@@ -393,6 +393,8 @@ impl Session for Stream {
         let mut ends = false;
         for task in tasks {
             ends |= match task {
+                // what an upstream says ahead of its answer stays behind
+                HttpTask::Header(head, _) if head.status.is_informational() => false,
                 HttpTask::Header(head, end) => {
                     self.send_head(head, end)?;
                     end

@@ -32,6 +32,7 @@ mod doctor_looks_and_changes_nothing;
 mod ends_at_once;
 mod every_verb_speaks_json;
 mod forwards_exactly_what_it_decided;
+mod gives_back_what_may_pass;
 mod imports_many_accounts;
 mod init_makes_a_project_that_serves;
 mod injects_the_right_customer;
