@@ -151,7 +151,7 @@ impl Visit {
 
     /// Whether the client sends its body only when told to.
     pub(super) fn waits_for_word(&self) -> bool {
-        self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version == Version::Http11
+        self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version != Version::Http10
     }
 
     pub(super) fn count_body(&mut self) {

@@ -1,7 +1,7 @@
 //! Whatever protocol a client speaks: the same reading, decision, answer and event.
 
 use crate::certified::{self, Authority, Signed};
-use crate::frames::{field, frame, preface, setting};
+use crate::frames::{Frames, field, fields, frame, preface, setting};
 use crate::http2::{self, Http2};
 use crate::raw::Answer;
 use crate::stage::{Script, Stage, run};
@@ -203,6 +203,31 @@ async fn a_body_that_breaks_its_promise_never_becomes_a_whole_request() {
     let bodies: Vec<_> =
         doors.stage.practice.api().seen().into_iter().filter(|seen| seen.method == "PUT").map(|seen| (seen.target, seen.body)).collect();
     assert_eq!(bodies, [("/v1/files/whole".to_owned(), Bytes::from_static(b"abc"))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_word_gets_it_only_where_its_body_is_wanted() {
+    let doors = Doors::usual().await;
+    for (target, heads) in [("/crm/v1/files/a", vec![100, 200]), ("/crm/v1/hidden", vec![403])] {
+        let mut client = Frames::connect(doors.prior()).await;
+        let head = [fields("PUT", target, "user_2"), field("expect", "100-continue"), field("content-length", "2")].concat();
+        client.send(&[preface(), frame(1, 4, 1, &head)].concat()).await;
+        let mut seen = Vec::new();
+        loop {
+            let came = client.next().await.unwrap();
+            if came.kind == 1 {
+                seen.push(came.status());
+                if came.status() == 100 {
+                    client.send(&frame(0, 1, 1, b"{}")).await;
+                }
+            }
+            if came.ends() {
+                break;
+            }
+        }
+        assert_eq!(seen, heads, "{target}");
+    }
+    assert_eq!(doors.stage.practice.api().requests(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

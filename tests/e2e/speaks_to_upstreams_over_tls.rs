@@ -3,14 +3,17 @@
 use crate::certified::Authority;
 use crate::http2::{self, Http2};
 use crate::raw;
-use crate::secure_upstream::SecureUpstream;
+use crate::scripted::Scripted;
+use crate::secure_upstream::{SecureUpstream, message};
 use crate::moody::Moody;
 use crate::stage::{POLICY, Script, Stage, account_path};
 use bytes::Bytes;
+use http::HeaderMap;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A gateway in front of `upstream`, which listens for HTTP/1 and, second, for HTTP/2.
 async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
@@ -145,6 +148,80 @@ async fn grpc_passes_both_ways_with_its_trailers_and_without_the_token() {
     let trailers = http2::named(&trailers.unwrap());
     let told: Vec<_> = trailers.iter().map(|(name, value)| (name.as_str(), value.trim_start_matches("Bearer ").trim_matches('*'))).collect();
     assert_eq!(told, [("grpc-status", "0"), ("grpc-message", "")], "the cookie stays and the token is overwritten");
+}
+
+/// What a gRPC client sends with each call.
+const CALL: [(&str, &str); 3] = [("scopegate-account", "user_1"), ("content-type", "application/grpc"), ("te", "trailers")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_calls_of_every_kind_pass_message_by_message() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    let status = |trailers: Option<HeaderMap>| trailers.unwrap()["grpc-status"].to_str().unwrap().to_owned();
+    // one message, one answer
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Get", &CALL), false).await;
+    sending.send_data(message("one"), true).unwrap();
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    assert_eq!((body, status(trailers)), (message("one").to_vec(), "0".to_owned()));
+    // many messages, one answer; the head of it comes while they are still sent
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Collect", &CALL), false).await;
+    sending.send_data(message("first"), false).unwrap();
+    let answer = answer.await.unwrap();
+    sending.send_data(message("second"), true).unwrap();
+    let (body, trailers) = http2::whole(answer.into_body()).await.unwrap();
+    assert_eq!((body, status(trailers)), (message("21").to_vec(), "0".to_owned()));
+    // one message, many answers: each is here before the next one is sent
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Watch", &CALL), false).await;
+    sending.send_data(message("all"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    for number in ["1", "2", "3"] {
+        upstream.allow();
+        assert_eq!(body.data().await.unwrap().unwrap(), message(number));
+    }
+    assert_eq!(status(body.trailers().await.unwrap()), "0");
+    // an answer of trailers alone
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Fail", &CALL), false).await;
+    sending.send_data(message("one"), true).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["grpc-status"].as_bytes(), answer.body().is_end_stream()), (200, b"5".as_slice(), true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trailers_of_answers_pass_from_http2_to_http2_and_those_of_requests_go_nowhere() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let tls = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(tls.gateways[1]).await, "http").await;
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Get", &CALL), false).await;
+    sending.send_data(message("one"), false).unwrap();
+    let mut mine = HeaderMap::new();
+    mine.insert("x-checksum", "7".parse().unwrap());
+    sending.send_trailers(mine).unwrap();
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    let names: Vec<_> = trailers.unwrap().keys().map(ToString::to_string).collect();
+    assert_eq!((body, names), (message("one").to_vec(), vec!["grpc-status".to_owned(), "grpc-message".to_owned()]));
+    // a client of HTTP/1 gets the same answer without them
+    let head = "POST /crm/v1/rpc.Crm/Get HTTP/1.1\r\nHost: localhost\r\nScopegate-Account: user_1\r\nConnection: close\r\n";
+    let sent = format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Checksum: 7\r\n\r\n");
+    let mut came = Vec::new();
+    let mut stream = raw::connect(tls.gateway).await;
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream.read_to_end(&mut came).await.unwrap();
+    let text = String::from_utf8(came).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("3\r\none\r\n0\r\n\r\n") && !text.contains("grpc-status"), "{text}");
+    // nor do those of an upstream of HTTP/1 pass, to whomever
+    let plain = Scripted::start(&[("files/a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n")]).await;
+    let script = Script { listen: "[{address: \"127.0.0.1:0\", h2c: true}]".into(), upstream: Some(format!("http://{}", plain.address)), ..Script::default() };
+    let stage = Stage::with(script).await;
+    stage.account("acme", "user_1", "researcher").await;
+    let client = Http2::over(raw::connect(stage.gateway).await, "http").await;
+    let (answer, _) = client.open(client.request("GET", "/crm/v1/files/a", &[("scopegate-account", "user_1")]), true).await;
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    assert_eq!((body.as_slice(), trailers), (b"ok".as_slice(), None));
+    let reply = stage.call(Method::GET, "/crm/v1/files/a", "user_1").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
