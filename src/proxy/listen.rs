@@ -314,7 +314,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_say_what_it_speaks_is_not_waited_for() {
         // silence may last as long as between requests; what has begun, a handshake too, has the time of a head
-        for (speaks, sent, seconds) in [(tls(), "", 10), (tls(), "\x16\x03\x01", 10), (Speaks::PriorKnowledge, "", 60), (Speaks::PriorKnowledge, "PRI *", 10)]
+        for (speaks, sent, seconds) in
+            [(tls(), "", 10), (tls(), "\x16\x03\x01", 10), (Speaks::PriorKnowledge, "", 60), (Speaks::PriorKnowledge, "PRI *", 10)]
         {
             let (mut client, ours) = pair().await;
             client.write_all(sent.as_bytes()).await.unwrap();

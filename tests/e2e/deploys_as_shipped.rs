@@ -32,7 +32,10 @@ fn the_settings_serve_once_policies_and_credentials_are_there() {
     fs::write(place("etc/policies/roles.yaml"), "version: 1\nroles:\n  reader: {allow: {salesforce: [accounts:read]}}\n").unwrap();
     let check = || run(folder.path(), &["serve", "--check", "-c", "etc/scopegate.yaml", "-o", "json"]);
     let lacks = |names: &[&str]| {
-        let (status, told) = { let output = check(); (output.status.code(), String::from_utf8(output.stdout).unwrap()) };
+        let (status, told) = {
+            let output = check();
+            (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        };
         assert!(status == Some(1) && names.iter().all(|name| told.contains(name)), "{names:?}: {told}");
     };
     lacks(&["admin-token", "salesforce-secret"]);
@@ -46,7 +49,8 @@ fn the_settings_serve_once_policies_and_credentials_are_there() {
     assert_eq!(output.status.code(), Some(0), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let schema: Value = serde_json::from_slice(&run(folder.path(), &["policy", "schema", "--settings"]).stdout).unwrap();
     let sections: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    let here: BTreeSet<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(key, _)| key).filter(|key| sections.contains(key)).collect();
+    let here: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_once(':')).map(|(key, _)| key).filter(|key| sections.contains(key)).collect();
     assert_eq!(here, sections, "every section is there");
 }
 
@@ -137,7 +141,10 @@ fn the_image_runs_as_nobody_without_a_shell() {
     assert!(built.starts_with("scripts/set-up build && cargo build --release --locked"), "{built}");
     for copied in here("COPY") {
         let source = copied.split_whitespace().find(|word| word.starts_with('/')).unwrap();
-        assert!(copied.starts_with("--from=build ") && matches!(source.strip_prefix("/build/"), None | Some("target/release/scopegate" | "data")), "{copied}");
+        assert!(
+            copied.starts_with("--from=build ") && matches!(source.strip_prefix("/build/"), None | Some("target/release/scopegate" | "data")),
+            "{copied}"
+        );
     }
 }
 

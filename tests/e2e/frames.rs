@@ -51,14 +51,8 @@ pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
 
 /// The fields of a request.
 pub(crate) fn fields(method: &str, path: &str, account: &str) -> Vec<u8> {
-    [
-        field(":method", method),
-        field(":scheme", "http"),
-        field(":authority", "localhost"),
-        field(":path", path),
-        field("scopegate-account", account),
-    ]
-    .concat()
+    [field(":method", method), field(":scheme", "http"), field(":authority", "localhost"), field(":path", path), field("scopegate-account", account)]
+        .concat()
 }
 
 /// A frame that came.
@@ -91,12 +85,13 @@ impl Frame {
                 let (length, digits) = (self.payload[1], &self.payload[2..]);
                 assert_eq!(length & 0x80, 0x80, "{self:?}");
                 let bits: String = digits[..usize::from(length & 0x7f)].iter().map(|byte| format!("{byte:08b}")).collect();
-                let (mut rest, mut status) = (bits.as_str(), 0);
-                while rest.len() >= 5 && !rest.starts_with("11") {
-                    let short = u16::from_str_radix(&rest[..5], 2).unwrap();
-                    let (digit, taken) = if short < 3 { (short, 5) } else { (u16::from_str_radix(&rest[..6], 2).unwrap() - 22, 6) };
+                let number = |bits: Option<&str>| bits.and_then(|bits| u16::from_str_radix(bits, 2).ok());
+                let (mut at, mut status) = (0, 0);
+                // what is left is padding of ones
+                while let Some(short) = number(bits.get(at..at + 5)).filter(|short| *short < 0b11000) {
+                    let (digit, taken) = if short < 3 { (short, 5) } else { (number(bits.get(at..at + 6)).unwrap() - 22, 6) };
                     status = status * 10 + digit;
-                    rest = &rest[taken..];
+                    at += taken;
                 }
                 status
             }

@@ -25,7 +25,8 @@ impl Both {
             listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
             upstream: Some(format!("http://{upstream}")),
             gateway: ", hosts: {crm.gate.example: crm}",
-            policy: POLICY.replace("operations:\n", "operations:\n      - {id: file.head, match: \"HEAD /v1/files/{+path}\", require: accounts:read}\n"),
+            policy: POLICY
+                .replace("operations:\n", "operations:\n      - {id: file.head, match: \"HEAD /v1/files/{+path}\", require: accounts:read}\n"),
             ..Script::default()
         })
         .await;
@@ -75,7 +76,8 @@ fn bodiless(bytes: &[u8]) -> Answer {
 }
 
 fn pairs(lines: &str) -> Vec<(String, String)> {
-    let mut pairs: Vec<_> = lines.lines().map(|line| line.split_once(": ").unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut pairs: Vec<_> =
+        lines.lines().map(|line| line.split_once(": ").unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     pairs.sort();
     pairs
 }
@@ -159,7 +161,8 @@ async fn statuses_without_a_body_and_ranges_pass_as_they_are() {
 async fn what_asks_for_a_part_reaches_the_api() {
     let recorder = Recorder::start().await;
     let both = Both::before(recorder.address).await;
-    let asked = [("range", "bytes=0-1,7-8"), ("if-range", "\"e\""), ("if-none-match", "\"f\""), ("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT")];
+    let asked =
+        [("range", "bytes=0-1,7-8"), ("if-range", "\"e\""), ("if-none-match", "\"f\""), ("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT")];
     both.answers("GET", "/crm/v1/files/it", &asked).await;
     let requests = recorder.take();
     assert_eq!(requests.len(), 2);
@@ -214,8 +217,10 @@ fn packed(coding: &str, text: &[u8]) -> Vec<u8> {
         // a window of 64 KiB, one block as it is, and an empty last one (RFC 7932, section 9)
         "br" => [&(((u32::from(size) - 1) << 4) | 1 << 20).to_le_bytes()[..3], text, &[3]].concat(),
         // content of known size in one raw block (RFC 8878, section 3.1)
-        "zstd" => [&[0x28, 0xb5, 0x2f, 0xfd, 0x60], (size - 256).to_le_bytes().as_slice(), &(u32::from(size) << 3 | 1).to_le_bytes()[..3], text].concat(),
-        _ => unreachable!("{coding}"),
+        "zstd" => {
+            [&[0x28, 0xb5, 0x2f, 0xfd, 0x60], (size - 256).to_le_bytes().as_slice(), &(u32::from(size) << 3 | 1).to_le_bytes()[..3], text].concat()
+        }
+        _ => panic!("{coding}"),
     }
 }
 
@@ -227,7 +232,8 @@ async fn packed_answers_are_unpacked_and_do_not_hold_the_token() {
     let clean = text.replace(&both.token, &"*".repeat(both.token.len()));
     for coding in ["gzip", "deflate", "br", "zstd"] {
         let bytes = packed(coding, text.as_bytes());
-        let whole = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nETag: \"e\"\r\nVary: Accept\r\nContent-Length: {}\r\n\r\n", bytes.len());
+        let whole =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nETag: \"e\"\r\nVary: Accept\r\nContent-Length: {}\r\n\r\n", bytes.len());
         upstream.answer("/packed", [whole.as_bytes(), &bytes].concat());
         let pieces: Vec<u8> = bytes.chunks(7).flat_map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()).collect();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nETag: \"e\"\r\nVary: Accept\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -258,7 +264,9 @@ async fn packed_answers_that_are_broken_or_grow_beyond_bounds_are_cut() {
     let made = Command::new("sh").args(["-c", "head -c 268435456 /dev/zero | gzip -9 -c"]).stderr(Stdio::null()).output().unwrap();
     assert!(made.status.success() && made.stdout.len() < 10 << 20);
     let before = both.stage.resident();
-    for (name, body) in [("a bomb", made.stdout), ("no gzip at all", b"what is this?".repeat(10)), ("half of it", packed("gzip", &[b'x'; 300])[..200].to_vec())] {
+    for (name, body) in
+        [("a bomb", made.stdout), ("no gzip at all", b"what is this?".repeat(10)), ("half of it", packed("gzip", &[b'x'; 300])[..200].to_vec())]
+    {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len());
         upstream.answer("/bad", [head.as_bytes(), &body].concat());
         // refused as long as nothing was said, and else cut: never something that looks whole
@@ -293,15 +301,17 @@ async fn a_token_is_overwritten_across_pieces_and_nothing_waits_that_need_not() 
     let upstream = Scripted::start(&[]).await;
     let both = Both::before(upstream.address).await;
     let (token, stars) = (both.token.clone(), "*".repeat(both.token.len()));
+    let short = token.split_at(15).0;
     // what may be seen before the rest is sent, and in the end: a short beginning of a token passes at once, a long one waits
     for (cut, at_once, at_last) in [
         (0, "data: 1 ".to_owned(), format!("data: 1 {stars}\n\n")),
-        (15, format!("data: 1 {}", &token[..15]), format!("data: 1 {}{}\n\n", &token[..15], &stars[15..])),
+        (15, format!("data: 1 {short}"), format!("data: 1 {short}{}\n\n", "*".repeat(token.len() - 15))),
         (16, "data: 1 ".to_owned(), format!("data: 1 {stars}\n\n")),
         (token.len() - 1, "data: 1 ".to_owned(), format!("data: 1 {stars}\n\n")),
     ] {
         let chunk = |text: &str| if text.is_empty() { String::new() } else { format!("{:x}\r\n{text}\r\n", text.len()) };
-        let (first, second) = (format!("data: 1 {}", &token[..cut]), format!("{}\n\n", &token[cut..]));
+        let (before, behind) = token.split_at(cut);
+        let (first, second) = (format!("data: 1 {before}"), format!("{behind}\n\n"));
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
         upstream.answer("/echo", format!("{head}{}(wait){}0\r\n\r\n", chunk(&first), chunk(&second)).into_bytes());
         upstream.hold();

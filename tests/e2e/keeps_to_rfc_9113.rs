@@ -1,11 +1,11 @@
 //! What RFC 9113 and RFC 7541 ask of a server, frame by frame: each mistake of a client ends as they say, and what is merely
 //! unusual is served. The sections are those of the two.
 
+use crate::fountain::Fountain;
 use crate::frames::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, GOAWAY, HEADERS, HELLO, PADDED, PING, PRIORITISED, PRIORITY, PUSH_PROMISE, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, field, fields, frame, preface, setting,
 };
-use crate::fountain::Fountain;
 use crate::stage::{Script, Stage};
 use reqwest::Method;
 use std::collections::BTreeSet;
@@ -126,14 +126,34 @@ fn connections_and_streams() -> Vec<Case> {
         says("5.1", "DATA after the client's own end", &[held(1), frame(DATA, END_STREAM, 1, b"x")], Stream(STREAM_CLOSED)),
         says("5.1", "HEADERS after the client's own end", &[held(1), get(1)], Stream(STREAM_CLOSED)),
         says("5.1", "CONTINUATION after the client's own end", &[held(1), frame(CONTINUATION, 4, 1, &field("a", "b"))], Connection(PROTOCOL)),
-        says("5.1", "WINDOW_UPDATE, PRIORITY and RST_STREAM after it", &[held(1), update(1, 1), frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]), reset(1)], Goes),
+        says(
+            "5.1",
+            "WINDOW_UPDATE, PRIORITY and RST_STREAM after it",
+            &[held(1), update(1, 1), frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]), reset(1)],
+            Goes,
+        ),
         says("5.1", "DATA after a reset", &[put(1), reset(1), frame(DATA, END_STREAM, 1, b"x")], Stream(STREAM_CLOSED)),
         says("5.1", "HEADERS after a reset", &[held(1), reset(1), get(1)], Connection(STREAM_CLOSED)),
         says("5.1", "CONTINUATION after a reset", &[held(1), reset(1), frame(CONTINUATION, 4, 1, &field("a", "b"))], Connection(PROTOCOL)),
-        says("5.1", "WINDOW_UPDATE, PRIORITY and RST_STREAM after a reset", &[held(1), reset(1), update(1, 1), frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]), reset(1)], Goes),
-        Case("5.1", "DATA on a closed stream", vec![Say(preface()), Say(get(1)), Answered(1), Say(frame(DATA, END_STREAM, 1, b"x"))], Stream(STREAM_CLOSED)),
+        says(
+            "5.1",
+            "WINDOW_UPDATE, PRIORITY and RST_STREAM after a reset",
+            &[held(1), reset(1), update(1, 1), frame(PRIORITY, 0, 1, &[0, 0, 0, 3, 1]), reset(1)],
+            Goes,
+        ),
+        Case(
+            "5.1",
+            "DATA on a closed stream",
+            vec![Say(preface()), Say(get(1)), Answered(1), Say(frame(DATA, END_STREAM, 1, b"x"))],
+            Stream(STREAM_CLOSED),
+        ),
         Case("5.1", "HEADERS on a closed stream", vec![Say(preface()), Say(get(1)), Answered(1), Say(get(1))], Connection(STREAM_CLOSED)),
-        Case("5.1", "CONTINUATION on a closed stream", vec![Say(preface()), Say(get(1)), Answered(1), Say(frame(CONTINUATION, 4, 1, &[]))], Connection(PROTOCOL)),
+        Case(
+            "5.1",
+            "CONTINUATION on a closed stream",
+            vec![Say(preface()), Say(get(1)), Answered(1), Say(frame(CONTINUATION, 4, 1, &[]))],
+            Connection(PROTOCOL),
+        ),
         Case(
             "5.1",
             "WINDOW_UPDATE, PRIORITY and RST_STREAM on a closed stream",
@@ -144,11 +164,21 @@ fn connections_and_streams() -> Vec<Case> {
         says("5.1.1", "a number below the last one", &[held(5), get(3)], Connection(PROTOCOL)),
         says("5.1.2", "one stream more than there may be", &[(0..=100).flat_map(|number| held(2 * number + 1)).collect()], Stream(REFUSED)),
         says("5.3", "priorities, which mean nothing", &[frame(HEADERS, 5 | PRIORITISED, 1, &[vec![0, 0, 0, 9, 200], ping()].concat())], Answer(200)),
-        says("5.3", "HEADERS that depend on themselves", &[frame(HEADERS, 5 | PRIORITISED, 1, &[vec![0, 0, 0, 1, 200], ping()].concat())], Stream(PROTOCOL)),
+        says(
+            "5.3",
+            "HEADERS that depend on themselves",
+            &[frame(HEADERS, 5 | PRIORITISED, 1, &[vec![0, 0, 0, 1, 200], ping()].concat())],
+            Stream(PROTOCOL),
+        ),
         says("5.3", "PRIORITY that depends on itself", &[held(1), frame(PRIORITY, 0, 1, &[0, 0, 0, 1, 200])], Goes),
         says("5.4.1", "after an error of the connection it ends", &[frame(PING, 0, 0, &[0; 7]), get(1)], Connection(FRAME_SIZE)),
         says("5.5", "an unknown setting", &[settings(&[(0xff, 1)]), get(1)], Answer(200)),
-        says("5.5", "an unknown frame between a head and its body", &[put(1), frame(0x16, 0, 1, b"x"), frame(DATA, END_STREAM, 1, b"x")], Answer(200)),
+        says(
+            "5.5",
+            "an unknown frame between a head and its body",
+            &[put(1), frame(0x16, 0, 1, b"x"), frame(DATA, END_STREAM, 1, b"x")],
+            Answer(200),
+        ),
     ]
 }
 
@@ -180,7 +210,12 @@ fn kinds_of_frames() -> Vec<Case> {
         says("6.5.2", "frames smaller than may be", &[settings(5, 16_383)], Connection(PROTOCOL)),
         says("6.5.2", "frames larger than may be", &[settings(5, 1 << 24)], Connection(PROTOCOL)),
         says("6.5.3", "the last of several values", &[frame(SETTINGS, 0, 0, &[setting(4, 0), setting(4, 65_535)].concat()), get(1)], Answer(200)),
-        says("6.6", "PUSH_PROMISE of a client", &[held(1), frame(PUSH_PROMISE, END_HEADERS, 1, &[vec![0, 0, 0, 2], ping()].concat())], Connection(PROTOCOL)),
+        says(
+            "6.6",
+            "PUSH_PROMISE of a client",
+            &[held(1), frame(PUSH_PROMISE, END_HEADERS, 1, &[vec![0, 0, 0, 2], ping()].concat())],
+            Connection(PROTOCOL),
+        ),
         says("6.7", "an answer to no PING", &[frame(PING, ACK, 0, b"invented")], Goes),
         says("6.7", "PING on a stream", &[frame(PING, 0, 1, &[0; 8])], Connection(PROTOCOL)),
         says("6.7", "PING of another length", &[frame(PING, 0, 0, &[0; 6])], Connection(FRAME_SIZE)),
@@ -192,13 +227,33 @@ fn kinds_of_frames() -> Vec<Case> {
         says("6.9.1", "a window beyond all", &[update(0, (1 << 31) - 1)], Connection(FLOW_CONTROL)),
         says("6.9.1", "a stream's window beyond all", &[held(1), update(1, (1 << 31) - 1)], Stream(FLOW_CONTROL)),
         says("6.9.1", "more DATA than the stream's window", &[put(1), frame(DATA, 0, 1, &[b'x'; 16_384]).repeat(40)], Stream(FLOW_CONTROL)),
-        says("6.9.2", "a setting that opens a stream's window beyond all", &[held(1), update(1, (1 << 31) - 65_536), settings(4, 65_536)], Connection(FLOW_CONTROL)),
-        says("6.10", "fields in several frames", &[frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, 0, 1, second), frame(CONTINUATION, 4, 1, third)], Answer(200)),
+        says(
+            "6.9.2",
+            "a setting that opens a stream's window beyond all",
+            &[held(1), update(1, (1 << 31) - 65_536), settings(4, 65_536)],
+            Connection(FLOW_CONTROL),
+        ),
+        says(
+            "6.10",
+            "fields in several frames",
+            &[frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, 0, 1, second), frame(CONTINUATION, 4, 1, third)],
+            Answer(200),
+        ),
         says("6.10", "DATA amid the fields", &[frame(HEADERS, 0, 1, first), frame(DATA, 0, 1, b"x")], Connection(PROTOCOL)),
         says("6.10", "CONTINUATION on no stream", &[frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, 4, 0, rest)], Connection(PROTOCOL)),
-        says("6.10", "CONTINUATION of another stream", &[frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, 4, 3, rest)], Connection(PROTOCOL)),
+        says(
+            "6.10",
+            "CONTINUATION of another stream",
+            &[frame(HEADERS, END_STREAM, 1, first), frame(CONTINUATION, 4, 3, rest)],
+            Connection(PROTOCOL),
+        ),
         says("6.10", "CONTINUATION of whole fields", &[put(1), frame(CONTINUATION, 4, 1, &field("a", "b"))], Connection(PROTOCOL)),
-        says("6.10", "CONTINUATION after DATA", &[put(1), frame(DATA, 0, 1, b"x"), frame(CONTINUATION, 4, 1, &field("a", "b"))], Connection(PROTOCOL)),
+        says(
+            "6.10",
+            "CONTINUATION after DATA",
+            &[put(1), frame(DATA, 0, 1, b"x"), frame(CONTINUATION, 4, 1, &field("a", "b"))],
+            Connection(PROTOCOL),
+        ),
     ]
 }
 

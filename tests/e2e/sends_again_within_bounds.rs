@@ -184,7 +184,8 @@ async fn where_the_fresh_token_leads_elsewhere_the_replay_goes_there() {
     let (before, after) = (Moody::start(Ipv4Addr::LOCALHOST).await, Moody::start(Ipv4Addr::LOCALHOST).await);
     let place = |name: &str, upstream: &Moody| format!("{name}.moving.invalid:{}", upstream.address.port());
     let (old, new) = (place("old", &before), place("new", &after));
-    let tokens = json!({"access_token": "at-2", "refresh_token": "rt-2", "token_type": "Bearer", "expires_in": 3600, "instance_url": format!("http://{new}")});
+    let tokens =
+        json!({"access_token": "at-2", "refresh_token": "rt-2", "token_type": "Bearer", "expires_in": 3600, "instance_url": format!("http://{new}")});
     let tokens = tokens.to_string();
     let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{tokens}", tokens.len());
     let provider = Scripted::start(&[("/token", answer.into_bytes().leak())]).await;

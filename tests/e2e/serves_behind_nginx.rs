@@ -40,7 +40,9 @@ async fn stage(upstream: SocketAddr) -> (Stage, Nginx) {
 }
 
 fn head(method: &str, target: &str, account: &str, lines: &str) -> String {
-    format!("{method} {target} HTTP/1.1\r\nHost: gate.example\r\nScopegate-Account: {account}\r\nScopegate-Authorization: Bearer {KEY}\r\n{lines}\r\n")
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: gate.example\r\nScopegate-Account: {account}\r\nScopegate-Authorization: Bearer {KEY}\r\n{lines}\r\n"
+    )
 }
 
 async fn ask(nginx: &Nginx, text: &str) -> Answer {
@@ -77,7 +79,8 @@ async fn targets_pass_as_they_were_sent_and_are_judged_by_the_gateway() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_through_it_is_not_from_this_machine() {
     let (stage, nginx) = stage(Scripted::start(&[]).await.address).await;
-    let without = head("GET", "/crm/v1/accounts/A-1", "user_1", "Connection: close\r\n").replace(&format!("Scopegate-Authorization: Bearer {KEY}\r\n"), "");
+    let without =
+        head("GET", "/crm/v1/accounts/A-1", "user_1", "Connection: close\r\n").replace(&format!("Scopegate-Authorization: Bearer {KEY}\r\n"), "");
     let answer = ask(&nginx, &without).await;
     assert_eq!((answer.status, answer.reason()), (401, Some("caller_unauthenticated")));
     // neither where it says so itself

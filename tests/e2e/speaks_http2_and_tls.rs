@@ -324,7 +324,8 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         .chain((0..50_000).map(|_| frame(0, 0, 1, &[])));
     let half_open =
         ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
-    let shut = || std::iter::once([frame(4, 0, 0, &setting(4, 0)), ids().take(100).flat_map(|id| frame(1, ENDS, id, &request_fields())).collect()].concat());
+    let shut =
+        || std::iter::once([frame(4, 0, 0, &setting(4, 0)), ids().take(100).flat_map(|id| frame(1, ENDS, id, &request_fields())).collect()].concat());
     let unopened = shut().chain((0..50_000).map(|_| frame(8, 0, 0, &1_u32.to_be_bytes())));
     let jumping = shut().chain((0..20_000).map(|number| frame(4, 0, 0, &setting(4, 60_000 * (number % 2)))));
     let priorities = (0..100_000_u32).map(|number| frame(2, 0, 2 * number + 1, &[0, 0, 0, 1, 7]));
@@ -368,8 +369,11 @@ async fn who_asks_and_never_reads_holds_up_nobody_and_costs_little() {
     // what is sent, round after round, for as long as it is taken
     type Round = fn(u32) -> Vec<u8>;
     let requests: Round = |round| (50 * round..50 * (round + 1)).flat_map(|number| frame(1, 5, 2 * number + 1, &request_fields())).collect();
-    let what: [(&str, Round); 3] =
-        [("pings", |_| frame(6, 0, 0, &[7; 8]).repeat(1_000)), ("settings", |_| frame(4, 0, 0, &setting(3, 9)).repeat(1_000)), ("requests", requests)];
+    let what: [(&str, Round); 3] = [
+        ("pings", |_| frame(6, 0, 0, &[7; 8]).repeat(1_000)),
+        ("settings", |_| frame(4, 0, 0, &setting(3, 9)).repeat(1_000)),
+        ("requests", requests),
+    ];
     for (name, piece) in what {
         let mut deaf = tokio::task::JoinSet::new();
         for _ in 0..10 {

@@ -2,10 +2,10 @@
 
 use crate::certified::Authority;
 use crate::http2::{self, Http2};
+use crate::moody::Moody;
 use crate::raw;
 use crate::scripted::Scripted;
 use crate::secure_upstream::{SecureUpstream, message};
-use crate::moody::Moody;
 use crate::stage::{POLICY, Script, Stage, account_path};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -89,10 +89,7 @@ async fn tenants(scheme: &str, port: u16, trusts: &Authority) -> Stage {
     let stage = Stage::with(Script {
         policy: TENANTS.replace("SCHEME", scheme).replace("PORT", &port.to_string()),
         clients: &["shared"],
-        egress: format!(
-            ", ca_file: {}, addresses: {{a.tenants.invalid: [127.0.0.1], b.tenants.invalid: [127.0.0.1]}}",
-            trusts.file().display()
-        ),
+        egress: format!(", ca_file: {}, addresses: {{a.tenants.invalid: [127.0.0.1], b.tenants.invalid: [127.0.0.1]}}", trusts.file().display()),
         ..Script::default()
     })
     .await;
@@ -212,8 +209,11 @@ async fn trailers_of_answers_pass_from_http2_to_http2_and_those_of_requests_go_n
     let text = String::from_utf8(came).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("3\r\none\r\n0\r\n\r\n") && !text.contains("grpc-status"), "{text}");
     // nor do those of an upstream of HTTP/1 pass, to whomever
-    let plain = Scripted::start(&[("files/a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n")]).await;
-    let script = Script { listen: "[{address: \"127.0.0.1:0\", h2c: true}]".into(), upstream: Some(format!("http://{}", plain.address)), ..Script::default() };
+    let plain =
+        Scripted::start(&[("files/a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n")])
+            .await;
+    let script =
+        Script { listen: "[{address: \"127.0.0.1:0\", h2c: true}]".into(), upstream: Some(format!("http://{}", plain.address)), ..Script::default() };
     let stage = Stage::with(script).await;
     stage.account("acme", "user_1", "researcher").await;
     let client = Http2::over(raw::connect(stage.gateway).await, "http").await;
