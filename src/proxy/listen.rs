@@ -319,6 +319,9 @@ mod tests {
         {
             let (mut client, ours) = pair().await;
             client.write_all(sent.as_bytes()).await.unwrap();
+            if !sent.is_empty() {
+                ours.readable().await.unwrap();
+            }
             let ends = CancellationToken::new();
             let meets = meet(ours, speaks, &Patience::STANDARD, &ends);
             tokio::pin!(meets);
@@ -331,11 +334,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_preface_that_drips_has_ten_seconds_in_all() {
         let (mut client, ours) = pair().await;
+        let (first, rest) = PREFACE.split_at(1);
+        client.write_all(first).await.unwrap();
+        ours.readable().await.unwrap();
         let drips = async {
-            for byte in PREFACE {
+            for byte in rest {
+                sleep(Duration::from_secs(1)).await;
                 // it may have been given up on
                 let _ = client.write_all(&[*byte]).await;
-                sleep(Duration::from_secs(1)).await;
             }
         };
         let ends = CancellationToken::new();
