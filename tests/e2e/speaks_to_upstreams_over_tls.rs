@@ -69,6 +69,24 @@ async fn an_upstream_that_cannot_prove_its_name_gets_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_bundle_of_its_own_the_systems_is_trusted() {
+    let (system, own) = (Authority::new(), Authority::new());
+    let upstream = SecureUpstream::start(&system.sign("upstream", "127.0.0.1"), &["h2", "http/1.1"]).await;
+    for (egress, status) in [(String::new(), 200), (format!(", ca_file: {}", own.file().display()), 502)] {
+        let stage = Stage::with(Script {
+            upstream: Some(format!("https://{}", upstream.address)),
+            egress,
+            // where the system's bundle is, as far as this process is concerned
+            environment: vec![("SSL_CERT_FILE", system.file().display().to_string())],
+            ..Script::default()
+        })
+        .await;
+        stage.account("acme", "user_1", "researcher").await;
+        assert_eq!(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.status, status);
+    }
+}
+
 const TENANTS: &str = r#"version: 1
 connectors:
   shared:
