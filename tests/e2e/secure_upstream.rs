@@ -63,6 +63,7 @@ impl Drop for SecureUpstream {
 }
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, tasks: Tasks, connections: Arc<AtomicUsize>, gate: watch::Receiver<usize>) {
+    stream.set_nodelay(true).unwrap();
     // a client that does not trust it leaves here
     let Ok(stream) = acceptor.accept(stream).await else { return };
     connections.fetch_add(1, Ordering::SeqCst);

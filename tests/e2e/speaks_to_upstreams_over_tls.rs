@@ -12,6 +12,7 @@ use http::HeaderMap;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -22,7 +23,7 @@ async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
         listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
         upstream: Some(format!("https://{}", upstream.address)),
         egress: format!(", ca_file: {}", trusts.file().display()),
-        settings: "limits: {requests_per_account: none, upstream: {connect: 5s, head: 20s, idle: 20s}}\n".into(),
+        settings: "limits: {requests_per_account: none, body: 2GiB, upstream: {connect: 5s, head: 20s, idle: 20s}}\n".into(),
         policy,
         ..Script::default()
     })
@@ -201,6 +202,41 @@ async fn grpc_calls_of_every_kind_pass_message_by_message() {
     sending.send_data(message("one"), true).unwrap();
     let answer = answer.await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers()["grpc-status"].as_bytes(), answer.body().is_end_stream()), (200, b"5".as_slice(), true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gibibyte_goes_up_and_comes_back_on_one_stream_while_nothing_is_held() {
+    const GIBIBYTE: usize = 1 << 30;
+    static PIECE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    client.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_1")], b"").await.unwrap();
+    let before = stage.resident();
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Talk", &CALL), false).await;
+    let sends = async {
+        let mut left = GIBIBYTE;
+        while left > 0 {
+            sending.reserve_capacity(PIECE.len().min(left));
+            let room = poll_fn(|cx| sending.poll_capacity(cx)).await.unwrap().unwrap().min(PIECE.len()).min(left);
+            left -= room;
+            sending.send_data(Bytes::from_static(&PIECE).slice(..room), left == 0).unwrap();
+        }
+    };
+    let hears = async {
+        let (mut body, mut heard, mut most) = (answer.await.unwrap().into_body(), 0, 0);
+        while let Some(data) = body.data().await {
+            let length = data.unwrap().len();
+            body.flow_control().release_capacity(length).unwrap();
+            heard += length;
+            most = most.max(stage.resident().saturating_sub(before));
+        }
+        (heard, most)
+    };
+    let ((), (heard, most)) = tokio::join!(sends, hears);
+    assert_eq!(heard, GIBIBYTE);
+    assert!(most < 64 << 20, "{} MiB more", most >> 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
