@@ -284,6 +284,23 @@ fn requests() -> Vec<Case> {
         asks("8.3.1", "an empty path", [field(":path", ""), without(":path")].concat(), Stream(PROTOCOL)),
         asks("8.5", "CONNECT", [field(":method", "CONNECT"), field(":authority", "localhost:80")].concat(), Answer(400)),
     ];
+    let twice = [fields("PUT", "/crm/v1/files/a", "user_2"), field("content-length", "1"), field("content-length", "1")].concat();
+    let renamed = |name: &str, value: &str| [field(name, value), without(name)].concat();
+    cases.extend([
+        says("8.1.1", "two lengths that agree", &[frame(HEADERS, END_HEADERS, 1, &twice), frame(DATA, END_STREAM, 1, b"x")], Answer(400)),
+        asks("8.2.3", "cookies in pieces", [with("cookie", "a=b"), field("cookie", "c=d")].concat(), Answer(200)),
+        asks("8.3.1", "a host that is the authority", with("host", "localhost"), Answer(200)),
+        asks("8.3.1", "a host that is not the authority", with("host", "else.example"), Answer(400)),
+        asks("8.3.1", "a host and no authority", [without(":authority"), field("host", "localhost")].concat(), Answer(200)),
+        asks("8.3.1", "neither", without(":authority"), Answer(400)),
+        asks("8.3.1", "an authority with a user part", renamed(":authority", "user@localhost"), Answer(400)),
+        asks("8.3.1", "a path that does not begin with a slash", renamed(":path", "crm/v1/ping"), Stream(PROTOCOL)),
+        asks("8.3.1", "a whole URL as the path", renamed(":path", "http://localhost/crm/v1/ping"), Stream(PROTOCOL)),
+        asks("8.3.1", "an asterisk as the path of a GET", renamed(":path", "*"), Answer(400)),
+        asks("8.3.1", "a fragment behind the path, which nobody sees", renamed(":path", "/crm/v1/ping#there"), Answer(200)),
+        asks("8.3.1", "another scheme than that of the connection", renamed(":scheme", "https"), Answer(200)),
+        asks("8.3.1", "a scheme of something else, which decides nothing", renamed(":scheme", "ftp"), Answer(200)),
+    ]);
     let sections = ["8.2.1", "8.2.1", "8.2.1", "8.2.1", "8.2.2", "8.2.2", "8.2.2", "8.2.2", "8.2.2", "8.2.2"];
     let names = [
         ("an upper-case name", "Upper", "a"),

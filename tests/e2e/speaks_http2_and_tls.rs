@@ -90,7 +90,19 @@ async fn each_request_is_answered_alike_over_http1_http2_and_tls() {
     let mut doors = Doors::usual().await;
     let (tls, prior) = (doors.http2().await, doors.http2_by_prior_knowledge().await);
     let many: String = (0..501).map(|number| format!("&a{number}=1")).collect();
-    let cases: [Case; 19] = [
+    let get = || "/crm/v1/accounts/A-1".to_owned();
+    let cases: [Case; 30] = [
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate_account", "user_3")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate-session", "a"), ("scopegate-session", "a")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("authorization", "Bearer sgh_invented")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate-authorization", "Bearer invented")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("x-forwarded-for", "127.0.0.1")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("forwarded", "for=127.0.0.1")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("expect", "200-ok")], ""),
+        ("PUT", "/crm/v1/files/a".into(), &[("scopegate-account", "user_2"), ("content-type", "a/b"), ("content-type", "c/d")], "x"),
+        ("get", get(), &[("scopegate-account", "user_1")], ""),
+        ("TRACE", get(), &[("scopegate-account", "user_1")], ""),
+        ("OPTIONS", get(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_3")], ""),
         ("DELETE", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
