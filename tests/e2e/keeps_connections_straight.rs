@@ -4,6 +4,7 @@ use crate::audit;
 use crate::raw::{self, Answer};
 use crate::scripted::Scripted;
 use crate::stage::{POLICY, Script, Stage};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -216,4 +217,39 @@ async fn the_end_of_the_process_waits_for_what_is_in_flight() {
     let answers = raw::answers(stream).await;
     assert_eq!(told(&answers), [(200, None, Some("close"))]);
     assert!(stage.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_upstream_sends_beyond_its_answer_reaches_nobody() {
+    const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    for (method, name, answer) in [
+        ("GET", "behind a length", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{EVIL}")),
+        ("GET", "behind no length at all", format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{EVIL}")),
+        ("GET", "behind chunks", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n{EVIL}")),
+        ("GET", "behind a 204", format!("HTTP/1.1 204 No Content\r\n\r\n{EVIL}")),
+        ("GET", "behind a 304", format!("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n{EVIL}")),
+        ("HEAD", "as the body of a HEAD", format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{EVIL}", EVIL.len())),
+        ("GET", "behind a 401 that is set aside", format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno{EVIL}")),
+        ("GET", "behind an interim answer", format!("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{EVIL}")),
+        (
+            "GET",
+            "behind a length, beside chunks",
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{EVIL}"),
+        ),
+        ("GET", "behind the smaller of two lengths", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\nok{EVIL}")),
+    ] {
+        upstream.answer("bad", answer.into_bytes());
+        let mut heard = Vec::new();
+        // who asked may get what is wrong with it, but in no other's answer
+        let mut stream = raw::connect(stage.gateway).await;
+        let bad = head(method, "/crm/v1/files/bad", "Connection: close\r\n").replace("user_2", "user_1");
+        stream.write_all(bad.as_bytes()).await.unwrap();
+        stream.read_to_end(&mut heard).await.unwrap();
+        for _ in 0..5 {
+            let reply = stage.call(Method::GET, "/crm/v1/opportunities/O-1", "user_2").await;
+            assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")), "{name}: {:?}", String::from_utf8_lossy(&heard));
+        }
+    }
 }
