@@ -1,6 +1,7 @@
 //! A connection serves one request after another, whatever became of the one before; and each side learns of the other's end.
 
 use crate::audit;
+use crate::http2::Http2;
 use crate::raw::{self, Answer};
 use crate::scripted::Scripted;
 use crate::stage::{POLICY, Script, Stage};
@@ -16,7 +17,8 @@ async fn stage(upstream: &Scripted) -> Stage {
     let settings = "limits: {requests_per_account: none, body: 100KiB, upstream: {connect: 2s, head: 1s, idle: 5s}}\n";
     let policy =
         POLICY.replace("operations:\n", "operations:\n      - {id: talk, match: GET /v1/talk, require: accounts:read, upgrade: websocket}\n");
-    let script = Script { settings: settings.into(), upstream: Some(format!("http://{}", upstream.address)), policy, ..Script::default() };
+    let listen = "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into();
+    let script = Script { listen, settings: settings.into(), upstream: Some(format!("http://{}", upstream.address)), policy, ..Script::default() };
     let stage = Stage::with(script).await;
     stage.account("acme", "user_1", "researcher").await;
     stage.account("acme", "user_2", "publisher").await;
@@ -250,6 +252,52 @@ async fn what_an_upstream_sends_beyond_its_answer_reaches_nobody() {
         for _ in 0..5 {
             let reply = stage.call(Method::GET, "/crm/v1/opportunities/O-1", "user_2").await;
             assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")), "{name}: {:?}", String::from_utf8_lossy(&heard));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_could_end_in_two_places_is_refused() {
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    for (lines, body, told) in [
+        ("200 OK\r\nContent-Length: 2", "ok", (200, "ok")),
+        ("200 OK\r\nTransfer-Encoding: Chunked", "2\r\nok\r\n0\r\n\r\n", (200, "ok")),
+        // chunks win over a length, which does not pass (RFC 9112, section 6.3)
+        ("200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", (200, "hello")),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2", "5\r\nhello\r\n0\r\n\r\n", (200, "hello")),
+        ("200 OK\r\nContent-Length: 2\r\nContent-Length: 4", "okok", (502, "")),
+        ("200 OK\r\nContent-Length: 4\r\nContent-Length: 2", "okok", (502, "")),
+        ("200 OK\r\nContent-Length: 2, 2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: +2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: -2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: 0x2", "ok", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: gzip", "ok", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: gzip, chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: chunked, chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: xchunked\r\nContent-Length: 2", "ok", (502, "")),
+        ("200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 2", "ok", (502, "")),
+        ("099 What\r\nContent-Length: 2", "ok", (502, "")),
+        ("101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket", "ok", (502, "")),
+        ("204 No Content\r\nContent-Length: 2", "ok", (204, "")),
+        ("204 No Content\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (204, "")),
+        ("304 Not Modified\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (304, "")),
+    ] {
+        upstream.answer("bad", format!("HTTP/1.1 {lines}\r\n\r\n{body}").into_bytes());
+        // what follows on the same connection is not mistaken for a part of it
+        let over_http1 = ask(&stage, &format!("{}{}", get("/crm/v1/files/bad"), get("/crm/v1/hidden"))).await;
+        let [bad, next] = &over_http1[..] else { panic!("{lines}: {over_http1:?}") };
+        assert_eq!((next.status, next.reason()), (403, Some("unknown_operation")), "{lines}");
+        let over_http2 = client.exchange("GET", "/crm/v1/files/bad", &[("scopegate-account", "user_1")], b"").await.unwrap();
+        for answer in [bad, &over_http2] {
+            let ours = answer.reason() == Some("upstream_unreachable");
+            let content = if ours { String::new() } else { String::from_utf8_lossy(&answer.body).into_owned() };
+            assert_eq!((answer.status, content.as_str(), ours), (told.0, told.1, told.0 == 502), "{lines}");
+            if told.0 == 204 {
+                assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (None, None), "{lines}");
+            }
         }
     }
 }
