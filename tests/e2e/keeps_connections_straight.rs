@@ -301,3 +301,36 @@ async fn an_answer_that_could_end_in_two_places_is_refused() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_never_comes_to_the_point_is_given_up() {
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    stage.call(Method::GET, "/crm/v1/files/a", "user_1").await;
+    let before = stage.resident();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let many = |line: &str| line.repeat((8 << 20) / line.len());
+    for (name, answer, statuses) in [
+        ("a head without end", format!("HTTP/1.1 200 OK\r\n{}", many("X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")), &[502][..]),
+        ("a header without end", format!("HTTP/1.1 200 OK\r\nX-A: {}", many("a")), &[502]),
+        ("interim answers without end", many("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") + "(wait)", &[502, 504]),
+        ("a chunk's size without end", format!("{chunked}{}", many("0")), &[200, 502]),
+        ("an extension without end", format!("{chunked}2;{}", many("a")), &[200, 502]),
+        ("trailers without end", format!("{chunked}2\r\nok\r\n0\r\n{}", many("X-A: a\r\n")), &[200, 502]),
+    ] {
+        upstream.answer("bad", answer.into_bytes());
+        let mut heard = Vec::new();
+        let mut stream = raw::connect(stage.gateway).await;
+        stream.write_all(get("/crm/v1/files/bad").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.read_to_end(&mut heard).await.unwrap();
+        let status = String::from_utf8_lossy(&heard).split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        assert!(statuses.contains(&status), "{name}: {status}");
+        assert!(status != 200 || !heard.ends_with(b"0\r\n\r\n"), "{name} looks whole");
+        // over HTTP/2 it is refused, or ends in a reset
+        let over_http2 = client.exchange("GET", "/crm/v1/files/bad", &[("scopegate-account", "user_1")], b"").await;
+        assert!(over_http2.as_ref().is_ok_and(|answer| answer.status != 200 && statuses.contains(&answer.status)) || over_http2.is_err(), "{name}");
+        let grown = stage.resident().saturating_sub(before);
+        assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
+    }
+}
