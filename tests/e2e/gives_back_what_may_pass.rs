@@ -158,6 +158,31 @@ async fn statuses_without_a_body_and_ranges_pass_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_ends_with_its_connection_is_whole_and_one_that_is_cut_is_not() {
+    let upstream = Scripted::start(&[]).await;
+    let both = Both::before(upstream.address).await;
+    for head in ["HTTP/1.0 200 OK\r\nContent-Type: text/plain", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close"] {
+        upstream.answer("/it", format!("{head}\r\n\r\nall of it(close)").into_bytes());
+        for answer in both.answers("GET", "/crm/v1/files/it", &[]).await {
+            assert_eq!(answer, (200, pairs("content-type: text/plain"), b"all of it".to_vec()), "{head}");
+        }
+    }
+    for rest in [
+        "Content-Length: 100\r\n\r\na part(close)",
+        "Transfer-Encoding: chunked\r\n\r\n64\r\na part(close)",
+        "Transfer-Encoding: chunked\r\n\r\n6\r\na part\r\n(close)",
+    ] {
+        upstream.answer("/it", format!("HTTP/1.1 200 OK\r\n{rest}").into_bytes());
+        let mut came = Vec::new();
+        let _ = both.ask("GET", "/crm/v1/files/it", "").await.read_to_end(&mut came).await;
+        let whole = raw::read(came.as_slice()).await.into_iter().any(|answer| answer.status == 200);
+        assert!(!whole, "{rest}: {}", String::from_utf8_lossy(&came));
+        let over_http2 = both.http2.exchange("GET", "/crm/v1/files/it", &[("scopegate-account", "user_1")], b"").await;
+        assert!(over_http2.is_err() || over_http2.is_ok_and(|answer| answer.status == 502), "{rest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_asks_for_a_part_reaches_the_api() {
     let recorder = Recorder::start().await;
     let both = Both::before(recorder.address).await;

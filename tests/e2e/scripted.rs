@@ -19,6 +19,8 @@ pub(crate) struct Scripted {
 
 /// In an answer: what stands behind it is sent after `release`.
 const WAIT: &[u8] = b"(wait)";
+/// At the end of an answer: the connection ends with it.
+const CLOSE: &[u8] = b"(close)";
 
 /// A word of the target, and the bytes that answer it.
 type Answers = Vec<(&'static str, &'static [u8])>;
@@ -33,7 +35,8 @@ struct Shared {
 
 impl Scripted {
     /// Answers a target that contains a word with its bytes: none closes the connection, `(hold)` waits for `release` and then
-    /// answers 200, `(echo)` takes the connection over and sends everything back. What stands behind `(wait)` waits for `release`.
+    /// answers 200, `(echo)` takes the connection over and sends everything back. What stands behind `(wait)` waits for `release`,
+    /// and `(close)` at the end closes the connection behind the rest.
     pub(crate) async fn start(answers: &[(&'static str, &'static [u8])]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new(Handle::current()));
@@ -106,11 +109,15 @@ async fn serve(mut stream: TcpStream, mut shared: Shared) -> std::io::Result<()>
                 return tokio::io::copy(&mut reads, &mut writes).await.map(drop);
             }
             Some(answer) => {
+                let (answer, closes) = answer.strip_suffix(CLOSE).map_or((answer, false), |answer| (answer, true));
                 let wait = answer.windows(WAIT.len()).position(|bytes| bytes == WAIT);
                 stream.write_all(&answer[..wait.unwrap_or(answer.len())]).await?;
                 if let Some(at) = wait {
                     let _ = shared.release.wait_for(|released| *released).await;
                     stream.write_all(&answer[at + WAIT.len()..]).await?;
+                }
+                if closes {
+                    return Ok(());
                 }
             }
             None => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?,
