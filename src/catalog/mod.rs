@@ -9,7 +9,7 @@ macro_rules! shipped {
 }
 
 /// Name and text of each document.
-const SHIPPED: &[(&str, &str)] = shipped!["github" "google-gmail" "pagerduty" "salesforce" "slack"];
+const SHIPPED: &[(&str, &str)] = shipped!["github" "google-gmail" "jira" "notion" "pagerduty" "salesforce" "slack" "stripe"];
 
 /// The shipped documents, as sources for [`compile`](scopegate_core::policy::compile).
 #[must_use]

@@ -1,29 +1,36 @@
-"""`requests` with a handle as its bearer token: with_requests.py BASE_URL HANDLE"""
+"""`requests` with handles as its bearer tokens: with_requests.py BASE_URL ACME GLOBEX"""
 import sys
 
 import requests
 
-base, handle = sys.argv[1:]
-session = requests.Session()
-session.trust_env = False
-session.headers["Authorization"] = f"Bearer {handle}"
+base, acme, globex = sys.argv[1:]
 
-read = session.get(f"{base}/v1/opportunities/O-7", timeout=30)
-read.raise_for_status()
-assert read.json()["owner"] == "acme/user_1", read.text
 
-written = session.patch(f"{base}/v1/opportunities/O-7", json={"stage": "Won"}, timeout=30)
-assert written.json()["stage"] == "Won", written.text
+def session(handle):
+    made = requests.Session()
+    made.trust_env = False
+    made.headers["Authorization"] = f"Bearer {handle}"
+    return made
 
-streamed = session.put(f"{base}/v1/files/stream", data=(b"x" * 1000 for _ in range(50)), timeout=30)
-assert streamed.json()["bytes"] == 50_000, streamed.text
 
-by_basic = requests.get(f"{base}/v1/opportunities/O-7", auth=(handle, ""), timeout=30)
-assert by_basic.status_code == 200, by_basic.text
+for handle, name in [(acme, "Nordwind renewal"), (globex, "Hooli expansion")]:
+    read = session(handle).get(f"{base}/v1/opportunities/O-7", timeout=30)
+    read.raise_for_status()
+    assert read.json()["name"] == name, read.text
 
-refused = session.get(f"{base}/v1/accounts/A-1", timeout=30)
-assert refused.status_code == 403, refused.text
-problem = refused.json()
-assert problem["title"] == "insufficient_scope: accounts:read required", problem
-assert problem["upstream_called"] is False, problem
+with session(acme) as client:
+    written = client.patch(f"{base}/v1/opportunities/O-7", json={"stage": "Won"}, timeout=30)
+    assert written.json()["stage"] == "Won", written.text
+
+    streamed = client.put(f"{base}/v1/files/stream", data=(b"x" * 1000 for _ in range(50)), timeout=30)
+    assert streamed.json()["bytes"] == 50_000, streamed.text
+
+    refused = client.get(f"{base}/v1/accounts/A-1", timeout=30)
+    assert refused.status_code == 403, refused.text
+    problem = refused.json()
+    assert problem["title"] == "insufficient_scope: accounts:read required", problem
+    assert problem["upstream_called"] is False, problem
+
+by_basic = requests.get(f"{base}/v1/opportunities/O-7", auth=(acme, ""), timeout=30)
+assert by_basic.json()["stage"] == "Won", by_basic.text
 print("ok")

@@ -1,6 +1,6 @@
 //! Certificates of a test's own authority, and clients that trust it.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -43,7 +43,10 @@ impl Authority {
     /// A certificate for `host`, in files named `name`.
     pub(crate) fn sign(&self, name: &str, host: &str) -> Signed {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        // OpenSSL takes a certificate for self-signed where its subject is its issuer's.
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let place = |end: &str| self.folder.path().join(format!("{name}.{end}"));
         let signed = Signed { cert: place("pem"), key: place("key") };
         std::fs::write(&signed.cert, certificate.pem()).unwrap();

@@ -55,8 +55,6 @@ roles:
   researcher: {allow: {crm: [accounts:read, opportunities:read]}}
   publisher: {allow: {crm: [opportunities:read, opportunities:write, activities:create]}}
   responder: {allow: {crm: [activities:create]}}
-  watcher: {allow: {slack: [channels:read]}}
-  talker: {allow: {slack: [channels:read, chat:write]}}
 "#;
 
 /// What differs from the usual stage.
