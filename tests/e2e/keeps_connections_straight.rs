@@ -311,13 +311,13 @@ async fn an_upstream_that_never_comes_to_the_point_is_given_up() {
     let before = stage.resident();
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let many = |line: &str| line.repeat((8 << 20) / line.len());
-    for (name, answer, statuses) in [
-        ("a head without end", format!("HTTP/1.1 200 OK\r\n{}", many("X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n")), &[502][..]),
-        ("a header without end", format!("HTTP/1.1 200 OK\r\nX-A: {}", many("a")), &[502]),
-        ("interim answers without end", many("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") + "(wait)", &[502, 504]),
-        ("a chunk's size without end", format!("{chunked}{}", many("0")), &[200, 502]),
-        ("an extension without end", format!("{chunked}2;{}", many("a")), &[200, 502]),
-        ("trailers without end", format!("{chunked}2\r\nok\r\n0\r\n{}", many("X-A: a\r\n")), &[200, 502]),
+    for (name, answer) in [
+        ("a head without end", format!("HTTP/1.1 200 OK\r\n{}", many("X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"))),
+        ("a header without end", format!("HTTP/1.1 200 OK\r\nX-A: {}", many("a"))),
+        ("interim answers without end", many("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") + "(wait)"),
+        ("a chunk's size without end", format!("{chunked}{}", many("0"))),
+        ("an extension without end", format!("{chunked}2;{}", many("a"))),
+        ("trailers without end", format!("{chunked}2\r\nok\r\n0\r\n{}", many("X-A: a\r\n"))),
     ] {
         upstream.answer("bad", answer.into_bytes());
         let mut heard = Vec::new();
@@ -325,12 +325,16 @@ async fn an_upstream_that_never_comes_to_the_point_is_given_up() {
         stream.write_all(get("/crm/v1/files/bad").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
         stream.read_to_end(&mut heard).await.unwrap();
         let status = String::from_utf8_lossy(&heard).split(' ').nth(1).unwrap().parse::<u16>().unwrap();
-        assert!(statuses.contains(&status), "{name}: {status}");
-        assert!(status != 200 || !heard.ends_with(b"0\r\n\r\n"), "{name} looks whole");
-        // over HTTP/2 it is refused, or ends in a reset
+        // refused, also because it takes too long; or cut, where its head was well
+        assert!(matches!(status, 502 | 504) || (status == 200 && answer_is_cut(name, &heard)), "{name}: {status}");
         let over_http2 = client.exchange("GET", "/crm/v1/files/bad", &[("scopegate-account", "user_1")], b"").await;
-        assert!(over_http2.as_ref().is_ok_and(|answer| answer.status != 200 && statuses.contains(&answer.status)) || over_http2.is_err(), "{name}");
+        assert!(over_http2.map_or(true, |answer| matches!(answer.status, 502 | 504)), "{name} over HTTP/2");
         let grown = stage.resident().saturating_sub(before);
         assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
     }
+}
+
+/// Whether an answer in chunks that begins well lacks its end; a head that never ends cannot begin well.
+fn answer_is_cut(name: &str, heard: &[u8]) -> bool {
+    !name.starts_with("a head") && !heard.ends_with(b"0\r\n\r\n")
 }
