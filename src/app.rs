@@ -9,14 +9,14 @@ use crate::caller::Callers;
 use crate::certificates::{CertificateError, CertificateFiles, Certificates};
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
-use crate::gateway::{Gateway, GatewayParts, NotLoaded, PolicyRoom, Sources, Unreadable, Watcher};
+use crate::gateway::{Gateway, GatewayParts, NotLoaded, Occasion, PolicyRoom, Sources, Unreadable, Watcher, watch_policies};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
 use crate::limits::{self, AccountPlaces, AccountRates};
 use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
-use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings};
+use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings, Watch};
 use crate::store::{Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
@@ -286,6 +286,9 @@ impl App {
         let proxy = Arc::new(Proxy::new(Arc::clone(&gateway), &trust, Patience::STANDARD, connections, tasks.clone())?);
         grants.start();
         keys.keep_turning(&clock);
+        if settings.watch == Watch::Files {
+            watch_policies(&policies, &clock, &tasks);
+        }
         let parts = AdminParts {
             token: settings.admin.token.clone(),
             metrics_access: settings.admin.metrics,
@@ -497,12 +500,9 @@ impl Running {
             }
         }
         let (policies, now) = (Arc::clone(&self.policies), self.clock.timestamp());
-        let reloaded = self.tasks.blocking(move || policies.reload(now).map(|in_force| in_force.generation)).await;
-        match reloaded {
-            Ok(Ok(generation)) => tracing::info!(generation, "policies reloaded"),
-            Ok(Err(rejected)) => tracing::error!(findings = rejected.diagnostics.len(), "the new policies have errors; the old ones stay in force"),
-            // What a panic said is for nobody's eyes.
-            Err(_) => tracing::error!("the reload broke off; the old policies stay in force"),
+        // How it ended is in the log already, unless it did not; and what a panic said is for nobody's eyes.
+        if self.tasks.blocking(move || policies.reload(now, Occasion::Signal).is_ok()).await.is_err() {
+            tracing::error!("the reload broke off; the old policies stay in force");
         }
         match self.keys.rotate().await {
             Ok(()) => tracing::info!("key files read again"),

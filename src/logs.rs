@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 /// What a server logs where nothing else is asked for.
 pub const USUAL: &str = "warn,scopegate=info";
 
-/// The same for verbs whose own lines say what happens.
-pub const QUIET: &str = "error";
+/// The same for verbs whose own lines say what happens, all but what an edit of the policies changes.
+pub const QUIET: &str = "error,scopegate::gateway::change=info";
 
 /// Begins to log; `by_default` is the filter where the environment names none. A second call does nothing.
 pub fn begin(by_default: &str) {

@@ -4,7 +4,7 @@
 
 use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::id::{ConnectorId, RoleName};
-use scopegate_core::import::{Array, Refusal, Wishes, openapi};
+use scopegate_core::import::{Array, Imported, Refusal, Wishes, google_discovery, msgraph_permissions, openapi};
 use scopegate_core::policy::{Explanation, Origin, PolicySet, Severity, Source, compile, explain};
 use scopegate_core::request::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,10 +55,12 @@ fn needed(policies: &PolicySet, connector: &ConnectorId, decided: &Explanation) 
     decided.required.iter().map(|set| set.iter().flat_map(provider).collect()).collect()
 }
 
+type Importer = fn(&[u8], &Wishes) -> Result<Imported, Refusal>;
+
 /// Every row of what is known of a description holds of the document that comes of it.
-fn assert_known(connector: &str, file: &str, rows: &str, base: &str, array: Option<Array>) {
+fn assert_known(importer: Importer, connector: &str, file: &str, rows: &str, base: &str, array: Option<Array>) {
     let Some(catalog) = catalog() else { return };
-    let imported = openapi(&fs::read(catalog.join("specs").join(file)).unwrap(), &wishes(connector, array)).unwrap();
+    let imported = importer(&fs::read(catalog.join("specs").join(file)).unwrap(), &wishes(connector, array)).unwrap();
     let policies = compiled(connector, &imported.document);
     let id: ConnectorId = connector.parse().unwrap();
     let text = fs::read_to_string(catalog.join("examples-of-truth").join(rows)).unwrap();
@@ -80,7 +82,7 @@ fn assert_known(connector: &str, file: &str, rows: &str, base: &str, array: Opti
 #[test]
 fn slacks_description_gives_what_is_known_of_it() {
     let file = "slack/slack_web_openapi_v2_without_examples.json.gz";
-    assert_known("slack", file, "slack.tsv", "/api", Some(Array::Any));
+    assert_known(openapi, "slack", file, "slack.tsv", "/api", Some(Array::Any));
     if let Some(catalog) = catalog() {
         let refusal = openapi(&fs::read(catalog.join("specs").join(file)).unwrap(), &wishes("slack", None)).unwrap_err();
         assert!(matches!(&refusal, Refusal::Unsaid { sentence } if sentence.contains("--array")), "{refusal}");
@@ -89,7 +91,31 @@ fn slacks_description_gives_what_is_known_of_it() {
 
 #[test]
 fn jiras_description_gives_what_is_known_of_it() {
-    assert_known("jira", "atlassian/jira-platform-v3.json.gz", "jira.tsv", "", None);
+    assert_known(openapi, "jira", "atlassian/jira-platform-v3.json.gz", "jira.tsv", "", None);
+}
+
+#[test]
+fn gmails_description_gives_what_is_known_of_it() {
+    assert_known(google_discovery, "google-gmail", "google/gmail.v1.json", "google-gmail-v1.tsv", "", None);
+}
+
+#[test]
+fn microsoft_graphs_permissions_give_what_is_known_of_them() {
+    assert_known(msgraph_permissions, "microsoft-graph", "msgraph/permissions.json.gz", "microsoft-graph.tsv", "/v1.0", None);
+}
+
+#[test]
+fn every_description_of_google_is_imported() {
+    let Some(catalog) = catalog() else { return };
+    let mut seen = 0;
+    for file in fs::read_dir(catalog.join("specs/google")).unwrap().map(|entry| entry.unwrap().path()) {
+        let imported =
+            google_discovery(&fs::read(&file).unwrap(), &wishes("api", None)).unwrap_or_else(|refusal| panic!("{}: {refusal}", file.display()));
+        assert!(imported.unknown == 0 && imported.operations >= 10 && imported.scopes >= 1, "{}: {imported:?}", file.display());
+        assert_eq!(compiled("api", &imported.document).operations(&"api".parse().unwrap()).count(), imported.operations, "{}", file.display());
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen} descriptions");
 }
 
 /// Every description makes a clean document, or a sentence that says which flag it lacks; with that flag it makes one.

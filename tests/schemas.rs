@@ -59,6 +59,7 @@ admin:
   metrics: token
   tls: {cert_file: a, key_file: b, client_ca_file: c}
 policies: [./policies, more.yaml]
+watch: true
 store: {embedded: ./data}
 encryption: {key_file: ./keys/kek-2, older_key_files: [./keys/kek-1]}
 callers:
@@ -75,6 +76,7 @@ egress: {allow_networks: [10.0.0.0/8], allow_http: true, ca_file: own.pem, addre
 audit: {file: ./data/audit.jsonl, rotate: 256MiB, keep: 90d}
 limits:
   body: 1024
+  inspected_body: 1MiB
   header_bytes: 32KiB
   requests_per_account: 100/s
   concurrent_per_account: 100
@@ -267,6 +269,28 @@ fn every_key_is_explained() {
             });
         }
         assert!(silent.is_empty(), "the schema of {} does not explain {silent:#?}", kind.name);
+    }
+}
+
+/// The words in the first column of the reference's tables: keys, and what may stand there.
+fn described() -> BTreeSet<String> {
+    let rows = REFERENCE.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    rows.flat_map(|cell| cell.split(move |letter| !is_letter(letter)).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_reference_describes_every_key_of_policies_and_the_readme_every_key_of_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = kinds(folder.path());
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let told = described();
+    for kind in &kinds {
+        let keys: BTreeSet<String> = kind.keys().into_iter().filter_map(|(path, _)| Some(path.rsplit_once('/')?.1.to_owned())).collect();
+        assert!(keys.len() >= 3, "{}", kind.name);
+        let is_told = |key: &&String| if kind.name == "settings" { readme.contains(&format!("{key}:")) } else { told.contains(*key) };
+        let silent: Vec<&String> = keys.iter().filter(|key| !is_told(key)).collect();
+        assert!(silent.is_empty(), "nobody describes these keys of {}: {silent:?}", kind.name);
     }
 }
 

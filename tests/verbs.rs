@@ -3,6 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, also where a function is none")]
 #![expect(clippy::disallowed_methods, reason = "how a person asks for the golden files to be written anew")]
 
+use scopegate_core::policy::{
+    CodeExample, Look, Severity, cases_schema, code_examples, compile, github, junit_of_findings, policy_schema, render, sarif,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +37,12 @@ impl Stage {
 
     /// Runs a verb, and keeps everything that it says.
     fn run(&mut self, line: &str) -> &mut Self {
-        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(line.split_whitespace()).current_dir(self.folder.path()).output().unwrap();
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate"))
+            .args(line.split_whitespace())
+            .env_remove("SCOPEGATE_ADMIN_TOKEN")
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.told.push_str(&format!("$ scopegate {line}\n{}", text(&made.stdout)));
         for line in text(&made.stderr).lines() {
@@ -44,16 +54,21 @@ impl Stage {
 
     /// Compares all of it with the golden file `name`.
     fn assert_golden(&self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/verbs").join(name);
-        let told = self.told.replace(env!("CARGO_PKG_VERSION"), "VERSION");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::write(&path, &told).unwrap();
-        }
-        let before = fs::read_to_string(&path).unwrap_or_default();
-        if told != before {
-            let diff = similar::TextDiff::from_lines(before.as_str(), told.as_str()).unified_diff().to_string();
-            panic!("{name} differs; with UPDATE_GOLDEN=1 it is written anew:\n{diff}");
-        }
+        assert_golden(&format!("verbs/{name}"), &self.told.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    }
+}
+
+/// Compares `told` with the golden file `name`.
+fn assert_golden(name: &str, told: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, told).unwrap();
+    }
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    if told != before {
+        let diff = similar::TextDiff::from_lines(before.as_str(), told).unified_diff().to_string();
+        panic!("{name} differs; with UPDATE_GOLDEN=1 it is written anew:\n{diff}");
     }
 }
 
@@ -130,6 +145,91 @@ fn explain_code() {
     }
     stage.run("policy explain-code sg0301 -o json").run("policy explain-code SG9999");
     stage.assert_golden("explain-code.txt");
+}
+
+/// Each of them in every form that there is, and no golden file of a code that there is not.
+#[test]
+fn codes() {
+    let mut shown = BTreeSet::new();
+    for CodeExample { code, wrong, .. } in code_examples() {
+        let found = compile(&wrong.sources, &wrong.overrides).diagnostics;
+        let files: Vec<String> = wrong.sources.iter().map(|source| source.name.clone()).collect();
+        let documents: String = wrong.sources.iter().map(|source| format!("# {}\n{}\n", source.name, source.text)).collect();
+        let forms = [
+            ("human", render(&found, &wrong.sources, Look::Plain)),
+            ("json", format!("{:#}", json!({"ok": found.iter().all(|one| one.severity == Severity::Warning), "diagnostics": found}))),
+            ("sarif", format!("{:#}", sarif(&found, "VERSION"))),
+            ("github", github(&found)),
+            ("junit", junit_of_findings(&found, &files, false)),
+        ];
+        let told: String = forms.iter().map(|(name, text)| format!("## {name}\n{}\n\n", text.trim_end())).collect();
+        assert_golden(&format!("codes/{code}.txt"), &format!("{documents}{told}"));
+        shown.insert(format!("{code}.txt"));
+    }
+    let kept = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/codes")).unwrap();
+    let kept: BTreeSet<String> = kept.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept, shown);
+}
+
+/// What each verb says of itself, so that no flag changes unseen.
+#[test]
+fn usage() {
+    fn each(command: &mut clap::Command, name: &str, told: &mut String) {
+        told.push_str(&format!("$ {name} --help\n{}\n", command.render_help()));
+        let below: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        for verb in below {
+            each(command.find_subcommand_mut(&verb).unwrap(), &format!("{name} {verb}"), told);
+        }
+    }
+    let mut command = scopegate::cli::command().term_width(120);
+    command.build();
+    let mut told = String::new();
+    each(&mut command, "scopegate", &mut told);
+    assert_golden("verbs/usage.txt", &told);
+}
+
+/// Verbs that need neither policies nor a gateway, and what is said where something lacks.
+#[test]
+fn set_up() {
+    let mut stage = Stage::new(&[("faulty.yaml", "gatewey: {}\nlimits: {body: 10MB}\nstore: {redis: \"rediss://x\"}\n")]);
+    stage.run("version").run("version -o json").run("init shop").run("init shop").run("init shop -o json");
+    stage.run("serve --check -c shop/scopegate.yaml").run("serve --check -c shop/scopegate.yaml -o json");
+    stage.run("serve --check -c faulty.yaml").run("serve --check -c faulty.yaml -o json").run("serve --check -c nowhere.yaml");
+    stage.run("serve -c faulty.yaml");
+    stage.run("policy check -c shop/scopegate.yaml").run("policy test -c shop/scopegate.yaml").run("policy matrix -c shop/scopegate.yaml");
+    stage.run("keys generate kek-2").run("keys generate kek-2").run("keys generate kek-3 -o json");
+    fs::remove_file(stage.folder.path().join("shop/keys/kek-1")).unwrap();
+    stage.run("serve --check -c shop/scopegate.yaml");
+    stage.run("audit verify nowhere.jsonl").run("completion abacus").run("man nosuch").run("polcy check");
+    // Each key has an id of its own.
+    for lead in ["wrapping key ", "\"id\": \""] {
+        let id = stage.told.split(lead).nth(1).unwrap().chars().take(16).collect::<String>();
+        stage.told = stage.told.replace(&id, "ID");
+    }
+    stage.assert_golden("set-up.txt");
+}
+
+#[test]
+fn the_manual_holds_the_whole_language_and_every_verb() {
+    let says = |arguments: &[&str]| {
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(arguments).output().unwrap();
+        String::from_utf8(made.stdout).unwrap()
+    };
+    assert_eq!(says(&["man", "policy"]), scopegate_core::policy::REFERENCE);
+    let manual = says(&["man"]);
+    for verb in scopegate::cli::command().get_subcommands() {
+        assert!(manual.contains(&format!("scopegate\\-{}", verb.get_name())), "{}", verb.get_name());
+    }
+}
+
+/// A schema says nothing else than the library, which other tests look at.
+#[test]
+fn schema() {
+    let says = |arguments: &[&str]| -> Value {
+        let made = Command::new(env!("CARGO_BIN_EXE_scopegate")).args(["policy", "schema"]).args(arguments).output().unwrap();
+        serde_json::from_slice(&made.stdout).unwrap()
+    };
+    assert_eq!([says(&[]), says(&["--cases"]), says(&["--settings"])], [policy_schema(), cases_schema(), scopegate::settings::schema()]);
 }
 
 #[test]
@@ -265,10 +365,33 @@ const TINY: &str = r##"{
   }
 }"##;
 
+const FARM: &str = r##"{
+  "kind": "discovery#restDescription", "title": "Farm API", "version": "v1", "rootUrl": "https://farm.googleapis.com/", "servicePath": "", "description": "PROSE",
+  "resources": {"animals": {"methods": {
+    "get": {"id": "farm.animals.get", "httpMethod": "GET", "path": "v1/{+name}", "flatPath": "v1/animals/{animalsId}", "description": "PROSE", "scopes": ["https://www.googleapis.com/auth/farm", "https://www.googleapis.com/auth/farm.readonly"]},
+    "insert": {"id": "farm.animals.insert", "httpMethod": "POST", "path": "v1/animals", "scopes": ["https://www.googleapis.com/auth/farm"], "mediaUpload": {"protocols": {"simple": {"path": "/upload/v1/animals"}}}},
+    "ping": {"id": "farm.animals.ping", "httpMethod": "GET", "path": "v1/ping"}}}}
+}"##;
+
+const PERMISSIONS: &str = r##"{"permissions": {
+  "Mail.Read": {"schemes": {"DelegatedWork": {"adminDescription": "PROSE"}}, "pathSets": [
+    {"schemeKeys": ["DelegatedWork"], "methods": ["GET"], "paths": {"/me/messages": "least=DelegatedWork", "/me/messages/{id}": ""}},
+    {"schemeKeys": ["Application"], "methods": ["GET"], "paths": {"/users/{id}/messages": "least=Application"}}]},
+  "Mail.ReadWrite": {"pathSets": [{"schemeKeys": ["DelegatedWork"], "methods": ["GET", "PATCH"], "paths": {"/me/messages/{id}": "least=DelegatedWork"}}]},
+  "Rule.Write": {"pathSets": [{"schemeKeys": ["DelegatedWork"], "methods": ["POST"], "paths": {"/me/rules": "AlsoRequires=Mail.Read", "/me/rules?$filter=x": ""}}]}
+}}"##;
+
 #[test]
 fn import() {
     let foreign = TINY.replace("\"put\": {\"operationId\": \"putPet\"}", "\"put\": {\"$ref\": \"other.json#/put\"}");
-    let mut stage = Stage::new(&[("tiny.json", TINY), ("foreign.json", &foreign), ("none.yaml", "version: 1\n"), ("there.yaml", "mine\n")]);
+    let mut stage = Stage::new(&[
+        ("tiny.json", TINY),
+        ("foreign.json", &foreign),
+        ("none.yaml", "version: 1\n"),
+        ("there.yaml", "mine\n"),
+        ("farm.json", FARM),
+        ("permissions.json", PERMISSIONS),
+    ]);
     stage.run("policy import openapi tiny.json --connector tiny");
     stage.run("policy import openapi tiny.json --connector tiny --array all");
     stage.run("policy import openapi tiny.json --connector tiny --array any --upstream https://test.tiny.example -o json");
@@ -285,6 +408,15 @@ fn import() {
         .run("policy import openapi tiny.json --connector tiny --array all --scheme ouath")
         .run("policy import openapi no-such.json --connector tiny");
     stage.run("policy import openapi tiny.json --connector Tiny!").run("policy fmt --check there.yaml");
+    stage
+        .run("policy import google-discovery farm.json --connector farm --out farm.yaml")
+        .run("policy import google-discovery farm.json --connector farm")
+        .run("policy check farm.yaml")
+        .run("policy import google-discovery tiny.json --connector tiny")
+        .run("policy import msgraph-permissions permissions.json --connector graph")
+        .run("policy import msgraph-permissions permissions.json --connector graph-app --kind application --out graph-app.yaml -o json")
+        .run("policy check graph-app.yaml")
+        .run("policy import msgraph-permissions tiny.json --connector graph");
     stage.assert_golden("import.txt");
 }
 

@@ -18,7 +18,7 @@ pub(super) fn greeting(world: &World, look: Look) -> String {
         ("admin", format!("http://{}", running.admin), "its token is in keys/admin-token"),
         ("provider", world.practice().provider_origin(), "60-second tokens"),
         ("CRM", world.practice().api_origin(), ""),
-        ("settings", world.settings().display().to_string(), "beside it: policies, keys, data"),
+        ("settings", world.settings().display().to_string(), "beside it: policies (an edit comes into force by itself), keys, data"),
     ];
     for (name, place, remark) in places {
         // Writing to a String cannot fail.

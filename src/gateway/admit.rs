@@ -215,9 +215,9 @@ impl Exchange {
             Decision::ReadBody(operations) => {
                 self.record.concerns(&operations);
                 self.known.operations = Some(operations);
-                let limit = self.gateway.parts.bounds.inspected_body;
-                self.check_length(limit as u64)?;
-                Ok(Step::ReadBody { limit })
+                let most = self.bounds().read_here();
+                self.check_length(most)?;
+                Ok(Step::ReadBody { limit: usize::try_from(most).unwrap_or(usize::MAX) })
             }
             Decision::Deny(denial) => Err(denial.into()),
         }

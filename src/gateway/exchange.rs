@@ -78,7 +78,7 @@ impl Exchange {
     pub fn body_failed(&mut self, fault: BodyFault) -> Answer {
         // before the grant is opened only a policy reads a body, and it reads less than what may pass
         let bounds = self.bounds();
-        let limit = if self.known.admission.is_none() { bounds.inspected_body as u64 } else { bounds.body };
+        let limit = if self.known.admission.is_none() { bounds.read_here() } else { bounds.body };
         self.refuse(match fault {
             BodyFault::TooLarge => Refusal::BodyTooLarge { limit },
             BodyFault::Ambiguous(ambiguity) => Refusal::Ambiguous(ambiguity),

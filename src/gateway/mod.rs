@@ -7,6 +7,7 @@
 //! **Invariant: one request, one policy set, one audit event**, whatever happens, cancellation included.
 
 mod admit;
+mod change;
 mod destination;
 mod exchange;
 mod identify;
@@ -14,12 +15,15 @@ mod passage;
 mod policies;
 mod record;
 mod seam;
+mod watch;
 
+pub use change::Occasion;
 pub use exchange::Exchange;
 pub use identify::{Sources, TokenSlot};
 pub use passage::{BodyEnd, Unpassable};
 pub use policies::{InForce, NotLoaded, PolicyPlaces, PolicyRoom, Rejected, Unreadable, read_sources};
 pub use seam::{Answer, Arrival, BodyAtHand, BodyFault, Ending, Forward, Reply, Step, UpstreamFailure};
+pub use watch::watch_policies;
 
 use crate::audit::AuditLog;
 use crate::caller::Callers;

@@ -6,6 +6,7 @@
 //! **Invariant: reload is all or nothing.** One document with an error, or one
 //! file that cannot be read, keeps the whole old set, and says so.
 
+use super::change::{self, Occasion};
 use crate::metrics::{Metrics, ResultLabels};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use scopegate_core::id::ConnectorId;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 /// Where policies come from.
@@ -121,25 +122,61 @@ impl PolicyRoom {
         self.last_rejected.load_full()
     }
 
-    /// Reads all files again and puts the new set in force, or keeps the old one whole.
+    /// Reads all files again and puts the new set in force, or keeps the old one whole; the log tells what changes.
     /// Attempts come one after the other. Reads files: not for a thread that serves requests.
     /// # Errors
     /// What was wrong; it stays visible until the next reload that works.
-    pub fn reload(&self, now: Timestamp) -> Result<Arc<InForce>, Arc<Rejected>> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        match load(&self.places, self.in_force.load().generation + 1, now) {
+    pub fn reload(&self, now: Timestamp, occasion: Occasion) -> Result<Arc<InForce>, Arc<Rejected>> {
+        let _one_at_a_time = self.one_at_a_time();
+        let generation = self.in_force.load().generation + 1;
+        self.conclude(load(&self.places, generation, now), now, occasion)
+    }
+
+    /// The same where the files say something else than at the last attempt; whether they did. Reads files.
+    pub fn reload_if_changed(&self, now: Timestamp, occasion: Occasion) -> bool {
+        let _one_at_a_time = self.one_at_a_time();
+        let in_force = self.in_force.load_full();
+        let read = self.places.read();
+        let differs = match (&read, self.last_rejected()) {
+            (Ok(read), Some(rejected)) => rejected.hash.as_ref() != Some(&hash_of(&read.sources)),
+            (Ok(read), None) => in_force.policies.hash() != hash_of(&read.sources),
+            (Err(unreadable), Some(rejected)) => rejected.diagnostics != [unreadable.diagnostic()],
+            (Err(_), None) => true,
+        };
+        if differs {
+            let loaded = read.map_err(NotLoaded::from).and_then(|read| read.compiled(in_force.generation + 1, now, &self.places));
+            // Both outcomes are told where they belong: in the log, and to whoever looks.
+            let _ = self.conclude(loaded, now, occasion);
+        }
+        differs
+    }
+
+    /// The files and folders of the platform team.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.places.paths
+    }
+
+    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.reloading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn conclude(&self, loaded: Result<InForce, NotLoaded>, now: Timestamp, occasion: Occasion) -> Result<Arc<InForce>, Arc<Rejected>> {
+        match loaded {
             Ok(next) => {
                 let next = Arc::new(next);
-                self.in_force.store(Arc::clone(&next));
-                self.last_rejected.store(None);
                 self.count("accepted", 0);
                 self.metrics.policy_generation.set(i64::try_from(next.generation).unwrap_or(i64::MAX));
+                let old = self.in_force.swap(Arc::clone(&next));
+                self.last_rejected.store(None);
+                change::tell(&old, &next, occasion);
                 Ok(next)
             }
             Err(fault) => {
                 let rejected = Arc::new(Rejected::of(fault, now));
                 self.last_rejected.store(Some(Arc::clone(&rejected)));
                 self.count("rejected", 1);
+                change::tell_rejected(&rejected, occasion);
                 Err(rejected)
             }
         }
@@ -183,15 +220,33 @@ impl Unreadable {
     }
 }
 
-fn load(places: &PolicyPlaces, generation: u64, since: Timestamp) -> Result<InForce, NotLoaded> {
-    let own = read_sources(&places.paths)?;
-    let files = own.iter().map(|source| source.name.clone()).collect();
-    let sources: Vec<Source> = places.catalog.iter().cloned().chain(own).collect();
-    let Compiled { policies, diagnostics, .. } = compile(&sources, &places.overrides);
-    match policies {
-        Some(policies) => Ok(InForce { policies: Arc::new(policies), generation, files, warnings: diagnostics, since }),
-        None => Err(NotLoaded::Faulty { hash: hash_of(&sources), diagnostics }),
+/// Documents as they were found, before anybody understood them.
+struct Read {
+    sources: Vec<Source>,
+    files: Vec<String>,
+}
+
+impl PolicyPlaces {
+    fn read(&self) -> Result<Read, Unreadable> {
+        let own = read_sources(&self.paths)?;
+        let files = own.iter().map(|source| source.name.clone()).collect();
+        Ok(Read { sources: self.catalog.iter().cloned().chain(own).collect(), files })
     }
+}
+
+impl Read {
+    fn compiled(self, generation: u64, since: Timestamp, places: &PolicyPlaces) -> Result<InForce, NotLoaded> {
+        let Self { sources, files } = self;
+        let Compiled { policies, diagnostics, .. } = compile(&sources, &places.overrides);
+        match policies {
+            Some(policies) => Ok(InForce { policies: Arc::new(policies), generation, files, warnings: diagnostics, since }),
+            None => Err(NotLoaded::Faulty { hash: hash_of(&sources), diagnostics }),
+        }
+    }
+}
+
+fn load(places: &PolicyPlaces, generation: u64, since: Timestamp) -> Result<InForce, NotLoaded> {
+    places.read()?.compiled(generation, since, places)
 }
 
 /// Reads policy files, and all `*.yaml` and `*.yml` of folders and their subfolders, sorted by name. What begins with a
@@ -199,10 +254,10 @@ fn load(places: &PolicyPlaces, generation: u64, since: Timestamp) -> Result<InFo
 /// # Errors
 /// The first file or folder that is not there, may not be read, or is no UTF-8.
 pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), HashSet::new());
     for path in paths {
         if stat(path)?.is_dir() {
-            gather(path, &mut files)?;
+            gather(path, &mut files, &mut folders)?;
         } else {
             files.push(path.clone());
         }
@@ -210,8 +265,7 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     let mut known = HashSet::new();
     let mut sources = Vec::new();
     for file in files {
-        let whole = fs::canonicalize(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
-        if known.insert(whole) {
+        if known.insert(whole(&file)?) {
             let text = fs::read_to_string(&file).map_err(|cause| Unreadable { path: file.clone(), cause })?;
             sources.push(Source { name: file.display().to_string(), text, origin: Origin::Own });
         }
@@ -219,7 +273,11 @@ pub fn read_sources(paths: &[PathBuf]) -> Result<Vec<Source>, Unreadable> {
     Ok(sources)
 }
 
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+/// `folders` were looked into already: links may lead round in a circle.
+fn gather(folder: &Path, files: &mut Vec<PathBuf>, folders: &mut HashSet<PathBuf>) -> Result<(), Unreadable> {
+    if !folders.insert(whole(folder)?) {
+        return Ok(());
+    }
     let unreadable = |cause| Unreadable { path: folder.into(), cause };
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
@@ -231,12 +289,17 @@ fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
             continue;
         }
         if stat(&path)?.is_dir() {
-            gather(&path, files)?;
+            gather(&path, files, folders)?;
         } else if path.extension().is_some_and(|extension| extension == OsStr::new("yaml") || extension == OsStr::new("yml")) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Where a path leads, without links on the way.
+fn whole(path: &Path) -> Result<PathBuf, Unreadable> {
+    fs::canonicalize(path).map_err(|cause| Unreadable { path: path.into(), cause })
 }
 
 fn stat(path: &Path) -> Result<fs::Metadata, Unreadable> {
@@ -272,6 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn links_that_lead_round_in_circles_are_followed_once() {
+        let folder = folder(&[("a.yaml", "a"), ("deep/b.yaml", "b")]);
+        for name in ["one", "two", "deep/three", "deep/four"] {
+            std::os::unix::fs::symlink(folder.path(), folder.path().join(name)).unwrap();
+        }
+        let read = read_sources(&[folder.path().to_owned(), folder.path().join("deep")]).unwrap();
+        assert_eq!(read.iter().map(|source| source.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn a_path_that_leads_nowhere_is_named() {
         let missing = PathBuf::from("/nonexistent/policies");
         assert_eq!(read_sources(std::slice::from_ref(&missing)).unwrap_err().path, missing);
@@ -287,12 +360,12 @@ mod tests {
         assert_eq!((room.in_force().generation, room.in_force().since), (1, at(1)));
 
         fs::write(folder.path().join("two.yaml"), BAD).unwrap();
-        let rejected = room.reload(at(2)).unwrap_err();
+        let rejected = room.reload(at(2), Occasion::Api).unwrap_err();
         assert!(rejected.errors() >= 1 && rejected.hash.as_deref() != Some(first.hash()), "{rejected:?}");
         assert!(Arc::ptr_eq(&room.policies(), &first) && Arc::ptr_eq(&room.last_rejected().unwrap(), &rejected));
 
         fs::remove_file(folder.path().join("two.yaml")).unwrap();
-        let same = room.reload(at(3)).unwrap();
+        let same = room.reload(at(3), Occasion::Api).unwrap();
         assert_eq!((same.generation, same.since, same.policies.hash()), (2, at(3), first.hash()));
         assert!(room.last_rejected().is_none());
     }
@@ -304,7 +377,7 @@ mod tests {
         let room =
             PolicyRoom::open(PolicyPlaces { paths: vec![path.clone()], ..PolicyPlaces::default() }, Timestamp::default(), Metrics::new()).unwrap();
         fs::remove_dir_all(&path).unwrap();
-        let rejected = room.reload(Timestamp::default()).unwrap_err();
+        let rejected = room.reload(Timestamp::default(), Occasion::Api).unwrap_err();
         assert_eq!((rejected.errors(), &rejected.hash), (1, &None));
         assert!(rejected.diagnostics.iter().all(|finding| finding.file == path.display().to_string()));
     }

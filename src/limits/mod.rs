@@ -25,7 +25,7 @@ pub struct Bounds {
     /// The largest head, in bytes, request line included.
     pub header_bytes: usize,
     /// The largest body that a policy reads, in bytes.
-    pub inspected_body: usize,
+    pub inspected_body: u64,
     /// Time to connect to the API.
     pub connect: Duration,
     /// Time until the head of the API's answer.
@@ -35,6 +35,12 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The most of a body that a policy reads, which is no more than may pass.
+    #[must_use]
+    pub fn read_here(self) -> u64 {
+        self.inspected_body.min(self.body)
+    }
+
     /// As these operations have it: each that says nothing of its own keeps what is here, and the narrowest holds.
     #[must_use]
     pub fn of(self, operations: &Operations) -> Self {

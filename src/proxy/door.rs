@@ -8,7 +8,7 @@
 //! **Invariant: pingora never gets a byte that does not belong to the request at hand.**
 
 use super::progress::Pace;
-use super::under_way::{Stage, UnderWay, give};
+use super::under_way::{Stage, UnderWay, body_for_pingora, give};
 use super::wire::Wire;
 use crate::gateway::BodyFault;
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID, UniqueIDType};
 use scopegate_core::request::Head;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +74,18 @@ impl Door {
     pub(super) fn begin(&self, head: &Head) {
         let mut door = self.lock();
         door.request = UnderWay::begin(head, door.pace);
+    }
+
+    /// Reads the whole body of the request that `head` began, before pingora has read any of it; pingora gets it all the same.
+    /// Where a fault is left instead, what came is not all.
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn whole_body(&self, head: &Head) -> io::Result<Bytes> {
+        let mut body = BytesMut::new();
+        poll_fn(|cx| self.lock().poll_take(cx, &mut body)).await?;
+        let body = body.freeze();
+        self.lock().request.ready = body_for_pingora(head, &body);
+        Ok(body)
     }
 
     /// The body may have at most `limit` bytes.
@@ -196,6 +209,18 @@ impl Inner {
             }
             if self.request.progress.fault().is_none() {
                 ready!(self.poll_more_body(cx))?;
+            }
+        }
+    }
+
+    /// Reads all of the body into `body`, up to its end or its fault.
+    fn poll_take(&mut self, cx: &mut Context<'_>, body: &mut BytesMut) -> Poll<io::Result<()>> {
+        loop {
+            self.request.take_body(&mut self.came, self.pace, body);
+            match self.request.stage {
+                _ if self.request.progress.fault().is_some() => return Poll::Ready(Ok(())),
+                Stage::Whole | Stage::Offered | Stage::Raw => return Poll::Ready(Ok(())),
+                Stage::Sized { .. } | Stage::Chunked { .. } => ready!(self.poll_more_body(cx))?,
             }
         }
     }
@@ -356,7 +381,6 @@ mod tests {
     use super::*;
     use bytes::BufMut;
     use scopegate_core::request::HeadLimits;
-    use std::future::poll_fn;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     const PACE: Pace = Pace { grace: Duration::from_secs(60), per_second: 1024 };
@@ -391,6 +415,45 @@ mod tests {
         })
         .await;
         (String::from_utf8(given).unwrap(), door.fault())
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_read_whole_comes_to_pingora_all_the_same() {
+        for (framing, sent, body, framed, left, fault) in [
+            ("Content-Length: 3", "abcGET /next", "abc", "abc", "GET /next", None),
+            ("Content-Length: 0", "GET /next", "", "", "GET /next", None),
+            ("Transfer-Encoding: chunked", "2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET", "abc", "3\r\nabc\r\n0\r\n\r\n", "GET", None),
+            ("Transfer-Encoding: chunked", "0\r\n\r\n", "", "0\r\n\r\n", "", None),
+            ("Content-Length: 9", "abc", "abc", "", "", Some(BodyFault::Incomplete)),
+            ("Transfer-Encoding: chunked", "5\r\nabc", "", "", "", Some(BodyFault::Incomplete)),
+            ("Content-Length: 200", "abc", "", "", "abc", Some(BodyFault::TooLarge)),
+        ] {
+            // Also where the client sends no more than a byte at a time.
+            for room in [1, 4096] {
+                let (door, mut client) = door(room);
+                let head = head(&format!("POST / HTTP/1.1\nHost: a\n{framing}"));
+                door.begin(&head);
+                door.lock().request.ready = Bytes::new();
+                door.limit_body(100);
+                let sends = async {
+                    client.write_all(sent.as_bytes()).await.unwrap();
+                    AsyncWriteExt::shutdown(&mut client).await.unwrap();
+                    std::future::pending().await
+                };
+                // A door that has seen enough reads no more.
+                let read = tokio::select! { read = door.whole_body(&head) => read, read = sends => read };
+                assert_eq!(door.fault(), fault, "{framing} {sent:?}");
+                if fault.is_none() {
+                    assert_eq!(
+                        (String::from_utf8(read.unwrap().to_vec()).unwrap().as_str(), given(&door).await.0.as_str()),
+                        (body, framed),
+                        "{framing}"
+                    );
+                    assert_eq!(door.received(), body.len() as u64);
+                    assert!(left.as_bytes().starts_with(door.lock().came()), "{framing}: what came behind stays");
+                }
+            }
+        }
     }
 
     #[tokio::test]

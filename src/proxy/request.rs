@@ -15,8 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The most of a body that pingora keeps in order to send it again, or to send it at all where it was read here.
-const KEPT: usize = 64 * 1024;
 /// How long an idle connection to an upstream is kept.
 const POOLED: Duration = Duration::from_secs(60);
 /// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead.
@@ -73,6 +71,16 @@ pub(super) struct Departure {
     pub(super) next: Next,
 }
 
+/// The whole body of a stream, which keeps it to send it then.
+async fn collected(session: &mut Session) -> Result<Bytes> {
+    session.enable_retry_buffering();
+    let mut body = BytesMut::new();
+    while let Some(more) = session.read_request_body().await? {
+        body.extend_from_slice(&more);
+    }
+    Ok(body.freeze())
+}
+
 impl Visit {
     /// A visit, and where to find what remains of it.
     pub(super) fn new(head: Arc<Head>, side: Side, exchange: Exchange) -> (Self, oneshot::Receiver<Departure>) {
@@ -124,21 +132,23 @@ impl Visit {
         }
     }
 
-    /// The whole body; pingora keeps it too, and sends it where the request goes on.
+    /// The whole body; pingora gets it too, and sends it where the request goes on.
     async fn whole_body(&mut self, session: &mut Session, limit: usize) -> Result<Result<Bytes, BodyFault>> {
         self.tell_to_go_on(session).await?;
-        self.side.limit_body(limit.min(KEPT) as u64);
-        session.enable_retry_buffering();
-        let mut body = BytesMut::new();
-        loop {
-            match session.read_request_body().await {
-                Ok(Some(more)) => body.extend_from_slice(&more),
-                Ok(None) => break,
-                Err(error) => return self.side.fault().map(Err).ok_or(error),
+        self.side.limit_body(limit as u64);
+        let body = match &self.side {
+            Side::Http1(door) => door.whole_body(&self.head).await.map_err(|_| Error::new_down(ErrorType::ConnectionClosed)),
+            Side::Http2(door) => {
+                door.keep_body(limit);
+                collected(session).await
             }
+        };
+        if let Some(fault) = self.side.fault() {
+            return Ok(Err(fault));
         }
+        let body = body?;
         self.count_body();
-        Ok(Ok(body.freeze()))
+        Ok(Ok(body))
     }
 
     async fn tell_to_go_on(&mut self, session: &mut Session) -> Result<()> {

@@ -33,7 +33,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
-/// The most of a body that is kept in order to send it again, or to send it at all where it was read here.
+/// The most of a body that is kept in order to send it again, where nobody here reads it.
 const KEPT: usize = 64 * 1024;
 /// How long a client may take nothing of what it is sent.
 const STALLS: Duration = Duration::from_secs(60);
@@ -50,6 +50,8 @@ struct Inner {
     announced: u64,
     /// Whether all of the request came.
     whole: bool,
+    /// How much of the body is kept.
+    keeps: usize,
     client: Client,
 }
 
@@ -61,7 +63,12 @@ impl StreamDoor {
             Framing::Chunked => (0, false),
         };
         let progress = Progress::begin((!whole).then_some(pace));
-        Self(Arc::new(Mutex::new(Inner { progress, announced, whole, client: Client::Open })))
+        Self(Arc::new(Mutex::new(Inner { progress, announced, whole, keeps: KEPT, client: Client::Open })))
+    }
+
+    /// A body that is read here is sent from what was kept of it: all of it, of at most `limit` bytes.
+    pub(super) fn keep_body(&self, limit: usize) {
+        self.lock().keeps = limit;
     }
 
     /// The body may have at most `limit` bytes.
@@ -147,8 +154,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn keep(&mut self, more: &[u8]) {
-        if self.truncated || self.bytes.len() + more.len() > KEPT {
+    fn keep(&mut self, more: &[u8], most: usize) {
+        if self.truncated || self.bytes.len() + more.len() > most {
             self.truncated = true;
             self.bytes = BytesMut::new();
         } else {
@@ -219,7 +226,7 @@ impl Stream {
                 // a stream whose window cannot be opened again ends, and says so at its next read
                 let _ = self.body.flow_control().release_capacity(data.len());
                 if let Some(kept) = &mut self.kept {
-                    kept.keep(&data);
+                    kept.keep(&data, inner.keeps);
                 }
                 if inner.progress.fault().is_some() {
                     Poll::Ready(Err(Error::new_down(ErrorType::InvalidHTTPHeader)))

@@ -70,6 +70,32 @@ impl UnderWay {
         }
     }
 
+    /// Moves the content that is here of the body from `came` to `body`, instead of giving it to pingora.
+    pub(super) fn take_body(&mut self, came: &mut BytesMut, pace: Pace, body: &mut BytesMut) {
+        let before = body.len();
+        match &mut self.stage {
+            Stage::Whole | Stage::Offered | Stage::Raw => return,
+            Stage::Sized { left } => {
+                let taken = came.split_to(usize::try_from(*left).unwrap_or(usize::MAX).min(came.len()));
+                body.extend_from_slice(&taken);
+                *left -= taken.len() as u64;
+                if *left == 0 {
+                    self.stage = Stage::Whole;
+                }
+            }
+            Stage::Chunked { reader, .. } => match reader.feed(came, |piece| body.extend_from_slice(piece)) {
+                Ok(fed) => {
+                    came.advance(fed.used);
+                    if fed.ended {
+                        self.stage = Stage::Whole;
+                    }
+                }
+                Err(ambiguity) => self.progress.fail(BodyFault::Ambiguous(ambiguity)),
+            },
+        }
+        self.progress.arrived(body.len() - before, pace);
+    }
+
     fn give_framed(&mut self, to: &mut ReadBuf<'_>) -> usize {
         let Stage::Chunked { framed, ended, .. } = &mut self.stage else { return 0 };
         let given = give(framed, usize::MAX, to);
@@ -117,6 +143,15 @@ pub(super) fn head_for_pingora(head: &Head) -> Bytes {
         (false, false) => "Connection: close\r\n",
     };
     format!("{} / {version}\r\nHost: scopegate\r\n{framing}{connection}\r\n", head.method).into()
+}
+
+/// A body that was read whole, framed as pingora was told.
+pub(super) fn body_for_pingora(head: &Head, body: &Bytes) -> Bytes {
+    match head.framing {
+        Framing::None | Framing::Length(_) => body.clone(),
+        Framing::Chunked if body.is_empty() => Bytes::from_static(b"0\r\n\r\n"),
+        Framing::Chunked => [format!("{:x}\r\n", body.len()).as_bytes(), body, b"\r\n0\r\n\r\n"].concat().into(),
+    }
 }
 
 /// Moves at most `most` bytes, and says how many.

@@ -4,11 +4,13 @@
 //! the YAML is read; secrets may also stand in files. Nothing here starts anything.
 
 mod callers;
+mod examples;
 mod gateway;
 mod scalar;
 mod schema;
 mod sections;
 
+pub use examples::{CODE_EXAMPLES, SettingsExample};
 pub use schema::schema;
 
 use crate::admin::MetricsAccess;
@@ -44,6 +46,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// `policies`: files and folders.
     pub policies: Vec<PathBuf>,
+    /// `watch`.
+    pub watch: Watch,
     /// `connectors`: what this deployment replaces.
     pub overrides: BTreeMap<ConnectorId, Override>,
     /// `store.embedded`: a folder.
@@ -60,6 +64,15 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// `limits`.
     pub limits: LimitSettings,
+}
+
+/// Whether an edit of a policy file comes into force by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Watch {
+    /// `true`: it does.
+    Files,
+    /// `false`: only where somebody asks for it.
+    Nothing,
 }
 
 /// `gateway`.
@@ -398,7 +411,8 @@ mod tests {
         assert_eq!((settings.file.as_path(), settings.store.as_path()), (Path::new("/here/s.yaml"), Path::new("/here/data")));
         assert_eq!(settings.encryption, EncryptionSettings { key_file: "/here/keys/kek-1".into(), older_key_files: Vec::new() });
         assert_eq!(settings.egress.plain_http, PlainHttp::Refused);
-        assert_eq!(settings.callers.len(), 1);
+        assert_eq!((settings.callers.len(), settings.watch), (1, Watch::Files));
+        assert_eq!(read("watch: false\n").unwrap().watch, Watch::Nothing);
     }
 
     #[test]

@@ -10,13 +10,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// A value that is not what the key wants.
-static VALUE: Code = Code { id: "SG0901", severity: Severity::Error };
+pub(super) static VALUE: Code = Code { id: "SG0901", severity: Severity::Error };
 /// `${NAME}` where the environment has no NAME.
-static ENVIRONMENT: Code = Code { id: "SG0902", severity: Severity::Error };
+pub(super) static ENVIRONMENT: Code = Code { id: "SG0902", severity: Severity::Error };
 /// A secret's file that cannot be read.
-static SECRET_FILE: Code = Code { id: "SG0903", severity: Severity::Error };
+pub(super) static SECRET_FILE: Code = Code { id: "SG0903", severity: Severity::Error };
 /// A key of the contract that this version does not serve.
-static UNSERVED: Code = Code { id: "SG0904", severity: Severity::Error };
+pub(super) static UNSERVED: Code = Code { id: "SG0904", severity: Severity::Error };
 
 /// Reads single values and reports what is wrong with them.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The whole file, and its shorter sections.
 
 use super::scalar::Scalars;
-use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, callers, gateway};
+use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, Watch, callers, gateway};
 use crate::egress::KnownNames;
 use crate::grants::Clients;
 use crate::limits::Bounds;
@@ -21,6 +21,7 @@ pub(super) fn settings(file: &Path, mut fields: Fields<'_>, scalars: &mut Scalar
     let gateway = gateway::gateway(fields.take("gateway"), scalars);
     let admin = gateway::admin(fields.take("admin"), scalars);
     let policies = policies(fields.take("policies"), scalars);
+    let watch = watch(fields.take("watch"), scalars);
     let store = store(fields.take("store"), scalars);
     let encryption = encryption(fields.take("encryption"), scalars);
     let callers = callers::callers(fields.take("callers"), scalars);
@@ -35,6 +36,7 @@ pub(super) fn settings(file: &Path, mut fields: Fields<'_>, scalars: &mut Scalar
         gateway: gateway?,
         admin: admin?,
         policies,
+        watch,
         overrides,
         store: store?,
         encryption: encryption?,
@@ -51,6 +53,13 @@ pub(super) fn policies(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -
     match &node.value {
         Value::List(items) => items.iter().filter_map(|item| scalars.path(item)).collect(),
         Value::Plain(_) | Value::Quoted(_) | Value::Map(_) | Value::Refused => scalars.path(node).into_iter().collect(),
+    }
+}
+
+fn watch(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Watch {
+    match node.and_then(|node| values::flag(node, scalars.findings)) {
+        Some(false) => Watch::Nothing,
+        Some(true) | None => Watch::Files,
     }
 }
 
@@ -204,7 +213,7 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     let bounds = Bounds {
         body: 10 << 20,
         header_bytes: 32 << 10,
-        inspected_body: 64 << 10,
+        inspected_body: 1 << 20,
         connect: Duration::from_secs(10),
         head: Duration::from_secs(60),
         idle: Duration::from_secs(300),
@@ -215,6 +224,9 @@ fn limits(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Limi
     let mut fields = Fields::open(node, "`limits`", scalars.findings)?;
     if let Some(size) = fields.take("body").and_then(|node| scalars.size(node)) {
         settings.bounds.body = size;
+    }
+    if let Some(size) = fields.take("inspected_body").and_then(|node| scalars.size(node)) {
+        settings.bounds.inspected_body = size;
     }
     if let Some(size) = fields.take("header_bytes").and_then(|node| scalars.size(node)) {
         settings.bounds.header_bytes = usize::try_from(size).unwrap_or(usize::MAX);

@@ -2,7 +2,7 @@
 //! anybody.
 
 use crate::serves_real_clients::python;
-use crate::stage::{ADMIN_TOKEN, Stage};
+use crate::stage::{ADMIN_TOKEN, Script, Stage};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +108,7 @@ async fn what_happens_is_counted_and_nobody_is_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloads_are_counted_however_they_are_asked_for() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(Script { settings: "watch: false\n".into(), ..Script::default() }).await;
     let policy = stage.path("policies/crm.yaml");
     let whole = std::fs::read_to_string(&policy).unwrap();
     // A signal is answered by nothing but what it does.

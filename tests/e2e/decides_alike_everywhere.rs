@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Of everything that decides a little.
-const POLICY: &str = r#"version: 1
+pub(crate) const POLICY: &str = r#"version: 1
 connectors:
   crm:
     upstream: http://127.0.0.1:1
@@ -50,20 +50,20 @@ roles:
   nothing: {allow: {crm: []}}
 "#;
 
-const ROLES: [&str; 5] = ["left", "right", "all", "shadow", "nothing"];
+pub(crate) const ROLES: [&str; 5] = ["left", "right", "all", "shadow", "nothing"];
 /// What the customer granted of whom: everything, or a part.
 const GRANTS: [&str; 2] = ["api write", "api"];
 const REQUESTS: usize = 400;
 const EXPLAINED: usize = 25;
 
 #[derive(Clone, Debug)]
-struct Sent {
-    role: usize,
+pub(crate) struct Sent {
+    pub(crate) role: usize,
     grant: usize,
-    method: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    body: Option<String>,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
 }
 
 /// What came of it, as far as every door tells it.
@@ -130,7 +130,7 @@ fn bodies() -> impl Strategy<Value = String> {
     prop_oneof![note(), graphql(), batch]
 }
 
-fn requests() -> impl Strategy<Value = Sent> {
+pub(crate) fn requests() -> impl Strategy<Value = Sent> {
     let plain = (one_of(&["GET", "GET", "GET", "OPTIONS", "DELETE", "PUT", "POST"]), targets(), Just(None));
     let query = (Just("GET".to_owned()), soql().prop_map(|query| format!("/query?q={query}")), Just(None));
     let with_body =

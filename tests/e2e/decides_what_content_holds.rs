@@ -83,15 +83,35 @@ async fn a_batch_goes_out_as_it_was_decided_and_is_told_to_the_audit() {
 async fn a_body_that_is_too_large_to_be_read_never_goes_out() {
     let (stage, recorder) = stage("limits: {requests_per_account: none}\n").await;
     let filled = |length: usize| json!({"query": "{ account }", "variables": {"x": "x".repeat(length)}}).to_string();
-    let small = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(60_000)).await;
-    assert_eq!((small.status, bodies(&recorder)), (200, vec![filled(60_000)]));
-    let large = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(200_000)).await;
+    for length in [60_000, 70_000, 1_000_000] {
+        let small = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(length)).await;
+        assert!(small.status == 200 && bodies(&recorder) == [filled(length)], "{length}: {}", small.body);
+    }
+    let (host, length) = (stage.gateway, filled(500_000).len());
+    let head = |framing: &str| {
+        format!(
+            "POST /crm/v1/graphql HTTP/1.1\r\nHost: {host}\r\nScopegate-Account: reader\r\nContent-Type: application/json\r\nConnection: close\r\n{framing}\r\n\r\n"
+        )
+    };
+    let pieces: String =
+        filled(500_000).as_bytes().chunks(70_001).map(|piece| format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap())).collect();
+    let answers = raw::exchange(host, format!("{}{pieces}0\r\n\r\n", head("Transfer-Encoding: chunked")).as_bytes()).await;
+    assert_eq!(answers.first().map(|answer| answer.status), Some(200), "{answers:?}");
+    let arrived = recorder.take().pop().unwrap();
+    let (sent, chunks) = std::str::from_utf8(&arrived).unwrap().split_once("\r\n\r\n").unwrap();
+    assert!(sent.to_lowercase().contains("transfer-encoding: chunked") && chunks.len() > length, "{sent}");
+    // What is written anew may be as large.
+    let part = json!({"method": "GET", "url": "/v1/accounts/%41", "note": "x".repeat(200)});
+    let batch = |mail: usize| json!({"mail": "x".repeat(mail), "requests": [part]}).to_string();
+    let reply = send(&stage, "/crm/v1/batch", "reader", "application/json", batch(300_000)).await;
+    let arrived = bodies(&recorder);
+    assert!(reply.status == 200 && arrived.len() == 1 && arrived[0].len() > 300_000 && arrived[0].contains("/v1/accounts/A"), "{}", reply.body);
+    assert_eq!(send(&stage, "/crm/v1/batch", "reader", "application/json", batch(1)).await.status, 200, "the same connection goes on");
+    recorder.take();
+    let large = send(&stage, "/crm/v1/graphql", "reader", "application/json", filled(1 << 20)).await;
     assert_eq!((large.status, large.text("reason"), &large.body["upstream_called"]), (413, "body_too_large", &json!(false)), "{}", large.body);
-    let (host, body) = (stage.gateway, filled(200_000));
-    let head = format!(
-        "POST /crm/v1/graphql HTTP/1.1\r\nHost: {host}\r\nScopegate-Account: reader\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    );
-    let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let body = filled(1 << 20);
+    let chunked = format!("{}{:x}\r\n{body}\r\n0\r\n\r\n", head("Transfer-Encoding: chunked"), body.len());
     let answers = raw::exchange(host, chunked.as_bytes()).await;
     assert_eq!(answers.first().map(|answer| (answer.status, answer.reason())), Some((413, Some("body_too_large"))), "{answers:?}");
     let refused = send(&stage, "/crm/v1/graphql", "reader", "application/json", json!({"query": "mutation { close }"}).to_string()).await;
@@ -110,7 +130,7 @@ async fn bodies_of_http2_streams_are_read_and_written_anew_alike() {
     let (stage, recorder) = stage("limits: {requests_per_account: none}\n").await;
     let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
     let part = |url: &str| json!({"method": "GET", "url": url}).to_string();
-    let mail = "x".repeat(50_000);
+    let mail = "x".repeat(500_000);
     for (part, told, arrives) in [
         (
             part("/v1/accounts/%41"),
@@ -126,7 +146,7 @@ async fn bodies_of_http2_streams_are_read_and_written_anew_alike() {
         let sent: Vec<String> = bodies(&recorder).iter().map(|body| Json::read(body.as_bytes()).unwrap().to_string()).collect();
         assert_eq!(sent, arrives.iter().map(|body| Json::read(body.as_bytes()).unwrap().to_string()).collect::<Vec<_>>());
     }
-    let filled = json!({"query": "{ account }", "variables": {"x": "x".repeat(70_000)}}).to_string();
+    let filled = json!({"query": "{ account }", "variables": {"x": "x".repeat(1 << 20)}}).to_string();
     let headers = [("scopegate-account", "reader"), ("content-type", "application/json")];
     let answer = client.exchange("POST", "/crm/v1/graphql", &headers, filled.as_bytes()).await.unwrap();
     assert_eq!((answer.status, answer.reason(), bodies(&recorder).len()), (413, Some("body_too_large"), 0));

@@ -4,8 +4,9 @@ use crate::stage::{BINARY, run};
 use scopegate::dev::{Call, Options, Promise, Telling, World, borrowed, members};
 use scopegate_core::policy::Look;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn once(arguments: &[&str]) -> (Option<i32>, Value) {
     let folder = tempfile::tempdir().unwrap();
@@ -65,6 +66,24 @@ fn a_folder_with_settings_of_its_own_is_left_alone() {
     let ended = Command::new(BINARY).args(["dev", ".", "--once"]).current_dir(folder.path()).output().unwrap();
     assert_eq!(ended.status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(settings).unwrap(), "# mine\n");
+}
+
+#[test]
+fn an_edit_of_its_policies_comes_into_force_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["dev", "live", "--port", "0"]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("SCOPEGATE_LOG");
+    let mut child = command.spawn().unwrap();
+    // Both end with the process, so that nobody waits for lines of one that ended.
+    let (out, err) = (BufReader::new(child.stdout.take().unwrap()), BufReader::new(child.stderr.take().unwrap()));
+    assert!(out.lines().any(|line| line.unwrap().contains("Decisions")));
+    let policy = folder.path().join("live/policies/crm.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    assert!(text.contains("require: accounts:read"));
+    std::fs::write(&policy, text.replace("require: accounts:read", "require: opportunities:write")).unwrap();
+    assert!(err.lines().any(|line| line.unwrap().contains("denied: researcher crm account.get GET /v1/accounts/{id} allow -> role_lacks_scope")));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

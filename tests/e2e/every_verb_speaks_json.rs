@@ -25,6 +25,8 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("policy suggest", &["policies"], 1),
     ("policy replay", &["policies"], 0),
     ("policy import openapi", &["tiny.json", "--connector", "tiny"], 0),
+    ("policy import google-discovery", &["farm.json", "--connector", "farm"], 0),
+    ("policy import msgraph-permissions", &["permissions.json", "--connector", "graph"], 0),
     ("policy schema", &[], 0),
     ("account ensure", &["crm", "user_2", "--customer", "acme", "--role", "researcher"], 0),
     ("account list", &[], 0),
@@ -83,6 +85,10 @@ const SLIPS: &[(&str, &[&str], i32)] = &[
     ("policy import openapi", &["nowhere.json", "--connector", "tiny"], 2),
     ("policy import openapi", &["wrong.yaml", "--connector", "tiny"], 1),
     ("policy import openapi", &["tiny.json", "--connector", "tiny", "--out", "wrong.yaml"], 1),
+    ("policy import google-discovery", &["nowhere.json", "--connector", "farm"], 2),
+    ("policy import google-discovery", &["tiny.json", "--connector", "farm"], 1),
+    ("policy import msgraph-permissions", &["nowhere.json", "--connector", "graph"], 2),
+    ("policy import msgraph-permissions", &["tiny.json", "--connector", "graph"], 1),
     ("account show", &["crm", "nobody"], 1),
     ("account ensure", &["crm", "user_1", "--customer", "globex", "--role", "researcher"], 1),
     ("account credentials", &["crm", "user_1", "--file", "nowhere.json"], 2),
@@ -153,6 +159,19 @@ async fn furnished() -> Stage {
         ("wider.yaml", crate::stage::POLICY.replace("responder: {allow: {crm: [", "responder: {allow: {crm: [accounts:read, ")),
         ("untidy.yaml", "version:   1\n".into()),
         ("wrong-yaml.yaml", "version: [1\n".into()),
+        (
+            "farm.json",
+            json!({
+                "kind": "discovery#restDescription", "rootUrl": "https://farm.example/",
+                "methods": {"ping": {"id": "farm.ping", "httpMethod": "GET", "path": "ping"}},
+            })
+            .to_string(),
+        ),
+        (
+            "permissions.json",
+            json!({"permissions": {"User.Read": {"pathSets": [{"schemeKeys": ["DelegatedWork"], "methods": ["GET"], "paths": {"/me": ""}}]}}})
+                .to_string(),
+        ),
         (
             "tiny.json",
             json!({"openapi": "3.0.0", "servers": [{"url": "https://tiny.example"}], "paths": {"/a": {"get": {"security": []}}}}).to_string(),

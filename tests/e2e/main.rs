@@ -31,6 +31,7 @@ mod decides_alike_everywhere;
 mod decides_what_content_holds;
 mod deploys_as_shipped;
 mod dev_keeps_its_promises;
+mod differs_as_it_decides;
 mod doctor_looks_and_changes_nothing;
 mod ends_at_once;
 mod every_verb_speaks_json;

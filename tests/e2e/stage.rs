@@ -91,6 +91,8 @@ pub(crate) enum Program {
     Scopegate,
     /// The built binary with these arguments besides the usual ones.
     With(&'static [&'static str]),
+    /// The built binary as somebody to whom closed folders are closed, which they are not to root.
+    Unprivileged,
     /// A test of this binary that does the same with a twist.
     Test(&'static str),
 }
@@ -324,7 +326,8 @@ impl Stage {
         self.begin(self.script.program).await;
     }
 
-    async fn begin(&mut self, program: Program) {
+    /// Starts the gateway again on the same folder, as this program.
+    pub(crate) async fn begin(&mut self, program: Program) {
         self.served = Served::start(self.folder.path(), program, self.script.log, &self.script.environment).await;
         self.gateways.clone_from(&self.served.gateways);
         (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
@@ -419,11 +422,16 @@ impl Served {
     /// Waits until the gateway has said where it listens.
     pub(crate) async fn start(folder: &Path, program: Program, log: &str, environment: &[(&str, String)]) -> Self {
         let mut command = match program {
-            Program::Scopegate | Program::With(_) => Command::new(BINARY),
+            Program::Unprivileged if rustix::process::geteuid().is_root() => {
+                let mut command = Command::new("setpriv");
+                command.args(["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search", BINARY]);
+                command
+            }
+            Program::Scopegate | Program::With(_) | Program::Unprivileged => Command::new(BINARY),
             Program::Test(_) => Command::new(std::env::current_exe().unwrap()),
         };
         match program {
-            Program::Scopegate => command.args(["serve", "-c", "scopegate.yaml"]),
+            Program::Scopegate | Program::Unprivileged => command.args(["serve", "-c", "scopegate.yaml"]),
             Program::With(more) => command.args(["serve", "-c", "scopegate.yaml"]).args(more),
             Program::Test(name) => command.args(["--exact", name, "--ignored", "--nocapture"]),
         };

@@ -13,6 +13,7 @@ pub(super) struct Draft {
     pub(super) hosts: BTreeMap<String, String>,
     pub(super) variables: BTreeMap<String, Variable>,
     pub(super) oauth: Option<OAuth>,
+    pub(super) case_insensitive_paths: bool,
     /// In lower case.
     pub(super) request_headers: BTreeSet<String>,
     pub(super) source: Source,
@@ -84,6 +85,9 @@ impl Draft {
         page.map(2, "variables", &self.variables, Variable::flow);
         if let Some(oauth) = &self.oauth {
             oauth.write(&mut page);
+        }
+        if self.case_insensitive_paths {
+            page.line(2, "case_insensitive_paths: true");
         }
         if !self.request_headers.is_empty() {
             page.line(2, &format!("request_headers: {}", list(&self.request_headers)));

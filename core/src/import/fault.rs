@@ -45,6 +45,14 @@ impl Fault {
         Self::Unsaid { sentence: sentence.into() }
     }
 
+    /// The refusal, where places are not those of the file.
+    pub(super) fn without_place(self) -> Refusal {
+        match self {
+            Self::Refused { sentence, .. } => Refusal::refused(sentence),
+            Self::Unsaid { sentence } => Refusal::Unsaid { sentence },
+        }
+    }
+
     /// The refusal, with places as people count them.
     pub(super) fn in_text(self, text: &str) -> Refusal {
         match self {

@@ -9,9 +9,13 @@
 
 mod draft;
 mod fault;
+mod google_discovery;
 mod json;
+mod msgraph_permissions;
 mod names;
+mod notes;
 mod openapi;
+mod paths;
 mod text;
 mod tree;
 mod yaml;
@@ -20,8 +24,16 @@ pub use fault::Refusal;
 
 use crate::id::ConnectorId;
 use crate::policy::{Origin, Severity, Source, compile};
+use draft::Draft;
+use fault::Fault;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// More operations than any API has.
+const MOST_OPERATIONS: usize = 100_000;
+
+/// More alternatives than the language takes.
+const MOST_ALTERNATIVES: usize = 1000;
 
 /// What whoever imports says besides the description.
 #[derive(Clone, Debug)]
@@ -79,8 +91,30 @@ pub struct Imported {
 pub fn openapi(file: &[u8], wishes: &Wishes) -> Result<Imported, Refusal> {
     let text = text::of(file)?;
     let read = tree::read(&text).and_then(|tree| openapi::read(tree.root(), wishes));
-    let made = read.map_err(|fault| fault.in_text(&text))?;
-    let (mut draft, notes) = made;
+    finished(file, "openapi", read.map_err(|fault| fault.in_text(&text))?, wishes)
+}
+
+/// Reads a description in Google's Discovery format, perhaps packed with gzip.
+/// # Errors
+/// As for [`openapi`].
+pub fn google_discovery(file: &[u8], wishes: &Wishes) -> Result<Imported, Refusal> {
+    let text = text::of(file)?;
+    let said = tree::read(&text).and_then(|tree| google_discovery::in_openapi(tree.root())).map_err(|fault| fault.in_text(&text))?;
+    let read = tree::read(&said).and_then(|tree| openapi::read(tree.root(), wishes));
+    finished(file, "google-discovery", read.map_err(Fault::without_place)?, wishes)
+}
+
+/// Reads Microsoft Graph's list of permissions, perhaps packed with gzip: for tokens of people, unless `wishes.kind` says otherwise.
+/// # Errors
+/// As for [`openapi`].
+pub fn msgraph_permissions(file: &[u8], wishes: &Wishes) -> Result<Imported, Refusal> {
+    let text = text::of(file)?;
+    let read = tree::read(&text).and_then(|tree| msgraph_permissions::read(tree.root(), wishes));
+    finished(file, "msgraph-permissions", read.map_err(|fault| fault.in_text(&text))?, wishes)
+}
+
+fn finished(file: &[u8], kind: &'static str, (mut draft, notes): (Draft, Vec<String>), wishes: &Wishes) -> Result<Imported, Refusal> {
+    draft.source.kind = kind;
     draft.source.sha256 = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
     let document = draft.to_yaml();
     clean(&wishes.connector, &document)?;

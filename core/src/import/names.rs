@@ -27,6 +27,15 @@ pub(super) fn operation_ids(called: &[Called<'_>]) -> Vec<String> {
     with_method.map(|id| taken.take(&id)).collect()
 }
 
+/// Method and path as they stand in the source, as ids: unique, in the order in which they come.
+pub(super) fn method_and_path<'a>(called: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let legal = |character: char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\' | '+');
+    let written =
+        called.map(|(method, path)| format!("{method} {path}").trim().chars().map(|one| if legal(one) { one } else { '-' }).collect::<String>());
+    let mut taken = Taken::default();
+    written.map(|id| taken.take(shortened(&id, 0))).collect()
+}
+
 fn counted(ids: &[String]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     ids.iter().for_each(|id| *counts.entry(id.as_str()).or_default() += 1);

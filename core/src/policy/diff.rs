@@ -55,6 +55,40 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         self.allowed.is_empty() && self.denied.is_empty()
     }
+
+    /// How many pairs become allowed, and how many denied, in words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match (self.allowed.len(), self.denied.len()) {
+            (0, 0) => "no role may do more or less".to_owned(),
+            (allowed, denied) => format!("{allowed} became allowed, {denied} became denied"),
+        }
+    }
+
+    /// Every change as the cells of a row: what it is, role, connector, operations, which request, and how the answer changes.
+    pub fn rows(&self) -> impl Iterator<Item = [String; 6]> {
+        let allowed = self.allowed.iter().map(|pair| pair.row("allowed"));
+        let denied = self.denied.iter().map(|pair| pair.row("denied"));
+        allowed.chain(denied).chain(self.consent.iter().map(Consent::row))
+    }
+}
+
+impl Pair {
+    fn row(&self, word: &str) -> [String; 6] {
+        let Self { role, probed, before, after } = self;
+        let what = probed.content.as_ref().map_or_else(|| probed.r#match.clone(), |content| format!("{} {content}", probed.r#match));
+        let change = format!("{} -> {}", before.as_str(), after.as_str());
+        [word.to_owned(), role.to_string(), probed.connector.to_string(), probed.operation.to_string(), what, change]
+    }
+}
+
+impl Consent {
+    fn row(&self) -> [String; 6] {
+        let Self { role, connector, scopes, operations } = self;
+        let scopes = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let change = format!("customers have to grant {scopes}");
+        ["consent".into(), role.to_string(), connector.to_string(), operations.join(" "), String::new(), change]
+    }
 }
 
 /// Compares two sets.

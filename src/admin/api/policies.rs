@@ -2,7 +2,7 @@
 
 use crate::admin::Plane;
 use crate::admin::problem::Problem;
-use crate::gateway::{InForce, PolicyRoom, Rejected};
+use crate::gateway::{InForce, Occasion, PolicyRoom, Rejected};
 use axum::Json;
 use axum::extract::State;
 use scopegate_core::policy::Diagnostic;
@@ -56,7 +56,7 @@ pub(super) async fn show(State(plane): State<Plane>) -> Json<Policies> {
     responses((status = 200, description = "The new set is in force", body = Policies), (status = 422, description = "The old set stays; `diagnostics` says why")))]
 pub(super) async fn reload(State(plane): State<Plane>) -> Result<Json<Policies>, Problem> {
     let (room, now) = (Arc::clone(&plane.policies), plane.clock.timestamp());
-    let reloaded = plane.tasks.blocking(move || room.reload(now)).await;
+    let reloaded = plane.tasks.blocking(move || room.reload(now, Occasion::Api)).await;
     match reloaded {
         Ok(Ok(in_force)) => Ok(Json(Policies::of(&in_force, &plane.policies))),
         Ok(Err(rejected)) => Err(Problem::PoliciesRejected(rejected)),

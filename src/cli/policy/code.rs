@@ -3,6 +3,7 @@
 use super::report;
 use crate::cli::Outcome;
 use crate::cli::output::{Format, decline, say, say_json, table};
+use crate::settings::{CODE_EXAMPLES, SettingsExample};
 use scopegate_core::policy::{CodeCase, CodeExample, Severity, code_examples, compile, render};
 use serde_json::{Value, json};
 
@@ -16,7 +17,11 @@ pub(in crate::cli) struct ExplainCode {
 impl ExplainCode {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         let Some(code) = self.code else { return all(format) };
-        let Some(example) = code_examples().find(|example| example.code.eq_ignore_ascii_case(&code)) else {
+        let is_meant = |known: &str| known.eq_ignore_ascii_case(&code);
+        if let Some(example) = CODE_EXAMPLES.iter().find(|example| is_meant(example.code.id)) {
+            return of_settings(example, format);
+        }
+        let Some(example) = code_examples().find(|example| is_meant(example.code)) else {
             return decline(&format!("`{code}` is no code; `scopegate policy explain-code` lists them"), format);
         };
         match format {
@@ -28,13 +33,31 @@ impl ExplainCode {
 }
 
 fn all(format: Format) -> anyhow::Result<Outcome> {
+    let of_settings = CODE_EXAMPLES.iter().map(|one| (one.code.id, one.code.severity, one.meaning));
+    let listed = code_examples().map(|one| (one.code, one.severity, one.meaning)).chain(of_settings);
     match format {
         Format::Json => {
-            say_json(&code_examples().map(|one| json!({"code": one.code, "severity": one.severity, "meaning": one.meaning})).collect::<Vec<_>>())?
+            say_json(&listed.map(|(code, severity, meaning)| json!({"code": code, "severity": severity, "meaning": meaning})).collect::<Vec<_>>())?;
         }
         Format::Human => {
-            let row = |one: CodeExample| vec![one.code.to_owned(), word(one.severity).to_owned(), one.meaning.to_owned()];
-            say(&table(&code_examples().map(row).collect::<Vec<_>>()));
+            let rows = listed.map(|(code, severity, meaning)| vec![code.to_owned(), word(severity).to_owned(), meaning.to_owned()]);
+            say(&table(&rows.collect::<Vec<_>>()));
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+/// A code that only settings have. What is found depends on the environment, and is not shown.
+fn of_settings(example: &SettingsExample, format: Format) -> anyhow::Result<Outcome> {
+    let SettingsExample { code, meaning, wrong, right } = example;
+    match format {
+        Format::Json => {
+            let file = |text: &str| json!([{"file": "scopegate.yaml", "text": text}]);
+            say_json(&json!({"code": code.id, "severity": code.severity, "meaning": meaning, "wrong": file(wrong), "right": file(right)}))?;
+        }
+        Format::Human => {
+            let (wrong, right) = (indented(wrong), indented(right));
+            say(&format!("{} ({}): {meaning}\n\nwrong\n\n{wrong}\nright\n\n{right}", code.id, word(code.severity)));
         }
     }
     Ok(Outcome::Yes)

@@ -7,7 +7,7 @@ use crate::cli::output::{Format, say, say_json, table, tell};
 use crate::cli::{Outcome, SettingsFile};
 use crate::gateway::read_sources;
 use anyhow::bail;
-use scopegate_core::policy::{Consent, Difference, Look, Pair, PolicySet, Source, compile, diff, render};
+use scopegate_core::policy::{Difference, Look, PolicySet, Source, compile, diff, render};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -66,33 +66,9 @@ fn policies(sources: Vec<Source>) -> anyhow::Result<PolicySet> {
     }
 }
 
-/// As people read it, also in the log of a reload.
-pub(in crate::cli) fn human(difference: &Difference) -> String {
-    let Difference { allowed, denied, consent } = difference;
-    let rows = allowed.iter().map(|pair| row("allowed", pair)).chain(denied.iter().map(|pair| row("denied", pair)));
-    let rows: Vec<Vec<String>> = rows.chain(consent.iter().map(asked)).collect();
-    let counted = match (allowed.len(), denied.len()) {
-        (0, 0) => "no role may do more or less".to_owned(),
-        (allowed, denied) => format!("{allowed} became allowed, {denied} became denied"),
-    };
+/// As people read it.
+fn human(difference: &Difference) -> String {
+    let rows: Vec<Vec<String>> = difference.rows().map(Vec::from).collect();
+    let counted = difference.summary();
     if rows.is_empty() { counted } else { format!("{}\n{counted}", table(&rows)) }
-}
-
-fn row(word: &str, pair: &Pair) -> Vec<String> {
-    let Pair { role, probed, before, after } = pair;
-    let what = probed.content.as_ref().map_or_else(|| probed.r#match.clone(), |content| format!("{} {content}", probed.r#match));
-    vec![
-        word.to_owned(),
-        role.to_string(),
-        probed.connector.to_string(),
-        probed.operation.to_string(),
-        what,
-        format!("{} -> {}", before.as_str(), after.as_str()),
-    ]
-}
-
-fn asked(consent: &Consent) -> Vec<String> {
-    let Consent { role, connector, scopes, operations } = consent;
-    let scopes = scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    vec!["consent".into(), role.to_string(), connector.to_string(), operations.join(" "), String::new(), format!("customers have to grant {scopes}")]
 }

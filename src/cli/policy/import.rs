@@ -19,11 +19,15 @@ const MOST: u64 = (64 << 20) + 1;
 pub(in crate::cli) enum Import {
     /// From OpenAPI 3 or 2, as JSON or YAML, perhaps packed with gzip.
     Openapi(Openapi),
+    /// From Google's Discovery format, perhaps packed with gzip.
+    GoogleDiscovery(Place),
+    /// From Microsoft Graph's list of permissions, perhaps packed with gzip.
+    MsgraphPermissions(MsgraphPermissions),
 }
 
-/// From OpenAPI 3 or 2.
+/// What every importer is told.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Openapi {
+pub(in crate::cli) struct Place {
     /// The description.
     file: PathBuf,
     /// The connector's name.
@@ -38,6 +42,13 @@ pub(in crate::cli) struct Openapi {
     /// Origin of the API, perhaps with a path, instead of the description's first server.
     #[arg(long, value_name = "ORIGIN")]
     upstream: Option<String>,
+}
+
+/// From OpenAPI 3 or 2.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Openapi {
+    #[command(flatten)]
+    place: Place,
     /// What several scopes in one list mean, where the description does not say.
     #[arg(long, value_enum)]
     array: Option<ArrayWord>,
@@ -48,6 +59,16 @@ pub(in crate::cli) struct Openapi {
     #[arg(long, value_name = "KEY")]
     extension: Option<String>,
     /// Only schemes that issue such tokens carry scopes.
+    #[arg(long, value_enum)]
+    kind: Option<KindWord>,
+}
+
+/// From Microsoft Graph's list of permissions.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct MsgraphPermissions {
+    #[command(flatten)]
+    place: Place,
+    /// For which tokens; left out: delegated.
     #[arg(long, value_enum)]
     kind: Option<KindWord>,
 }
@@ -68,18 +89,50 @@ enum KindWord {
     Application,
 }
 
+impl KindWord {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Delegated => Kind::Delegated,
+            Self::Application => Kind::Application,
+        }
+    }
+}
+
 impl Import {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         match self {
-            Self::Openapi(verb) => verb.run(format),
+            Self::Openapi(verb) => verb.place.import(import::openapi, &verb.wishes(), format),
+            Self::MsgraphPermissions(verb) => {
+                let wishes = Wishes { kind: verb.kind.map(KindWord::kind), ..verb.place.wishes() };
+                verb.place.import(import::msgraph_permissions, &wishes, format)
+            }
+            Self::GoogleDiscovery(place) => place.import(import::google_discovery, &place.wishes(), format),
         }
     }
 }
 
 impl Openapi {
-    fn run(self, format: Format) -> anyhow::Result<Outcome> {
-        let file = read(&self.file)?;
-        let imported = match import::openapi(&file, &self.wishes()) {
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            array: self.array.map(|word| match word {
+                ArrayWord::Any => Array::Any,
+                ArrayWord::All => Array::All,
+            }),
+            schemes: self.schemes.clone(),
+            extension: self.extension.clone(),
+            kind: self.kind.map(KindWord::kind),
+            ..self.place.wishes()
+        }
+    }
+}
+
+impl Place {
+    fn wishes(&self) -> Wishes {
+        Wishes { connector: self.connector.clone(), upstream: self.upstream.clone(), array: None, schemes: Vec::new(), extension: None, kind: None }
+    }
+
+    fn import(&self, read_as: fn(&[u8], &Wishes) -> Result<Imported, Refusal>, wishes: &Wishes, format: Format) -> anyhow::Result<Outcome> {
+        let imported = match read_as(&read(&self.file)?, wishes) {
             Ok(imported) => imported,
             Err(refusal @ Refusal::Unsaid { .. }) => return Err(refusal.into()),
             Err(refusal @ Refusal::Refused { .. }) => return decline(&format!("{}: {refusal}", self.file.display()), format),
@@ -94,23 +147,6 @@ impl Openapi {
                 }
                 Ok(Outcome::Yes)
             }
-        }
-    }
-
-    fn wishes(&self) -> Wishes {
-        Wishes {
-            connector: self.connector.clone(),
-            upstream: self.upstream.clone(),
-            array: self.array.map(|word| match word {
-                ArrayWord::Any => Array::Any,
-                ArrayWord::All => Array::All,
-            }),
-            schemes: self.schemes.clone(),
-            extension: self.extension.clone(),
-            kind: self.kind.map(|word| match word {
-                KindWord::Delegated => Kind::Delegated,
-                KindWord::Application => Kind::Application,
-            }),
         }
     }
 

@@ -3,7 +3,6 @@
 mod extension;
 mod operation;
 mod parameters;
-mod paths;
 mod references;
 mod security;
 mod servers;
@@ -15,15 +14,14 @@ use super::Wishes;
 use super::draft::{Draft, Need, Source};
 use super::fault::Fault;
 use super::names::{self, Called};
+use super::notes::{self, Notes};
 use super::tree::Item;
 use operation::Operation;
 use references::References;
 use security::Security;
+pub(super) use security::least;
 use servers::Servers;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// More operations than any API has.
-const MOST_OPERATIONS: usize = 100_000;
 
 /// Which of the two forms a description has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,39 +41,7 @@ pub(super) struct Reading<'t, 'w> {
     notes: Notes,
 }
 
-/// What whoever imports should know: each kind of thing once, with the places where it was found.
-#[derive(Debug, Default)]
-pub(super) struct Notes(BTreeMap<String, Vec<String>>);
-
-/// So many places are named for one thing.
-const NAMED: usize = 5;
-
-impl Notes {
-    /// `sentence` is about `place`, such as an operation.
-    fn add(&mut self, sentence: impl Into<String>, place: impl Into<String>) {
-        self.0.entry(sentence.into()).or_default().push(place.into());
-    }
-
-    /// One that is about the whole description.
-    fn whole(&mut self, sentence: impl Into<String>) {
-        self.0.entry(sentence.into()).or_default();
-    }
-
-    fn sentences(self) -> Vec<String> {
-        self.0.into_iter().map(|(sentence, places)| told(&sentence, &places)).collect()
-    }
-}
-
-fn told(sentence: &str, places: &[String]) -> String {
-    let named = places.iter().take(NAMED).map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", ");
-    match places.len() {
-        0 => sentence.to_owned(),
-        1..=NAMED => format!("{sentence}: {named}"),
-        many => format!("{sentence}: {named} and {} more", many - NAMED),
-    }
-}
-
-/// Reads a description; `source.sha256` is still to be said.
+/// Reads a description; `kind` and `sha256` of its source are still to be said.
 pub(super) fn read(root: Item<'_>, wishes: &Wishes) -> Result<(Draft, Vec<String>), Fault> {
     let form = form(root)?;
     references::refuse_foreign(root)?;
@@ -100,6 +66,7 @@ pub(super) fn read(root: Item<'_>, wishes: &Wishes) -> Result<(Draft, Vec<String
         hosts: settled.hosts,
         variables: settled.variables,
         oauth,
+        case_insensitive_paths: false,
         request_headers,
         source: source(root),
         scopes: scopes.into_iter().map(|(provider, name)| (name, provider)).collect(),
@@ -136,7 +103,7 @@ fn tell_same_shapes(operations: &[Operation], notes: &mut Notes) {
     let mut seen: BTreeSet<_> = BTreeSet::new();
     for operation in operations {
         if !seen.insert(operation.shape()) {
-            notes.add("several operations match the same requests, and each of them has to be allowed", operation.name());
+            notes.add(notes::SAME_SHAPE, operation.name());
         }
     }
 }
@@ -157,7 +124,7 @@ fn source(root: Item<'_>) -> Source {
     let says = |item: Option<Item<'_>>| item.and_then(Item::text).map(short).filter(|text| !text.is_empty());
     let licence = info.and_then(|info| info.get("license"));
     Source {
-        kind: "openapi",
+        kind: "",
         title: says(info.and_then(|info| info.get("title"))),
         version: says(info.and_then(|info| info.get("version"))),
         licence: says(licence.and_then(|licence| licence.get("identifier"))).or_else(|| says(licence.and_then(|licence| licence.get("name")))),

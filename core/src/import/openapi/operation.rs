@@ -1,11 +1,13 @@
 //! Operations as they stand in `paths`.
 
-use super::paths::{self, Odd, Path};
 use super::security::{Listed, Security};
 use super::servers::{Address, Servers, Settled};
-use super::{Asked, MOST_OPERATIONS, Notes, Reading, extension, parameters};
+use super::{Asked, Reading, extension, parameters};
+use crate::import::MOST_OPERATIONS;
 use crate::import::draft;
 use crate::import::fault::Fault;
+use crate::import::notes::Notes;
+use crate::import::paths::{self, Odd, Path};
 use crate::import::tree::Item;
 use crate::policy::{Letters, PathTemplate};
 use parameters::Declared;

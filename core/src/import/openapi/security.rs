@@ -1,9 +1,11 @@
 //! `security`: which schemes carry scopes, and what an operation needs by them.
 
 use super::operation::Operation;
-use super::{Asked, Form, Notes, Reading};
+use super::{Asked, Form, Reading};
+use crate::import::MOST_ALTERNATIVES;
 use crate::import::draft::OAuth;
 use crate::import::fault::Fault;
+use crate::import::notes::Notes;
 use crate::import::tree::Item;
 use crate::import::{Array, Kind};
 use crate::policy::document::suggestion;
@@ -12,9 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest scope.
 const LONGEST_SCOPE: usize = 512;
-
-/// More alternatives than the language takes.
-const MOST_ALTERNATIVES: usize = 1000;
 
 /// The security schemes of a description.
 pub(super) struct Security {
@@ -295,7 +294,7 @@ impl Alternatives {
 }
 
 /// Without sets that hold another: who has the smaller one has enough.
-fn least(sets: BTreeSet<BTreeSet<String>>) -> BTreeSet<BTreeSet<String>> {
+pub(in crate::import) fn least(sets: BTreeSet<BTreeSet<String>>) -> BTreeSet<BTreeSet<String>> {
     let holds_another = |set: &BTreeSet<String>| sets.iter().any(|other| other.len() < set.len() && other.is_subset(set));
     sets.iter().filter(|set| !holds_another(set)).cloned().collect()
 }

@@ -1,12 +1,13 @@
 //! Servers -> upstream, named hosts and variables.
 
 use super::operation::Operation;
-use super::{Form, Notes, Reading};
+use super::{Form, Reading};
 use crate::connector::variables::Rule;
 use crate::connector::{PlainHttp, Upstream};
 use crate::import::draft::Variable;
 use crate::import::fault::Fault;
 use crate::import::names;
+use crate::import::notes::Notes;
 use crate::import::tree::Item;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -269,17 +269,23 @@ proptest! {
         let (before, behind) = writer.text.split_at(at);
         let text = format!("{before}{put}{behind}");
         if let Ok(select) = Select::read(&text) {
-            // Whoever looks for FROM outside of quotes finds as many sources as were read.
+            // Whoever looks for FROM outside of quotes finds what was read, behind each of them.
             let plain: String = outside_of_quotes(&text);
-            let count = plain.split(|character: char| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '.')).filter(|word| word.eq_ignore_ascii_case("from")).count();
-            prop_assert!(count >= selects(&select), "{}", text);
+            let words: Vec<&str> = plain.split(|character: char| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '.')).filter(|word| !word.is_empty()).collect();
+            let mut behind: Vec<String> = words.windows(2).filter(|two| two[0].eq_ignore_ascii_case("from")).map(|two| two[1].to_owned()).collect();
+            let mut read = first_sources(&select);
+            behind.sort();
+            read.sort();
+            prop_assert_eq!(behind, read, "{}", text);
             prop_assert!(!plain.contains([';', '*', '#']), "{}", text);
         }
     }
 }
 
-fn selects(select: &Select<'_>) -> usize {
-    1 + select.children.iter().chain(&select.joined).map(selects).sum::<usize>()
+/// What stands first behind each FROM.
+fn first_sources(select: &Select<'_>) -> Vec<String> {
+    let own = select.from.iter().take(1).map(|source| source.path.join("."));
+    own.chain(select.children.iter().chain(&select.joined).flat_map(first_sources)).collect()
 }
 
 fn outside_of_quotes(text: &str) -> String {

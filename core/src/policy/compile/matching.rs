@@ -49,7 +49,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings<'_>) -> Vec<Match> {
 }
 
 fn one(found: Located<&str>, findings: &mut Findings<'_>) -> Option<Match> {
-    let text = found.value;
+    // A text in YAML's own block form ends with its line.
+    let text = found.value.trim_end();
     let word = text.split(' ').next().unwrap_or_default();
     if text.starts_with('/') || word.contains('/') {
         let message = format!("`{text}` has no method");

@@ -53,9 +53,9 @@ fn a_match_is_a_method_and_a_path_template() {
     ] {
         assert_found(&with_operations(&[&format!("{{id: x, match: {found}, require: none}}")]), expected);
     }
-    let all = operations_of(&["{id: x, match: [\"GET  /a/{x}\", M-SEARCH /b], require: none}"]);
+    let all = operations_of(&["{id: x, match: [\"GET  /a/{x}\", M-SEARCH /b, \"GET /c \\n\"], require: none}"]);
     let matches: Vec<_> = all.iter().map(|one| format!("{} {} {}", one.id, one.method, one.template)).collect();
-    assert_eq!(matches, ["x GET /a/{x}", "x M-SEARCH /b"]);
+    assert_eq!(matches, ["x GET /a/{x}", "x M-SEARCH /b", "x GET /c"]);
 }
 
 #[test]
