@@ -39,6 +39,11 @@ pub(crate) fn identifier(number: usize) -> String {
     format!("user_{number}_researcher")
 }
 
+/// Whose it is: ten accounts to a customer.
+pub(crate) fn customer(number: usize) -> String {
+    format!("customer-{}", number / 10)
+}
+
 impl Gateway {
     pub(crate) fn start(folder: &Path, size: Size, upstream: &Contender) -> Self {
         fs::create_dir_all(folder).unwrap();
@@ -98,7 +103,7 @@ fn write_accounts(path: &Path, many: usize) {
     let scope: Vec<String> = (0..crm::RESOURCES).map(|number| format!("p{number}.read")).collect();
     for number in 0..many {
         let line = serde_json::json!({
-            "connector": "crm", "identifier": identifier(number), "customer": format!("customer-{}", number / 10), "role": "researcher",
+            "connector": "crm", "identifier": identifier(number), "customer": customer(number), "role": "researcher",
             "credentials": {"access_token": format!("token-{number:032}"), "refresh_token": format!("refresh-{number:032}"), "expires_in": 2_592_000, "scope": scope.join(" ")},
         });
         writeln!(to, "{line}").unwrap();

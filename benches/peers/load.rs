@@ -2,7 +2,7 @@
 
 use crate::contender::Contender;
 use crate::crm;
-use crate::gateway::{Size, identifier};
+use crate::gateway::{Size, customer, identifier};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Connections at once.
 const CONNECTIONS: usize = 32;
-/// So many different requests, of so many different accounts.
-const REQUESTS: usize = 20_000;
+/// So many different requests, each of another account where there are as many, in a session of its customer.
+const REQUESTS: usize = 10_000;
 
 /// A script for wrk.
 pub(crate) struct Load {
@@ -40,7 +40,7 @@ impl Load {
         let mut text = String::from("local paths, accounts = {}, {}\n");
         operations.iter().for_each(|operation| _ = writeln!(text, "paths[#paths + 1] = \"/crm{}\"", crm::path(*operation)));
         let accounts = (0..REQUESTS).map(|step| (step * 7_919) % size.accounts);
-        accounts.for_each(|account| _ = writeln!(text, "accounts[#accounts + 1] = \"{}\"", identifier(account)));
+        accounts.for_each(|account| _ = writeln!(text, "accounts[#accounts + 1] = {{\"{}\", \"run-{}\"}}", identifier(account), customer(account)));
         let _ = write!(
             text,
             r#"
@@ -48,8 +48,8 @@ local ready, at = {{}}, 0
 function init()
   for number, account in ipairs(accounts) do
     local headers = {{}}
-    headers["Scopegate-Account"] = account
-    headers["Scopegate-Session"] = "run-" .. account
+    headers["Scopegate-Account"] = account[1]
+    headers["Scopegate-Session"] = account[2]
     headers["User-Agent"] = "python-requests/2.34.2"
     headers["Accept"] = "*/*"
     headers["Accept-Encoding"] = "gzip, deflate"

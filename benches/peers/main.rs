@@ -111,11 +111,14 @@ fn scale(arguments: &Arguments) {
     }
 }
 
-/// Everybody in turn, round after round; what came first is left out, because it fills caches.
+/// So many seconds fill the caches of everybody with everything that is asked for.
+const WARM: u64 = 4;
+
+/// Everybody in turn, round after round; what came first is left out.
 fn measure(turns: &[(&str, &Contender, &Load)], arguments: &Arguments) -> Table {
     let mut table = Table::default();
     for (_, contender, load) in turns {
-        load.run(contender, 1);
+        load.run(contender, WARM);
     }
     for round in 1..=arguments.rounds {
         eprintln!("round {round} of {}", arguments.rounds);

@@ -56,7 +56,7 @@ http {{
         upstream = upstream.port(),
     );
     fs::write(folder.join("nginx.conf"), text).unwrap();
-    Contender::start("nginx", port, Command::new("nginx").arg("-p").arg(&folder).args(["-e", "stderr", "-c", "nginx.conf"]))
+    Contender::start("nginx", port, Command::new("/usr/sbin/nginx").arg("-p").arg(&folder).args(["-e", "stderr", "-c", "nginx.conf"]))
 }
 
 fn haproxy(folder: &Path, upstream: &Contender, accounts: usize) -> Contender {
@@ -87,7 +87,7 @@ backend api
     );
     let file = folder.join("haproxy.cfg");
     fs::write(&file, text).unwrap();
-    Contender::start("HAProxy", port, Command::new("haproxy").arg("-db").arg("-f").arg(file))
+    Contender::start("HAProxy", port, Command::new("/usr/sbin/haproxy").arg("-db").arg("-f").arg(file))
 }
 
 fn envoy(folder: &Path, upstream: &Contender) -> Contender {
