@@ -208,7 +208,7 @@ mod tests {
     fn an_id_of_chance_is_32_lower_case_hex_digits() {
         let text = "00010203040506070809a0b0c0d0e0ff";
         assert_eq!(text.parse::<AccountId>().unwrap().to_string(), text);
-        for bad in ["", &text[1..], &format!("{text}0"), &text.to_uppercase(), &text.replace('f', "g")] {
+        for bad in ["", text.trim_start_matches("00"), &format!("{text}0"), &text.to_uppercase(), &text.replace('f', "g")] {
             assert!(bad.parse::<AccountId>().is_err(), "{bad:?}");
         }
     }
