@@ -13,9 +13,9 @@ connectors:
   crm:
     upstream: https://crm.example
     scopes:
-      notes:read: [notes]
+      notes:read: {provider_scopes: [notes]}
       notes:write: {provider_scopes: [notes.write], implies: [notes:read]}
-      files:read: [[files], [files.all, profile]]
+      files:read: {provider_scopes: [files]}
     operations:
       - {id: note.list, match: "GET /v1/notes", require: notes:read}
       - {id: note.get, match: "GET /v1/notes/{id}", require: notes:read}
@@ -34,7 +34,7 @@ fn policies() -> PolicySet {
 #[test]
 fn nothing_is_allocated_from_the_request_to_the_permission() {
     let (policies, connector, role) = (policies(), "crm".parse().unwrap(), "writer".parse().unwrap());
-    let scopes = ["notes.write", "files.all", "profile"].map(|scope| scope.parse().unwrap());
+    let scopes = ["notes.write", "files", "profile"].map(|scope| scope.parse().unwrap());
     for granted in [Granted::Assumed, Granted::of(scopes)] {
         let standing = Standing { role: &role, grant: GrantStanding::Live(&granted) };
         for (method, target) in [

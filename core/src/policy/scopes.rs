@@ -87,14 +87,13 @@ impl Scopes {
 
     /// Whether a grant covers scope `number`: itself, or one that means it.
     pub(super) fn covers(&self, coverage: Coverage<'_>, number: usize) -> bool {
-        match coverage {
+        let is_granted = |facts: &Facts| match coverage {
             Coverage::Everything => true,
-            Coverage::Nothing => false,
-            Coverage::Of(granted) => {
-                let mut meant_by = self.facts.get(number).into_iter().flat_map(|facts| &facts.meant_by);
-                meant_by.any(|by| self.facts.get(*by).is_some_and(|facts| facts.is_granted(granted)))
-            }
-        }
+            Coverage::Of(granted) => facts.is_granted(|scope| granted.has(scope)),
+            Coverage::Nothing => facts.is_granted(|_| false),
+        };
+        let mut meant_by = self.facts.get(number).into_iter().flat_map(|facts| &facts.meant_by);
+        matches!(coverage, Coverage::Everything) || meant_by.any(|by| self.facts.get(*by).is_some_and(is_granted))
     }
 
     /// Everything that a grant covers.
@@ -116,7 +115,7 @@ impl Scopes {
 }
 
 impl Facts {
-    fn is_granted(&self, granted: &GrantedScopes) -> bool {
-        self.provider_scopes.iter().any(|alternative| alternative.iter().all(|scope| granted.has(scope)))
+    fn is_granted(&self, has: impl Fn(&ProviderScope) -> bool) -> bool {
+        self.provider_scopes.iter().any(|alternative| alternative.iter().all(&has))
     }
 }
