@@ -44,6 +44,7 @@ connectors:
       - id: graphql
         match: [POST /graphql, GET /graphql]
         graphql: {query: {account: accounts:read, opportunity: opportunities:read, free: none}, mutation: {close: opportunities:write, "*": accounts:write}, batched: 2}
+      - {id: graphql.search, match: GET /search, body: true, graphql: {query: {account: accounts:read, opportunity: opportunities:read}}}
       - id: composite
         match: "POST /data/{version}/composite"
         batch: {requests: /compositeRequest, method: /method, url: /url, body: /body, headers: /httpHeaders, max_parts: 3}
@@ -179,6 +180,9 @@ fn every_root_field_is_needed() {
     ] {
         assert_eq!(came(&policies, role, &request(&format!("GET /graphql{target}"), None)), expected, "{role} {target}");
     }
+    let beside = request("GET /search?query=%7Baccount%7D", Some(("application/json", r#"{"query":"{opportunity}"}"#)));
+    assert_eq!(came(&policies, "seller", &beside), "deny ambiguous_request");
+    assert_eq!(came(&policies, "seller", &request("GET /search?query=%7Baccount%7D", None)), "allow graphql.search");
 }
 
 fn composite(parts: &str) -> Request {
