@@ -9,7 +9,6 @@ use crate::caller::Callers;
 use crate::certificates::{CertificateError, CertificateFiles, Certificates};
 use crate::clock::Clock;
 use crate::directory::{Directory, Sessions};
-use crate::egress::Egress;
 use crate::gateway::{Gateway, GatewayParts, NotLoaded, Occasion, PolicyRoom, Sources, Unreadable, Watcher, watch_policies};
 use crate::grants::{Grants, GrantsParts};
 use crate::http_client::{ClientError, HttpClient, Trust};
@@ -246,7 +245,7 @@ impl App {
         let rotation = Rotation { size: settings.audit.rotate, keep: settings.audit.keep };
         let audit = AuditLog::open(&settings.audit.file, rotation, clock.clone(), tasks.clone(), metrics.clone())?;
         let trust = settings.egress.ca_file.clone().map_or(Trust::System, Trust::File);
-        let egress = Egress::new(settings.egress.allow_networks.clone(), settings.egress.plain_http);
+        let egress = settings.egress.rules();
         let http = HttpClient::new(egress.clone(), &trust)?;
         let in_force = Arc::clone(&policies);
         let grants = Grants::new(GrantsParts {

@@ -9,6 +9,7 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use scopegate_core::connector::PlainHttp;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use thiserror::Error;
@@ -19,7 +20,11 @@ use url::{Host, Url};
 pub struct Egress {
     allowed: Arc<[IpNet]>,
     plain_http: PlainHttp,
+    known: Arc<KnownNames>,
 }
+
+/// Names, in lower case, whose addresses are said here, so that no name server is asked.
+pub type KnownNames = HashMap<String, Vec<IpAddr>>;
 
 /// What must not be dialled. Names the address, for the operator alone.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -53,7 +58,13 @@ impl Egress {
     /// `allow_networks` come in addition to public unicast addresses.
     #[must_use]
     pub fn new(allow_networks: Vec<IpNet>, plain_http: PlainHttp) -> Self {
-        Self { allowed: allow_networks.into(), plain_http }
+        Self { allowed: allow_networks.into(), plain_http, known: Arc::default() }
+    }
+
+    /// The same, with these names known. What they lead to is judged like the answer of a name server.
+    #[must_use]
+    pub fn knowing(self, names: KnownNames) -> Self {
+        Self { known: Arc::new(names), ..self }
     }
 
     /// Whether http without TLS is allowed.
@@ -67,9 +78,10 @@ impl Egress {
     /// # Errors
     /// [`ResolveError::Denied`] where all addresses are forbidden, [`ResolveError::Unresolved`] where there are none.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-        let found = match literal(host) {
-            Some(address) => vec![SocketAddr::new(address, port)],
-            None => tokio::net::lookup_host((host, port)).await.map_err(ResolveError::Unresolved)?.collect(),
+        let found = match (literal(host), self.known.get(&host.to_ascii_lowercase())) {
+            (Some(address), _) => vec![SocketAddr::new(address, port)],
+            (None, Some(known)) => known.iter().map(|address| SocketAddr::new(*address, port)).collect(),
+            (None, None) => tokio::net::lookup_host((host, port)).await.map_err(ResolveError::Unresolved)?.collect(),
         };
         let mut denied = None;
         let mut open = Vec::with_capacity(found.len());
@@ -273,6 +285,18 @@ mod tests {
             let url = Url::parse(url).unwrap();
             assert_eq!((closed().judge_origin(&url).is_ok(), open.judge_origin(&url).is_ok()), (closed_says, open_says), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn known_names_are_judged_like_any_other_and_nobody_is_asked() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let names = [("api.invalid", vec!["10.0.0.1", "8.8.8.8", "9.9.9.9"]), ("inside.invalid", vec!["10.0.0.1"])];
+        let names = names.map(|(name, addresses)| (name.to_owned(), addresses.into_iter().map(address).collect()));
+        let egress = closed().knowing(names.into());
+        let open = egress.resolve("API.invalid", 443).await.unwrap();
+        assert_eq!(open, ["8.8.8.8:443".parse().unwrap(), "9.9.9.9:443".parse().unwrap()]);
+        assert!(matches!(egress.resolve("inside.invalid", 443).await, Err(ResolveError::Denied(_))));
+        assert_eq!(egress.resolve("8.8.4.4", 1).await.unwrap(), ["8.8.4.4:1".parse().unwrap()]);
     }
 
     #[tokio::test]

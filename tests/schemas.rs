@@ -72,7 +72,7 @@ clients:
   desk: {client_id: b, private_key: {file: SECRET}, key_id: k1}
 connectors:
   crm: {upstream: "https://a.example", authorization_url: "https://a.example/a", token_url: "https://a.example/t", refresh_url: "https://a.example/f", revocation_url: "https://a.example/r", hosts: {up: "https://up.example"}}
-egress: {allow_networks: [10.0.0.0/8], allow_http: true, ca_file: own.pem}
+egress: {allow_networks: [10.0.0.0/8], allow_http: true, ca_file: own.pem, addresses: {api.internal: [10.0.0.7, "fd00::7"]}}
 audit: {file: ./data/audit.jsonl, rotate: 256MiB, keep: 90d}
 limits:
   body: 1024

@@ -44,7 +44,7 @@ fn without_root_and_sudo_it_stops_with_the_one_line_that_is_needed() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
     assert_eq!(
         text(&output.stderr),
-        "missing: cmake python3-venv curl chromium nodejs npm. As root: apt-get install -y --no-install-recommends cmake python3-venv curl chromium nodejs npm\n"
+        "missing: cmake python3-venv curl chromium nodejs npm nginx-light. As root: apt-get install -y --no-install-recommends cmake python3-venv curl chromium nodejs npm nginx-light\n"
     );
 }
 

@@ -1,7 +1,6 @@
 //! Policies, and the connectors that they use: whether we are registered with their providers, and may go there at all.
 
 use super::Check;
-use crate::egress::Egress;
 use crate::settings::Settings;
 use scopegate_core::connector::oauth::ClientAuth;
 use scopegate_core::connector::variables::Rule;
@@ -51,7 +50,7 @@ pub(super) fn in_use<'p>(settings: &Settings, policies: &'p PolicySet) -> Vec<&'
 
 /// Whether the providers of these connectors know us, and egress lets us there.
 pub(super) fn clients(settings: &Settings, policies: &PolicySet) -> Vec<Check> {
-    let egress = Egress::new(settings.egress.allow_networks.clone(), settings.egress.plain_http);
+    let egress = settings.egress.rules();
     let mut checks = Vec::new();
     for connector in in_use(settings, policies) {
         checks.extend(connector.oauth.as_ref().map(|oauth| registration(connector, oauth, settings.clients.get(&connector.id))));

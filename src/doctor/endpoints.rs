@@ -5,7 +5,6 @@ use super::connectors::{addresses, in_use};
 use super::egress::trust;
 use super::{Check, told};
 use crate::clock::Clock;
-use crate::egress::Egress;
 use crate::http_client::{CallError, HttpClient};
 use crate::settings::Settings;
 use crate::tasks::Tasks;
@@ -27,7 +26,7 @@ struct Called {
 }
 
 pub(super) async fn endpoints(settings: &Settings, clock: &Clock, policies: &PolicySet) -> Vec<Check> {
-    let egress = Egress::new(settings.egress.allow_networks.clone(), settings.egress.plain_http);
+    let egress = settings.egress.rules();
     let Ok(client) = HttpClient::new(egress, &trust(settings)) else { return Vec::new() };
     // One address of several connectors is called once.
     let mut called: BTreeMap<Url, String> = BTreeMap::new();

@@ -3,10 +3,11 @@
 use super::destination::NoAddress;
 use super::exchange::Exchange;
 use super::identify::Named;
-use super::seam::Step;
+use super::passage::Passage;
+use super::seam::{Forward, Step};
 use crate::caller::{Approach, NamedBy};
 use crate::directory::Bound;
-use crate::grants::NoToken;
+use crate::grants::{Admission, NoToken};
 use crate::limits::Crowded;
 use bytes::Bytes;
 use scopegate_core::account::{ConnectedAccount, HandleTarget, Switch};
@@ -15,6 +16,7 @@ use scopegate_core::id::{CustomerId, Identifier, SessionId};
 use scopegate_core::policy::{self, Decision, Operations, Permit};
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead, Request};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 const TWIN: Ambiguity = Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
@@ -251,11 +253,20 @@ impl Exchange {
             request.body = Body::Whole(body.clone());
             self.known.body = Some(body);
         }
-        let (Some(connector), Some(request), Some(door)) = (&self.known.connector, &self.known.request, &self.known.door) else {
-            return Err(Refusal::UnknownConnector);
-        };
-        self.record.leaves_out(request, connector);
-        let mut head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
+        if let (Some(request), Some(connector)) = (&self.known.request, &self.known.connector) {
+            self.record.leaves_out(request, connector);
+        }
+        let addressed = self.addressed(&admission, &operations).await?;
+        self.still_may()?;
+        self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
+        self.known.admission = Some(admission);
+        Ok(Step::Forward(self.leaves(addressed)?))
+    }
+
+    /// The head that is sent for this account, still without its credential, and the addresses that egress allows.
+    pub(super) async fn addressed(&self, admission: &Admission, operations: &Operations) -> Result<Addressed, Refusal> {
+        let (Some(connector), Some(request)) = (&self.known.connector, &self.known.request) else { return Err(Refusal::UnknownConnector) };
+        let head = OutgoingHead::write(request, connector, operations.host(), admission.variables()).map_err(|error| {
             tracing::warn!(connector = %connector.id, account = %self.record.event.account.as_deref().unwrap_or_default(), error = %error, "no address for this account");
             Refusal::EgressDenied(operations.clone())
         })?;
@@ -264,13 +275,27 @@ impl Exchange {
             NoAddress::Denied => Refusal::EgressDenied(operations.clone()),
             NoAddress::Unresolved => Refusal::UpstreamUnreachable(operations.clone()),
         })?;
-        self.still_may()?;
-        self.record.reserve().map_err(|_| Refusal::StoreUnavailable)?;
-        self.known.passage = Some(super::passage::Passage::new(connector, door, &head, request, &admission));
-        admission.authorize(&mut head);
-        self.known.admission = Some(admission);
-        Ok(Step::Forward(self.forward(head, &addresses)))
+        Ok(Addressed { head, addresses })
     }
+
+    /// Writes the credential into the head, and notes what has to be known of it when its answer comes.
+    pub(super) fn leaves(&mut self, Addressed { mut head, addresses }: Addressed) -> Result<Box<Forward>, Refusal> {
+        let (Some(connector), Some(request), Some(door), Some(admission)) =
+            (&self.known.connector, &self.known.request, &self.known.door, &self.known.admission)
+        else {
+            return Err(Refusal::UnknownConnector);
+        };
+        let passage = Passage::new(connector, door, &head, request, admission);
+        admission.authorize(&mut head);
+        self.known.passage = Some(passage);
+        Ok(self.forward(head, &addresses))
+    }
+}
+
+/// A head without a credential, and where it goes.
+pub(super) struct Addressed {
+    head: OutgoingHead,
+    addresses: Arc<[SocketAddr]>,
 }
 
 pub(super) fn no_token(why: NoToken, operations: &policy::Operations) -> Refusal {

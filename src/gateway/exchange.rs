@@ -11,12 +11,13 @@ use crate::limits::{AccountPlace, Bounds};
 use bytes::Bytes;
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
-use scopegate_core::connector::Connector;
+use scopegate_core::connector::{Connector, Origin};
 use scopegate_core::id::Identifier;
 use scopegate_core::policy::{Operations, PolicySet};
 use scopegate_core::refusal::{Context, Problem, Reason, Refusal, SafeMethod, shaped};
 use scopegate_core::request::{Head, HeadFault, OutgoingHead, Request};
 use scopegate_core::scope::Scope;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -219,7 +220,7 @@ impl Exchange {
         Box::new(Forward {
             websocket: head.websocket,
             addresses: addresses.to_vec(),
-            group_key: u64::from(tls.is_some()),
+            group_key: group_of(&head.origin),
             tls,
             body_limit: bounds.body,
             connect_timeout: bounds.connect,
@@ -229,4 +230,11 @@ impl Exchange {
             head,
         })
     }
+}
+
+/// Connections to one origin are never used for another, whatever addresses they share.
+fn group_of(origin: &Origin) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    origin.hash(&mut hasher);
+    hasher.finish()
 }

@@ -15,8 +15,6 @@ use scopegate_core::request::{OutgoingHead, Request};
 #[derive(Debug)]
 pub(super) struct Passage {
     links: Links,
-    /// As it was sent, without the credential: a replay writes another one into it.
-    head: OutgoingHead,
     needles: Vec<Needle>,
     unpacker: Option<Unpacker>,
     mask: Option<Mask>,
@@ -31,7 +29,7 @@ impl Passage {
     pub(super) fn new(connector: &Connector, door: &Door, head: &OutgoingHead, request: &Request, admission: &Admission) -> Self {
         let links = Links::new(door.clone(), head.upstream.clone(), head.path_and_query.clone(), &connector.inject);
         let needles = if connector.scan_answers { admission.needles() } else { Vec::new() };
-        Self { links, head: head.clone(), needles, unpacker: None, mask: None, websocket: request.websocket }
+        Self { links, needles, unpacker: None, mask: None, websocket: request.websocket }
     }
 }
 
@@ -95,23 +93,21 @@ impl Exchange {
         let harmless = request.method.is_idempotent() || connector.replay_after_401 || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
         let verdict = admission.after_401(replayable).await;
-        let (Some(admission), Some(operations)) = (&self.known.admission, &self.known.operations) else { return Ok(None) };
         match verdict {
             After401::Answer => Ok(None),
             After401::Refuse(why) => Err(self.gone_or(no_token(why, operations))),
-            After401::Replay => {
-                self.still_may()?;
-                let Some(passage) = &mut self.known.passage else { return Ok(None) };
-                let mut head = passage.head.clone();
-                if connector.scan_answers {
-                    passage.needles = admission.needles();
-                }
-                admission.authorize(&mut head);
-                let now = self.gateway.parts.clock.instant();
-                let addresses = self.gateway.addresses.of(&head.origin, now).await.map_err(|_| Refusal::UpstreamUnreachable(operations.clone()))?;
-                Ok(Some(Reply::Replay(self.forward(head, &addresses))))
-            }
+            After401::Replay => self.replayed().await.map(Some),
         }
+    }
+
+    /// The request once more, with the new token, and to where that leads: with it the API may have said another address.
+    async fn replayed(&mut self) -> Result<Reply, Refusal> {
+        let (Some(admission), Some(operations)) = (&self.known.admission, &self.known.operations) else {
+            return Err(Refusal::UnknownAccount);
+        };
+        let addressed = self.addressed(admission, operations).await?;
+        self.still_may()?;
+        Ok(Reply::Replay(self.leaves(addressed)?))
     }
 
     fn pass(&mut self, status: StatusCode, headers: &HeaderMap) -> Reply {

@@ -60,7 +60,7 @@ impl fmt::Debug for Admission {
 
 impl Admission {
     pub(super) fn new(shared: Arc<Shared>, connector: Arc<Connector>, account: Arc<AccountRecord>, opened: Arc<OpenedGrant>) -> Self {
-        let variables = effective(&connector.variables, &account.variables, &opened.facts.variables, shared.provider.plain_http());
+        let variables = variables(&shared, &connector, &account, &opened);
         Self { shared, connector, account, opened, variables, sent: Sent::Once }
     }
 
@@ -118,6 +118,7 @@ impl Admission {
     async fn renew(&mut self) -> After401 {
         match self.shared.token(&self.opened.facts.id, &self.connector, Ask::Request).await {
             Ok(opened) => {
+                self.variables = variables(&self.shared, &self.connector, &self.account, &opened);
                 self.opened = opened;
                 self.sent = Sent::Again;
                 After401::Replay
@@ -125,6 +126,10 @@ impl Admission {
             Err(why) => After401::Refuse(why),
         }
     }
+}
+
+fn variables(shared: &Shared, connector: &Connector, account: &AccountRecord, opened: &OpenedGrant) -> Variables {
+    effective(&connector.variables, &account.variables, &opened.facts.variables, shared.provider.plain_http())
 }
 
 /// A credential that cannot be refreshed is not honoured; but one 401 of one operation does not end it.

@@ -4,6 +4,7 @@ use super::connection::{self, Shared};
 use super::door::Door;
 use super::relay::Relay;
 use super::request::ATTEMPTS;
+use super::tap::PREFACE;
 use super::wire::{Rewound, Wire};
 use super::{Patience, ProxyError, multiplex, trust};
 use crate::certificates::Certificates;
@@ -31,8 +32,6 @@ use tokio_util::task::TaskTracker;
 
 /// Connections that may wait in the system's queue until they are accepted.
 const BACKLOG: u32 = 1024;
-/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long to wait when the system has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Idle connections to upstreams that are kept, by thread.
@@ -220,7 +219,7 @@ impl Proxy {
 async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
     let Some((chosen, wire)) = ({
         tokio::select! {
-            met = meet(stream, speaks, &shared) => met,
+            met = meet(stream, speaks, &shared.patience, &shared.idle_ends) => met,
             () = seat.asked_to_leave() => None,
         }
     }) else {
@@ -237,18 +236,18 @@ async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, seat: Seat, 
 }
 
 /// What is said before the first request, up to the choice of a protocol. None: the client is not worth waiting for.
-async fn meet(stream: TcpStream, speaks: Speaks, shared: &Shared) -> Option<(Chosen, Rewound)> {
+async fn meet(stream: TcpStream, speaks: Speaks, patience: &Patience, idle_ends: &CancellationToken) -> Option<(Chosen, Rewound)> {
     match speaks {
         Speaks::Plain => Some((Chosen::Http1, Rewound { first: Bytes::new(), wire: Wire::Plain(stream) })),
         Speaks::PriorKnowledge => {
             let mut wire = Wire::Plain(stream);
-            let (chosen, first) = chosen(&mut wire, shared).await?;
+            let (chosen, first) = chosen(&mut wire, patience, idle_ends).await?;
             Some((chosen, Rewound { first, wire }))
         }
         Speaks::Tls(certificates) => {
             let accepting = TlsAcceptor::from(certificates.current()).accept(stream);
             // who fails at this has said nothing that could be answered
-            let stream = timeout(shared.patience.head, accepting).await.ok()?.ok()?;
+            let stream = timeout(patience.head, accepting).await.ok()?.ok()?;
             let chosen = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Chosen::Http2 } else { Chosen::Http1 };
             Some((chosen, Rewound { first: Bytes::new(), wire: Wire::Tls(Box::new(stream)) }))
         }
@@ -261,22 +260,94 @@ enum Chosen {
     Http2,
 }
 
-/// Which protocol a client with a choice speaks, and what was read to find out; none where it says nothing.
-async fn chosen(wire: &mut Wire, shared: &Shared) -> Option<(Chosen, Bytes)> {
+/// Which protocol a client with a choice speaks, and what was read to find out; none where it says nothing, or takes too long to say it.
+async fn chosen(wire: &mut Wire, patience: &Patience, idle_ends: &CancellationToken) -> Option<(Chosen, Bytes)> {
     let mut first = BytesMut::new();
-    let mut patience = shared.patience.idle;
+    let read = tokio::select! {
+        read = timeout(patience.idle, wire.read_buf(&mut first)) => read,
+        () = idle_ends.cancelled() => return None,
+    };
+    if !matches!(read, Ok(Ok(1..))) {
+        return None;
+    }
+    timeout(patience.head, told_apart(wire, first)).await.ok()?
+}
+
+/// Reads on until the bytes can be nothing but one of the two.
+async fn told_apart(wire: &mut Wire, mut first: BytesMut) -> Option<(Chosen, Bytes)> {
     loop {
-        let read = tokio::select! {
-            read = timeout(patience, wire.read_buf(&mut first)) => read,
-            () = shared.idle_ends.cancelled(), if first.is_empty() => return None,
-        };
-        if !matches!(read, Ok(Ok(1..))) {
-            return None;
-        }
         match first.get(..PREFACE.len()) {
             Some(PREFACE) => return Some((Chosen::Http2, first.freeze())),
-            None if PREFACE.starts_with(&first) => patience = shared.patience.head,
+            None if PREFACE.starts_with(&first) => {}
             Some(_) | None => return Some((Chosen::Http1, first.freeze())),
+        }
+        if !matches!(wire.read_buf(&mut first).await, Ok(1..)) {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates::CertificateFiles;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use std::net::Ipv4Addr;
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::sleep;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, listener.accept().await.unwrap().0)
+    }
+
+    fn tls() -> Speaks {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let files = CertificateFiles { cert_file: folder.path().join("cert"), key_file: folder.path().join("key"), client_ca_file: None };
+        std::fs::write(&files.cert_file, cert.pem()).unwrap();
+        std::fs::write(&files.key_file, signing_key.serialize_pem()).unwrap();
+        Speaks::Tls(Arc::new(Certificates::read(files).unwrap()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_say_what_it_speaks_is_not_waited_for() {
+        // silence may last as long as between requests; what has begun, a handshake too, has the time of a head
+        for (speaks, sent, seconds) in
+            [(tls(), "", 10), (tls(), "\x16\x03\x01", 10), (Speaks::PriorKnowledge, "", 60), (Speaks::PriorKnowledge, "PRI *", 10)]
+        {
+            let (mut client, ours) = pair().await;
+            client.write_all(sent.as_bytes()).await.unwrap();
+            if !sent.is_empty() {
+                ours.readable().await.unwrap();
+            }
+            let ends = CancellationToken::new();
+            let meets = meet(ours, speaks, &Patience::STANDARD, &ends);
+            tokio::pin!(meets);
+            let before = Duration::from_secs(seconds) - Duration::from_millis(50);
+            assert!(timeout(before, &mut meets).await.is_err(), "{sent:?} is waited for");
+            assert!(timeout(Duration::from_millis(100), &mut meets).await.unwrap().is_none(), "{sent:?} is not waited for any longer");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_preface_that_drips_has_ten_seconds_in_all() {
+        let (mut client, ours) = pair().await;
+        let (first, rest) = PREFACE.split_at(1);
+        client.write_all(first).await.unwrap();
+        ours.readable().await.unwrap();
+        let drips = async {
+            for byte in rest {
+                sleep(Duration::from_secs(1)).await;
+                // it may have been given up on
+                let _ = client.write_all(&[*byte]).await;
+            }
+        };
+        let ends = CancellationToken::new();
+        tokio::select! {
+            met = meet(ours, Speaks::PriorKnowledge, &Patience::STANDARD, &ends) => assert!(met.is_none()),
+            () = drips => panic!("it was waited for"),
         }
     }
 }

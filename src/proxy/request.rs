@@ -21,10 +21,10 @@ const POOLED: Duration = Duration::from_secs(60);
 const STREAMS: usize = 100;
 const ALIVE: Duration = Duration::from_secs(15);
 const WINDOW: u32 = 1 << 20;
-/// So many addresses of an upstream are tried; with one dead pooled connection and one replay that is all that pingora's five attempts hold.
+/// So many addresses of an upstream are tried, each time that a request is sent.
 const ADDRESSES: usize = 3;
-/// Attempts that pingora makes for one request.
-pub(super) const ATTEMPTS: usize = 5;
+/// Attempts that pingora makes for one request: it is sent, and once more with another token, and one pooled connection may be dead.
+pub(super) const ATTEMPTS: usize = 2 * ADDRESSES + 1;
 
 /// One request while pingora has it.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Visit {
     pub(super) spoke: bool,
     /// Which of the addresses is dialled.
     address: usize,
-    /// How often another address was turned to.
+    /// How often another address was turned to since the request was sent, or sent once more.
     turns: usize,
     /// Whether a pooled connection turned out to be dead.
     pool_failed: bool,
@@ -161,7 +161,7 @@ impl Visit {
 
     /// Whether the client sends its body only when told to.
     pub(super) fn waits_for_word(&self) -> bool {
-        self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version == Version::Http11
+        self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version != Version::Http10
     }
 
     pub(super) fn count_body(&mut self) {
@@ -250,6 +250,15 @@ impl Visit {
         }
     }
 
+    /// The request is sent once more, first to the address that has just answered, where it still leads there.
+    pub(super) fn goes_again(&mut self, forward: Box<Forward>) {
+        let answered = self.forward.as_ref().and_then(|before| before.addresses.get(self.address)).copied();
+        self.address = forward.addresses.iter().position(|address| Some(*address) == answered).unwrap_or(0);
+        self.turns = 0;
+        self.forward = Some(forward);
+        self.replays = true;
+    }
+
     /// Whether another address is tried after `peer` could not be reached. Nothing was sent, so any request may.
     pub(super) fn turns_to_next_address(&mut self, peer: &HttpPeer, error: &Error) -> bool {
         tracing::warn!(address = %peer._address, error = error.etype().as_str(), "upstream cannot be reached");
@@ -262,7 +271,6 @@ impl Visit {
     /// the upstream said a word, and sending the request twice does as much as sending it once.
     pub(super) fn tries_again(&mut self, session: &Session, peer: &HttpPeer, error: &Error, link: Link) -> bool {
         if std::mem::take(&mut self.replays) {
-            self.address = 0;
             return true;
         }
         tracing::debug!(address = %peer._address, error = error.etype().as_str(), ?link, "upstream broke off");

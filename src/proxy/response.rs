@@ -5,7 +5,8 @@ use super::door::Client;
 use super::request::{Departure, Visit};
 use crate::gateway::{Answer, BodyEnd, Ending, Reply, UpstreamFailure};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
@@ -23,6 +24,10 @@ impl Visit {
         }
         self.heard = true;
         self.side.answer_came();
+        if !has_one_framing(&answer.headers) {
+            tracing::warn!("an upstream's answer says in no plain way where it ends");
+            return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
+        }
         let at_hand = self.body_at_hand(session);
         match self.exchange.answered(answer.status, &answer.headers, at_hand).await {
             Reply::Pass { headers } => {
@@ -30,8 +35,7 @@ impl Visit {
                 Ok(())
             }
             Reply::Replay(forward) => {
-                self.forward = Some(forward);
-                self.replays = true;
+                self.goes_again(forward);
                 Err(Error::new_up(SET_ASIDE))
             }
             Reply::Refuse(answer) => {
@@ -78,6 +82,10 @@ impl Visit {
     pub(super) fn frame(&self, session: &mut Session, answer: &mut ResponseHeader) -> Result<()> {
         if session.is_process_shutting_down() {
             session.set_keepalive(None);
+        }
+        if answer.status == StatusCode::NO_CONTENT {
+            // it has none, whatever it says (RFC 9110, section 8.6)
+            answer.remove_header("content-length");
         }
         if answer.status.is_informational() || self.head.method.as_str() == "HEAD" || matches!(answer.status.as_u16(), 204 | 304) {
             return Ok(());
@@ -153,6 +161,15 @@ impl Visit {
         // The connection waits for it, or is being torn down; then the exchange ends here.
         let _ = leaves.send(Departure { exchange, ending, next });
     }
+}
+
+/// Whether there is one way to tell where an answer ends: a plain length, or `chunked` and nothing else, since nobody asked for
+/// another coding, and nothing hides in one. Where both are said, pingora goes by the chunks and the length is dropped.
+fn has_one_framing(headers: &HeaderMap) -> bool {
+    let is_length = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = codings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none();
+    chunked && headers.get_all(CONTENT_LENGTH).iter().all(is_length)
 }
 
 /// The status of the answer, if its head is sent; interim answers are none.

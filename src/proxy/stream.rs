@@ -400,6 +400,8 @@ impl Session for Stream {
         let mut ends = false;
         for task in tasks {
             ends |= match task {
+                // what an upstream says ahead of its answer stays behind
+                HttpTask::Header(head, _) if head.status.is_informational() => false,
                 HttpTask::Header(head, end) => {
                     self.send_head(head, end)?;
                     end
@@ -535,5 +537,57 @@ impl Session for Stream {
 
     fn restore_custom_message_writer(&mut self, _: Box<dyn CustomMessageWrite>) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::BytesMut;
+    use scopegate_core::request::{HeadLimits, StreamBody};
+    use tokio::io::duplex;
+
+    /// A stream whose client opens its window to `room` bytes and takes nothing, with the client.
+    async fn stream(room: u32) -> (Stream, StreamDoor, impl Future<Output = ()>) {
+        let (theirs, ours) = duplex(64 * 1024);
+        let mut builder = h2::client::Builder::new();
+        let meets = builder.initial_window_size(room).handshake::<_, Bytes>(theirs);
+        let (client, server) = tokio::join!(meets, h2::server::handshake(ours));
+        let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
+        let (answer, _) = client.send_request(http::Request::get("http://a/crm/v1").body(()).unwrap(), true).unwrap();
+        let both = async move { drop(tokio::join!(connection, answer)) };
+        let mut both = Box::pin(both);
+        let (request, respond) = tokio::select! {
+            accepted = server.accept() => accepted.unwrap().unwrap(),
+            () = &mut both => unreachable!("the connection ended"),
+        };
+        let (parts, body) = request.into_parts();
+        let head = Head::from_http2(&parts, StreamBody::Ended, &HeadLimits::STANDARD).unwrap();
+        let (stream, door) = Stream::new(&head, body, respond, Pace { grace: STALLS, per_second: 1 }, Arc::default()).unwrap();
+        let goes_on = async move {
+            tokio::select! {
+                _ = server.accept() => {}
+                () = both => {}
+            }
+            client.clone().ready().await.ok();
+        };
+        (stream, door, goes_on)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_makes_no_room_for_a_minute_counts_as_gone() {
+        for room in [0, 1, 1_000] {
+            let (mut stream, door, goes_on) = stream(room).await;
+            let sends = async {
+                stream.write_response_header(Box::new(ResponseHeader::build(200, None).unwrap()), false).await.unwrap();
+                stream.write_body(BytesMut::zeroed(1_001).freeze(), true).await
+            };
+            let sent = tokio::select! {
+                sent = tokio::time::timeout(STALLS + Duration::from_secs(1), sends) => sent,
+                () = goes_on => panic!("the connection ended"),
+            };
+            assert!(sent.unwrap().is_err(), "{room}");
+            assert_eq!((stream.body_bytes_sent(), door.client()), (room as usize, Client::Gone));
+        }
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! The `h2` crate answers malformed requests on its own: a stream or the connection ends with an error, or a head that is too
 //! large gets a bare 431. Nobody above hears of it, so that the frames that leave are looked at: nine bytes each, and for
-//! two kinds their error code.
+//! two kinds their error code. Of what comes the crate lets one mistake pass, which is caught here: a client that does not begin
+//! with its settings.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// What a client of HTTP/2 says first (RFC 9113, section 3.4).
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// RFC 9113, section 6.
+const SETTINGS: u8 = 4;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const GOAWAY: u8 = 7;
@@ -29,12 +33,29 @@ pub(super) enum Left {
 pub(super) struct Tap<W, T> {
     wire: W,
     frames: Frames,
+    opening: Opening,
     tell: T,
 }
 
 impl<W, T: FnMut(Left)> Tap<W, T> {
     pub(super) fn new(wire: W, tell: T) -> Self {
-        Self { wire, frames: Frames::default(), tell }
+        Self { wire, frames: Frames::default(), opening: Opening::default(), tell }
+    }
+}
+
+/// How many bytes came, up to the kind and the flags of the first frame.
+#[derive(Debug, Default)]
+struct Opening(usize);
+
+impl Opening {
+    /// Whether what came so far may begin a connection: settings, and no acknowledgement of any. The preface is the `h2` crate's to judge.
+    fn holds(&mut self, bytes: &[u8]) -> bool {
+        const KIND: usize = PREFACE.len() + 3;
+        const FLAGS: usize = KIND + 1;
+        let from = self.0;
+        self.0 = from.saturating_add(bytes.len()).min(FLAGS + 1);
+        let came = |at: usize| bytes.get(at.checked_sub(from)?).copied();
+        from > FLAGS || (came(KIND).is_none_or(|kind| kind == SETTINGS) && came(FLAGS).is_none_or(|flags| flags & 1 == 0))
     }
 }
 
@@ -89,9 +110,15 @@ impl Frames {
     }
 }
 
-impl<W: AsyncRead + Unpin, T: Unpin> AsyncRead for Tap<W, T> {
+impl<W: AsyncRead + Unpin, T: FnMut(Left) + Unpin> AsyncRead for Tap<W, T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_read(cx, to)
+        let (tap, before) = (self.get_mut(), to.filled().len());
+        ready!(Pin::new(&mut tap.wire).poll_read(cx, to))?;
+        if tap.opening.holds(to.filled().get(before..).unwrap_or_default()) {
+            return Poll::Ready(Ok(()));
+        }
+        (tap.tell)(Left::Error);
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 }
 
@@ -135,6 +162,17 @@ mod tests {
     fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         [&length[1..], &[kind, 0], &[0, 0, 0, 1], payload].concat()
+    }
+
+    #[test]
+    fn a_connection_begins_with_settings_however_its_bytes_are_cut() {
+        for (kind, flags, holds) in [(SETTINGS, 0, true), (SETTINGS, 1, false), (HEADERS, 4, false), (6, 0, false)] {
+            let bytes = [PREFACE, &[0, 0, 6, kind, flags, 0, 0, 0, 0], &[7; 100]].concat();
+            for cut in 0..bytes.len() {
+                let (mut opening, (first, second)) = (Opening::default(), bytes.split_at(cut));
+                assert_eq!(opening.holds(first) && opening.holds(second), holds, "{kind} {flags}, cut at {cut}");
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub use schema::schema;
 use crate::admin::MetricsAccess;
 use crate::caller::Rule;
 use crate::certificates::CertificateFiles;
+use crate::egress::{Egress, KnownNames};
 use crate::gateway::{PolicyPlaces, TokenSlot};
 use crate::grants::Clients;
 use crate::limits::Bounds;
@@ -173,6 +174,16 @@ pub struct EgressSettings {
     pub plain_http: PlainHttp,
     /// A CA bundle instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Names whose addresses no name server is asked for.
+    pub addresses: KnownNames,
+}
+
+impl EgressSettings {
+    /// What may be dialled.
+    #[must_use]
+    pub fn rules(&self) -> Egress {
+        Egress::new(self.allow_networks.clone(), self.plain_http).knowing(self.addresses.clone())
+    }
 }
 
 /// `audit`.

@@ -2,6 +2,7 @@
 
 use super::scalar::Scalars;
 use super::{AuditSettings, EgressSettings, EncryptionSettings, LimitSettings, Settings, Watch, callers, gateway};
+use crate::egress::KnownNames;
 use crate::grants::Clients;
 use crate::limits::Bounds;
 use scopegate_core::connector::PlainHttp;
@@ -9,8 +10,9 @@ use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::{ClientKey, ClientRegistration};
 use scopegate_core::policy::document::{Fields, Node, Value, values};
 use scopegate_core::policy::{Override, Rate};
+use scopegate_core::request::Host;
 use scopegate_core::secret::ClientSecret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -156,7 +158,7 @@ fn one_override(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> Option<Overri
 }
 
 fn egress(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<EgressSettings> {
-    let mut settings = EgressSettings { allow_networks: Vec::new(), plain_http: PlainHttp::Refused, ca_file: None };
+    let mut settings = EgressSettings { allow_networks: Vec::new(), plain_http: PlainHttp::Refused, ca_file: None, addresses: HashMap::new() };
     let Some(node) = node else { return Some(settings) };
     let mut fields = Fields::open(node, "`egress`", scalars.findings)?;
     let networks = fields.take("allow_networks").and_then(|node| values::items(node, scalars.findings)).unwrap_or_default();
@@ -165,8 +167,28 @@ fn egress(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<Egre
         settings.plain_http = PlainHttp::Allowed;
     }
     settings.ca_file = fields.take("ca_file").and_then(|node| scalars.path(node));
+    if let Some(node) = fields.take("addresses") {
+        settings.addresses = addresses(node, scalars);
+    }
     fields.close(scalars.findings);
     Some(settings)
+}
+
+/// Names, each with a list of addresses.
+fn addresses(node: &Node, scalars: &mut Scalars<'_, '_, '_>) -> KnownNames {
+    let mut known = KnownNames::new();
+    for entry in values::entries(node, scalars.findings).unwrap_or_default() {
+        let listed = values::items(&entry.value, scalars.findings).unwrap_or_default();
+        let addresses = listed.iter().filter_map(|item| scalars.parsed(item, "address such as 10.0.0.7")).collect();
+        let name = &entry.key.value;
+        match Host::parse(name) {
+            Ok(host) if !host.name().eq_ignore_ascii_case(name) => scalars.wrong(&entry.value, format!("`{name}` is said without a port")),
+            Ok(_) if listed.is_empty() => scalars.wrong(&entry.value, "at least one address, such as [10.0.0.7]"),
+            Ok(host) => drop(known.insert(host.name().to_owned(), addresses)),
+            Err(_) => scalars.wrong(&entry.value, format!("`{name}` is no host name")),
+        }
+    }
+    known
 }
 
 pub(super) fn audit(node: Option<&Node>, scalars: &mut Scalars<'_, '_, '_>) -> Option<AuditSettings> {

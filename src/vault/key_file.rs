@@ -1,10 +1,11 @@
-//! The key file: 32 random bytes as base64 in a text file that only its owner can read.
+//! The key file: 32 random bytes as base64 in a text file that only its owner can read, or the service that root gave it to.
 
 use super::cipher::KEY;
 use crate::chance;
 use crate::store::KekId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::geteuid;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -47,8 +48,9 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY]>, KeyFileError> {
     let no_key = || KeyFileError::NoKey { path: path.into() };
 
     let file = File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    let facts = file.metadata().map_err(failed)?;
+    let mode = facts.mode() & 0o777;
+    if !is_private(mode, facts.uid(), geteuid().as_raw()) {
         return Err(KeyFileError::OpenToOthers { path: path.into(), mode });
     }
     let mut text = Zeroizing::new(Vec::new());
@@ -56,6 +58,13 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<[u8; KEY]>, KeyFileError> {
     let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| no_key())?);
     let key: &[u8; KEY] = bytes.as_slice().try_into().map_err(|_| no_key())?;
     Ok(Zeroizing::new(*key))
+}
+
+/// Whether nobody but those whom the file is meant for can use it. systemd and Kubernetes hand a service that is not root's its secrets
+/// as files of root that one group, or an entry beside the mode that shows as one, may read.
+fn is_private(mode: u32, owner: u32, reader: u32) -> bool {
+    const ROOT: u32 = 0;
+    mode & 0o077 == 0 || (owner == ROOT && reader != ROOT && mode & 0o077 == 0o040)
 }
 
 /// A key file cannot be used.
@@ -115,6 +124,23 @@ mod tests {
         let key = read(&path).unwrap();
         assert!(matches!(generate(&path), Err(KeyFileError::Exists { .. })));
         assert_eq!(read(&path).unwrap(), key);
+    }
+
+    #[test]
+    fn a_group_may_read_what_root_gave_a_service_and_nothing_else() {
+        for (mode, owner, reader, private) in [
+            (0o600, 1000, 1000, true),
+            (0o400, 0, 1000, true),
+            (0o440, 0, 1000, true),
+            (0o640, 0, 1000, true),
+            (0o640, 0, 0, false),
+            (0o440, 1000, 1000, false),
+            (0o444, 0, 1000, false),
+            (0o460, 0, 1000, false),
+            (0o604, 0, 1000, false),
+        ] {
+            assert_eq!(is_private(mode, owner, reader), private, "{mode:o} of {owner} for {reader}");
+        }
     }
 
     #[test]

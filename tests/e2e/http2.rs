@@ -44,7 +44,8 @@ impl Http2 {
         let mut ready = self.streams.clone().ready().await?;
         let (answer, mut sending) = ready.send_request(self.request(method, target, headers), body.is_empty())?;
         if !body.is_empty() {
-            sending.send_data(Bytes::copy_from_slice(body), true)?;
+            // a refusal may be here already, and has ended the stream
+            let _ = sending.send_data(Bytes::copy_from_slice(body), true);
         }
         let answer = answer.await?;
         let (status, headers) = (answer.status().as_u16(), named(answer.headers()));

@@ -47,7 +47,7 @@ async fn everything_in_the_folder_works_from_the_start() {
 
     // Another test of this process may have been first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let served = Served::start(&project, Program::Scopegate, "info").await;
+    let served = Served::start(&project, Program::Scopegate, "info", &[]).await;
     let token = fs::read_to_string(project.join("keys/admin-token")).unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let account = format!("http://{}/v1/connectors/tickets/accounts/user_1", served.admin);

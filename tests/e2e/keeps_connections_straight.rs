@@ -1,9 +1,11 @@
 //! A connection serves one request after another, whatever became of the one before; and each side learns of the other's end.
 
 use crate::audit;
+use crate::http2::Http2;
 use crate::raw::{self, Answer};
 use crate::scripted::Scripted;
 use crate::stage::{POLICY, Script, Stage};
+use reqwest::Method;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -15,7 +17,8 @@ async fn stage(upstream: &Scripted) -> Stage {
     let settings = "limits: {requests_per_account: none, body: 100KiB, upstream: {connect: 2s, head: 1s, idle: 5s}}\n";
     let policy =
         POLICY.replace("operations:\n", "operations:\n      - {id: talk, match: GET /v1/talk, require: accounts:read, upgrade: websocket}\n");
-    let script = Script { settings: settings.into(), upstream: Some(format!("http://{}", upstream.address)), policy, ..Script::default() };
+    let listen = "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into();
+    let script = Script { listen, settings: settings.into(), upstream: Some(format!("http://{}", upstream.address)), policy, ..Script::default() };
     let stage = Stage::with(script).await;
     stage.account("acme", "user_1", "researcher").await;
     stage.account("acme", "user_2", "publisher").await;
@@ -216,4 +219,122 @@ async fn the_end_of_the_process_waits_for_what_is_in_flight() {
     let answers = raw::answers(stream).await;
     assert_eq!(told(&answers), [(200, None, Some("close"))]);
     assert!(stage.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_upstream_sends_beyond_its_answer_reaches_nobody() {
+    const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    for (method, name, answer) in [
+        ("GET", "behind a length", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{EVIL}")),
+        ("GET", "behind no length at all", format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n{EVIL}")),
+        ("GET", "behind chunks", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n{EVIL}")),
+        ("GET", "behind a 204", format!("HTTP/1.1 204 No Content\r\n\r\n{EVIL}")),
+        ("GET", "behind a 304", format!("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n{EVIL}")),
+        ("HEAD", "as the body of a HEAD", format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{EVIL}", EVIL.len())),
+        ("GET", "behind a 401 that is set aside", format!("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno{EVIL}")),
+        ("GET", "behind an interim answer", format!("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok{EVIL}")),
+        (
+            "GET",
+            "behind a length, beside chunks",
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{EVIL}"),
+        ),
+        ("GET", "behind the smaller of two lengths", format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 40\r\n\r\nok{EVIL}")),
+    ] {
+        upstream.answer("bad", answer.into_bytes());
+        let mut heard = Vec::new();
+        // who asked may get what is wrong with it, but in no other's answer
+        let mut stream = raw::connect(stage.gateway).await;
+        let bad = head(method, "/crm/v1/files/bad", "Connection: close\r\n").replace("user_2", "user_1");
+        stream.write_all(bad.as_bytes()).await.unwrap();
+        stream.read_to_end(&mut heard).await.unwrap();
+        for _ in 0..5 {
+            let reply = stage.call(Method::GET, "/crm/v1/opportunities/O-1", "user_2").await;
+            assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")), "{name}: {:?}", String::from_utf8_lossy(&heard));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_could_end_in_two_places_is_refused() {
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    for (lines, body, told) in [
+        ("200 OK\r\nContent-Length: 2", "ok", (200, "ok")),
+        ("200 OK\r\nTransfer-Encoding: Chunked", "2\r\nok\r\n0\r\n\r\n", (200, "ok")),
+        // chunks win over a length, which does not pass (RFC 9112, section 6.3)
+        ("200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", (200, "hello")),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2", "5\r\nhello\r\n0\r\n\r\n", (200, "hello")),
+        ("200 OK\r\nContent-Length: 2\r\nContent-Length: 4", "okok", (502, "")),
+        ("200 OK\r\nContent-Length: 4\r\nContent-Length: 2", "okok", (502, "")),
+        ("200 OK\r\nContent-Length: 2, 2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: +2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: -2", "ok", (502, "")),
+        ("200 OK\r\nContent-Length: 0x2", "ok", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: gzip", "ok", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: gzip, chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: chunked, chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (502, "")),
+        ("200 OK\r\nTransfer-Encoding: xchunked\r\nContent-Length: 2", "ok", (502, "")),
+        ("200 OK\r\nX: a\rSet-Cookie: b\r\nContent-Length: 2", "ok", (502, "")),
+        ("099 What\r\nContent-Length: 2", "ok", (502, "")),
+        ("101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket", "ok", (502, "")),
+        ("204 No Content\r\nContent-Length: 2", "ok", (204, "")),
+        ("204 No Content\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (204, "")),
+        ("304 Not Modified\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", (304, "")),
+    ] {
+        upstream.answer("bad", format!("HTTP/1.1 {lines}\r\n\r\n{body}").into_bytes());
+        // what follows on the same connection is not mistaken for a part of it
+        let over_http1 = ask(&stage, &format!("{}{}", get("/crm/v1/files/bad"), get("/crm/v1/hidden"))).await;
+        let [bad, next] = &over_http1[..] else { panic!("{lines}: {over_http1:?}") };
+        assert_eq!((next.status, next.reason()), (403, Some("unknown_operation")), "{lines}");
+        let over_http2 = client.exchange("GET", "/crm/v1/files/bad", &[("scopegate-account", "user_1")], b"").await.unwrap();
+        for answer in [bad, &over_http2] {
+            let ours = answer.reason() == Some("upstream_unreachable");
+            let content = if ours { String::new() } else { String::from_utf8_lossy(&answer.body).into_owned() };
+            assert_eq!((answer.status, content.as_str(), ours), (told.0, told.1, told.0 == 502), "{lines}");
+            if told.0 == 204 {
+                assert_eq!((answer.header("content-length"), answer.header("transfer-encoding")), (None, None), "{lines}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_never_comes_to_the_point_is_given_up() {
+    let upstream = Scripted::start(&[]).await;
+    let stage = stage(&upstream).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    stage.call(Method::GET, "/crm/v1/files/a", "user_1").await;
+    let before = stage.resident();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let many = |line: &str| line.repeat((8 << 20) / line.len());
+    for (name, answer) in [
+        ("a head without end", format!("HTTP/1.1 200 OK\r\n{}", many("X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"))),
+        ("a header without end", format!("HTTP/1.1 200 OK\r\nX-A: {}", many("a"))),
+        ("interim answers without end", many("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n") + "(wait)"),
+        ("a chunk's size without end", format!("{chunked}{}", many("0"))),
+        ("an extension without end", format!("{chunked}2;{}", many("a"))),
+        ("trailers without end", format!("{chunked}2\r\nok\r\n0\r\n{}", many("X-A: a\r\n"))),
+    ] {
+        upstream.answer("bad", answer.into_bytes());
+        let mut heard = Vec::new();
+        let mut stream = raw::connect(stage.gateway).await;
+        stream.write_all(get("/crm/v1/files/bad").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        stream.read_to_end(&mut heard).await.unwrap();
+        let status = String::from_utf8_lossy(&heard).split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+        // refused, also because it takes too long; or cut, where its head was well
+        assert!(matches!(status, 502 | 504) || (status == 200 && answer_is_cut(name, &heard)), "{name}: {status}");
+        let over_http2 = client.exchange("GET", "/crm/v1/files/bad", &[("scopegate-account", "user_1")], b"").await;
+        assert!(over_http2.map_or(true, |answer| matches!(answer.status, 502 | 504)), "{name} over HTTP/2");
+        let grown = stage.resident().saturating_sub(before);
+        assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
+    }
+}
+
+/// Whether an answer in chunks that begins well lacks its end; a head that never ends cannot begin well.
+fn answer_is_cut(name: &str, heard: &[u8]) -> bool {
+    !name.starts_with("a head") && !heard.ends_with(b"0\r\n\r\n")
 }

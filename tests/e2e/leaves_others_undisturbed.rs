@@ -3,6 +3,7 @@
 //! The same scenes run at full size with
 //! `cargo test --release --test e2e full_size -- --ignored --nocapture`, which prints the numbers of the README.
 
+use crate::http2::Http2;
 use crate::raw;
 use crate::scripted::Scripted;
 use crate::stage::{Script, Stage};
@@ -271,6 +272,38 @@ async fn where_all_connections_are_taken_idle_and_slow_clients_make_room() {
     let (answers, ()) = tokio::join!(timeout(PATIENCE, waits), async { upstream.release() });
     assert_eq!(answers.unwrap().iter().map(|answer| answer.status).collect::<Vec<_>>(), [200]);
     answered(&mut busy).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_all_connections_are_taken_idle_ones_of_http2_make_room_and_busy_ones_stay() {
+    let upstream = Scripted::start(&[("hold", b"(hold)")]).await;
+    let script = Script {
+        listen: "[{address: \"127.0.0.1:0\", h2c: true}]".into(),
+        gateway: ", connections: 16",
+        upstream: Some(format!("http://{}", upstream.address)),
+        ..Script::default()
+    };
+    let stage = Stage::with(script).await;
+    stage.account("acme", "crowd", "researcher").await;
+    let connect = async || Http2::over(raw::connect(stage.gateway).await, "http").await;
+    let get =
+        async |client: &Http2, target: &str| client.exchange("GET", target, &[("scopegate-account", "crowd")], b"").await.map(|answer| answer.status);
+    let busy = connect().await;
+    let (answer, _) = busy.open(busy.request("GET", "/crm/v1/files/hold", &[("scopegate-account", "crowd")]), true).await;
+    upstream.until("hold").await;
+    let mut idle = Vec::new();
+    for _ in 0..15 {
+        idle.push(connect().await);
+        assert_eq!(get(&idle[idle.len() - 1], "/crm/v1/accounts/A-1").await.unwrap(), 200);
+    }
+    for _ in 0..40 {
+        let comes = timeout(PATIENCE, async { get(&connect().await, "/crm/v1/accounts/A-1").await });
+        assert_eq!(comes.await.unwrap().unwrap(), 200);
+    }
+    // the first to come was told to leave, and the busy one has its answer
+    assert!(get(&idle[0], "/crm/v1/accounts/A-1").await.is_err());
+    upstream.release();
+    assert_eq!(timeout(PATIENCE, answer).await.unwrap().unwrap().status(), 200);
 }
 
 /// What the first one hears whose connection ends.

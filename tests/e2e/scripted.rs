@@ -11,10 +11,16 @@ use tokio::sync::watch;
 /// Keeps its connections open, and answers as told.
 pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
+    answers: Arc<Mutex<Answers>>,
     lines: watch::Sender<Vec<String>>,
     release: watch::Sender<bool>,
     tasks: Tasks,
 }
+
+/// In an answer: what stands behind it is sent after `release`.
+const WAIT: &[u8] = b"(wait)";
+/// At the end of an answer: the connection ends with it.
+const CLOSE: &[u8] = b"(close)";
 
 /// A word of the target, and the bytes that answer it.
 type Answers = Vec<(&'static str, &'static [u8])>;
@@ -29,19 +35,26 @@ struct Shared {
 
 impl Scripted {
     /// Answers a target that contains a word with its bytes: none closes the connection, `(hold)` waits for `release` and then
-    /// answers 200, `(echo)` takes the connection over and sends everything back.
+    /// answers 200, `(echo)` takes the connection over and sends everything back. What stands behind `(wait)` waits for `release`,
+    /// and `(close)` at the end closes the connection behind the rest.
     pub(crate) async fn start(answers: &[(&'static str, &'static [u8])]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, tasks) = (listener.local_addr().unwrap(), Tasks::new(Handle::current()));
         let (lines, release) = (watch::Sender::new(Vec::new()), watch::Sender::new(false));
-        let shared = Shared { answers: Arc::new(Mutex::new(answers.to_vec())), lines: lines.clone(), release: release.subscribe() };
+        let answers = Arc::new(Mutex::new(answers.to_vec()));
+        let shared = Shared { answers: Arc::clone(&answers), lines: lines.clone(), release: release.subscribe() };
         let (spawner, end) = (tasks.clone(), tasks.token());
         tasks.spawn("scripted", async move {
             while let Some(Ok((stream, _))) = end.run_until_cancelled(listener.accept()).await {
                 spawner.spawn("scripted connection", end.clone().run_until_cancelled_owned(serve(stream, shared.clone())));
             }
         });
-        Self { address, lines, release, tasks }
+        Self { address, answers, lines, release, tasks }
+    }
+
+    /// Answers a target that contains `word` so from here on.
+    pub(crate) fn answer(&self, word: &'static str, bytes: Vec<u8>) {
+        self.answers.lock().unwrap().insert(0, (word, bytes.leak()));
     }
 
     /// Takes the request lines so far.
@@ -62,6 +75,11 @@ impl Scripted {
     /// Lets those go on who hold.
     pub(crate) fn release(&self) {
         self.release.send_replace(true);
+    }
+
+    /// Makes those wait again who come from here on.
+    pub(crate) fn hold(&self) {
+        self.release.send_replace(false);
     }
 }
 
@@ -90,7 +108,18 @@ async fn serve(mut stream: TcpStream, mut shared: Shared) -> std::io::Result<()>
                 let (mut reads, mut writes) = stream.split();
                 return tokio::io::copy(&mut reads, &mut writes).await.map(drop);
             }
-            Some(answer) => stream.write_all(answer).await?,
+            Some(answer) => {
+                let (answer, closes) = answer.strip_suffix(CLOSE).map_or((answer, false), |answer| (answer, true));
+                let wait = answer.windows(WAIT.len()).position(|bytes| bytes == WAIT);
+                stream.write_all(&answer[..wait.unwrap_or(answer.len())]).await?;
+                if let Some(at) = wait {
+                    let _ = shared.release.wait_for(|released| *released).await;
+                    stream.write_all(&answer[at + WAIT.len()..]).await?;
+                }
+                if closes {
+                    return Ok(());
+                }
+            }
             None => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?,
         }
     }

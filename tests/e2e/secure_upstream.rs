@@ -13,13 +13,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Answers with what it got: `{protocol, headers}`; a POST is echoed as it comes, in its content type, with trailers.
+/// Answers with what it got: `{protocol, headers}`; a POST is echoed as it comes, in its content type, with trailers. Over HTTP/2
+/// `Collect` is answered with the number of bytes once all came, `Watch` with messages as they are allowed, and `Fail` with trailers
+/// alone.
 pub(crate) struct SecureUpstream {
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    /// How many messages may have been sent.
+    allowed: watch::Sender<usize>,
     tasks: Tasks,
 }
 
@@ -29,13 +34,20 @@ impl SecureUpstream {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (address, tasks, connections) = (listener.local_addr().unwrap(), Tasks::new(Handle::current()), Arc::<AtomicUsize>::default());
         let (spawner, end, count) = (tasks.clone(), tasks.token(), Arc::clone(&connections));
+        let allowed = watch::Sender::new(0);
+        let gate = allowed.subscribe();
         tasks.spawn("secure upstream", async move {
             while let Some(Ok((stream, _))) = end.run_until_cancelled(listener.accept()).await {
-                let served = serve(stream, acceptor.clone(), spawner.clone(), Arc::clone(&count));
+                let served = serve(stream, acceptor.clone(), spawner.clone(), Arc::clone(&count), gate.clone());
                 spawner.spawn("secure connection", end.clone().run_until_cancelled_owned(served));
             }
         });
-        Self { address, connections, tasks }
+        Self { address, connections, allowed, tasks }
+    }
+
+    /// Lets one more message go.
+    pub(crate) fn allow(&self) {
+        self.allowed.send_modify(|allowed| *allowed += 1);
     }
 
     /// Connections whose handshake went well.
@@ -50,14 +62,15 @@ impl Drop for SecureUpstream {
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, tasks: Tasks, connections: Arc<AtomicUsize>) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, tasks: Tasks, connections: Arc<AtomicUsize>, gate: watch::Receiver<usize>) {
+    stream.set_nodelay(true).unwrap();
     // a client that does not trust it leaves here
     let Ok(stream) = acceptor.accept(stream).await else { return };
     connections.fetch_add(1, Ordering::SeqCst);
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         let Ok(mut connection) = h2::server::handshake(stream).await else { return };
         while let Some(Ok((request, answer))) = connection.accept().await {
-            tasks.spawn("secure stream", http2(request, answer));
+            tasks.spawn("secure stream", http2(request, answer, gate.clone()));
         }
     } else {
         // a client that leaves is no failure
@@ -65,7 +78,7 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, tasks: Tasks, connectio
     }
 }
 
-async fn http2(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+async fn http2(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, mut gate: watch::Receiver<usize>) {
     let (parts, mut body) = request.into_parts();
     if parts.uri.path().ends_with("refused") && parts.headers.get("idempotency-key").is_none() {
         return respond.send_reset(Reason::REFUSED_STREAM);
@@ -82,22 +95,47 @@ async fn http2(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     if let Some(of_request) = parts.headers.get("content-type") {
         answer.headers_mut().insert("content-type", of_request.clone());
     }
+    let method = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    if method == "Fail" {
+        answer.headers_mut().insert("grpc-status", "5".parse().unwrap());
+        let _ = respond.send_response(answer, true);
+        return;
+    }
     let Ok(mut sending) = respond.send_response(answer, false) else { return };
+    let mut collected = 0;
     while let Some(Ok(data)) = body.data().await {
         // a window that cannot be opened belongs to a stream that has ended
         let _ = body.flow_control().release_capacity(data.len());
-        if sending.send_data(data, false).is_err() {
+        collected += data.len();
+        if !matches!(method, "Collect" | "Watch") && sending.send_data(data, false).is_err() {
+            return;
+        }
+    }
+    if method == "Collect" {
+        let _ = sending.send_data(message(&collected.to_string()), false);
+    }
+    for number in 1..=if method == "Watch" { 3_usize } else { 0 } {
+        // a test that has ended allows nothing more
+        if gate.wait_for(|allowed| *allowed >= number).await.is_err() || sending.send_data(message(&number.to_string()), false).is_err() {
             return;
         }
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
+    if matches!(body.trailers().await, Ok(Some(_))) {
+        trailers.insert("x-trailers-came", "1".parse().unwrap());
+    }
     trailers.insert("set-cookie", "a=b".parse().unwrap());
     if let Some(token) = parts.headers.get("authorization") {
         trailers.insert("grpc-message", token.clone());
     }
     // the client may have left
     let _ = sending.send_trailers(trailers);
+}
+
+/// A message of gRPC: not packed, its length, and itself.
+pub(crate) fn message(text: &str) -> Bytes {
+    [&[0], u32::try_from(text.len()).unwrap().to_be_bytes().as_slice(), text.as_bytes()].concat().into()
 }
 
 async fn http1(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {

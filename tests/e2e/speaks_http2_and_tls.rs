@@ -1,6 +1,7 @@
 //! Whatever protocol a client speaks: the same reading, decision, answer and event.
 
 use crate::certified::{self, Authority, Signed};
+use crate::frames::{Frames, field, fields, frame, preface, setting};
 use crate::http2::{self, Http2};
 use crate::raw::Answer;
 use crate::stage::{Script, Stage, run};
@@ -89,7 +90,19 @@ async fn each_request_is_answered_alike_over_http1_http2_and_tls() {
     let mut doors = Doors::usual().await;
     let (tls, prior) = (doors.http2().await, doors.http2_by_prior_knowledge().await);
     let many: String = (0..501).map(|number| format!("&a{number}=1")).collect();
-    let cases: [Case; 19] = [
+    let get = || "/crm/v1/accounts/A-1".to_owned();
+    let cases: [Case; 30] = [
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate_account", "user_3")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate-session", "a"), ("scopegate-session", "a")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("authorization", "Bearer sgh_invented")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("scopegate-authorization", "Bearer invented")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("x-forwarded-for", "127.0.0.1")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("forwarded", "for=127.0.0.1")], ""),
+        ("GET", get(), &[("scopegate-account", "user_1"), ("expect", "200-ok")], ""),
+        ("PUT", "/crm/v1/files/a".into(), &[("scopegate-account", "user_2"), ("content-type", "a/b"), ("content-type", "c/d")], "x"),
+        ("get", get(), &[("scopegate-account", "user_1")], ""),
+        ("TRACE", get(), &[("scopegate-account", "user_1")], ""),
+        ("OPTIONS", get(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
         ("GET", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_3")], ""),
         ("DELETE", "/crm/v1/accounts/A-1".into(), &[("scopegate-account", "user_1")], ""),
@@ -142,6 +155,8 @@ async fn each_request_is_answered_alike_over_http1_http2_and_tls() {
 async fn streams_side_by_side_keep_their_customers_apart() {
     let doors = Doors::usual().await;
     for client in [doors.http2().await, doors.http2_by_prior_knowledge().await] {
+        // once it has an answer it knows how many streams there may be at a time
+        client.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_1")], b"").await.unwrap();
         let calls = (0..300).map(|number| {
             let client = client.clone();
             async move {
@@ -205,6 +220,31 @@ async fn a_body_that_breaks_its_promise_never_becomes_a_whole_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_word_gets_it_only_where_its_body_is_wanted() {
+    let doors = Doors::usual().await;
+    for (target, heads) in [("/crm/v1/files/a", vec![100, 200]), ("/crm/v1/hidden", vec![403])] {
+        let mut client = Frames::connect(doors.prior()).await;
+        let head = [fields("PUT", target, "user_2"), field("expect", "100-continue"), field("content-length", "2")].concat();
+        client.send(&[preface(), frame(1, 4, 1, &head)].concat()).await;
+        let mut seen = Vec::new();
+        loop {
+            let came = client.next().await.unwrap();
+            if came.kind == 1 {
+                seen.push(came.status());
+                if came.status() == 100 {
+                    client.send(&frame(0, 1, 1, b"{}")).await;
+                }
+            }
+            if came.ends() {
+                break;
+            }
+        }
+        assert_eq!(seen, heads, "{target}");
+    }
+    assert_eq!(doors.stage.practice.api().requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_reloaded_and_broken_ones_are_not() {
     let doors = Doors::usual().await;
     let client = doors.authority.client(&["http/1.1"], None);
@@ -238,23 +278,6 @@ async fn where_clients_must_show_a_certificate_nobody_else_is_served() {
         assert_eq!(answers.first().map(|answer| answer.status), status);
     }
     assert_eq!(doors.stage.practice.api().requests(), 1);
-}
-
-/// A frame of HTTP/2 as bytes (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// What a client says first, with empty settings.
-fn preface() -> Vec<u8> {
-    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(4, 0, 0, &[])].concat()
-}
-
-/// A literal field without indexing (RFC 7541, section 6.2.2).
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-    [vec![0], text(name), text(value)].concat()
 }
 
 fn request_fields() -> Vec<u8> {
@@ -315,7 +338,17 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         .chain((0..50_000).map(|_| frame(0, 0, 1, &[])));
     let half_open =
         ids().take(5_000).map(|id| frame(1, 4, id, &[field(":method", "PUT"), request_fields()[field(":method", "GET").len()..].to_vec()].concat()));
-    let floods: [(&str, Box<Pieces>); 7] = [
+    let shut =
+        || std::iter::once([frame(4, 0, 0, &setting(4, 0)), ids().take(100).flat_map(|id| frame(1, ENDS, id, &request_fields())).collect()].concat());
+    let unopened = shut().chain((0..50_000).map(|_| frame(8, 0, 0, &1_u32.to_be_bytes())));
+    let jumping = shut().chain((0..20_000).map(|number| frame(4, 0, 0, &setting(4, 60_000 * (number % 2)))));
+    let priorities = (0..100_000_u32).map(|number| frame(2, 0, 2 * number + 1, &[0, 0, 0, 1, 7]));
+    let unknown = (0..50_000).map(|_| frame(0x16, 0, 0, &[0; 100]));
+    let floods: [(&str, Box<Pieces>); 11] = [
+        ("windows that nobody opens", Box::new(unopened)),
+        ("windows that open and shut", Box::new(jumping)),
+        ("priorities", Box::new(priorities)),
+        ("unknown frames", Box::new(unknown)),
         ("rapid reset", Box::new(rapid_reset)),
         ("endless head", Box::new(continued)),
         ("header bomb", Box::new(bomb)),
@@ -338,6 +371,43 @@ async fn floods_of_frames_are_bounded_and_others_are_served_meanwhile() {
         assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
     }
     assert_ne!(doors.malformed().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_and_never_reads_holds_up_nobody_and_costs_little() {
+    let doors = Doors::usual().await;
+    let bystander = doors.http2_by_prior_knowledge().await;
+    let serves = async || bystander.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_3")], b"").await.unwrap().status;
+    assert_eq!(serves().await, 200);
+    let before = doors.stage.resident();
+    // what is sent, round after round, for as long as it is taken
+    type Round = fn(u32) -> Vec<u8>;
+    let requests: Round = |round| (50 * round..50 * (round + 1)).flat_map(|number| frame(1, 5, 2 * number + 1, &request_fields())).collect();
+    let what: [(&str, Round); 3] = [
+        ("pings", |_| frame(6, 0, 0, &[7; 8]).repeat(1_000)),
+        ("settings", |_| frame(4, 0, 0, &setting(3, 9)).repeat(1_000)),
+        ("requests", requests),
+    ];
+    for (name, piece) in what {
+        let mut deaf = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let to = doors.prior();
+            deaf.spawn(async move {
+                let mut stream = raw::connect(to).await;
+                stream.write_all(&preface()).await.unwrap();
+                for round in 0.. {
+                    if stream.write_all(&piece(round)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        for _ in 0..50 {
+            assert_eq!(serves().await, 200, "{name}");
+        }
+        let grown = doors.stage.resident().saturating_sub(before);
+        assert!(grown < 64 << 20, "{name}: {} MiB more", grown >> 20);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

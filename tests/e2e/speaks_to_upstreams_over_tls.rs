@@ -2,11 +2,19 @@
 
 use crate::certified::Authority;
 use crate::http2::{self, Http2};
+use crate::moody::Moody;
 use crate::raw;
-use crate::secure_upstream::SecureUpstream;
-use crate::stage::{POLICY, Script, Stage};
+use crate::scripted::Scripted;
+use crate::secure_upstream::{SecureUpstream, message};
+use crate::stage::{POLICY, Script, Stage, account_path};
 use bytes::Bytes;
+use http::HeaderMap;
 use reqwest::Method;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A gateway in front of `upstream`, which listens for HTTP/1 and, second, for HTTP/2.
 async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
@@ -15,7 +23,7 @@ async fn stage(upstream: &SecureUpstream, trusts: &Authority) -> Stage {
         listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
         upstream: Some(format!("https://{}", upstream.address)),
         egress: format!(", ca_file: {}", trusts.file().display()),
-        settings: "limits: {requests_per_account: none, upstream: {connect: 5s, head: 20s, idle: 20s}}\n".into(),
+        settings: "limits: {requests_per_account: none, body: 2GiB, upstream: {connect: 5s, head: 20s, idle: 20s}}\n".into(),
         policy,
         ..Script::default()
     })
@@ -63,6 +71,82 @@ async fn an_upstream_that_cannot_prove_its_name_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_bundle_of_its_own_the_systems_is_trusted() {
+    let (system, own) = (Authority::new(), Authority::new());
+    let upstream = SecureUpstream::start(&system.sign("upstream", "127.0.0.1"), &["h2", "http/1.1"]).await;
+    for (egress, status) in [(String::new(), 200), (format!(", ca_file: {}", own.file().display()), 502)] {
+        let stage = Stage::with(Script {
+            upstream: Some(format!("https://{}", upstream.address)),
+            egress,
+            // where the system's bundle is, as far as this process is concerned
+            environment: vec![("SSL_CERT_FILE", system.file().display().to_string())],
+            ..Script::default()
+        })
+        .await;
+        stage.account("acme", "user_1", "researcher").await;
+        assert_eq!(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.status, status);
+    }
+}
+
+const TENANTS: &str = r#"version: 1
+connectors:
+  shared:
+    title: Tenants of one API
+    upstream: "SCHEME://{host}:PORT"
+    variables:
+      host: {from: account, one_of: [a.tenants.invalid, b.tenants.invalid]}
+    oauth: {authorization_url: "http://127.0.0.1:1/a", token_url: "http://127.0.0.1:1/t"}
+    scopes: {all: {provider_scopes: [api]}}
+    operations:
+      - {id: read, match: "GET /v1/{id}", require: all}
+roles:
+  reader: {allow: {shared: [all]}}
+"#;
+
+/// A gateway for two customers, whose tenants share an address.
+async fn tenants(scheme: &str, port: u16, trusts: &Authority) -> Stage {
+    let stage = Stage::with(Script {
+        policy: TENANTS.replace("SCHEME", scheme).replace("PORT", &port.to_string()),
+        clients: &["shared"],
+        egress: format!(", ca_file: {}, addresses: {{a.tenants.invalid: [127.0.0.1], b.tenants.invalid: [127.0.0.1]}}", trusts.file().display()),
+        ..Script::default()
+    })
+    .await;
+    for (identifier, customer, host) in [("a", "acme", "a.tenants.invalid"), ("b", "globex", "b.tenants.invalid")] {
+        let path = account_path("shared", identifier);
+        stage.must(Method::PUT, &path, json!({"customer": customer, "role": "reader", "variables": {"host": host}})).await;
+        stage.must(Method::PUT, &format!("{path}/credentials"), json!({"access_token": format!("at-{identifier}"), "expires_in": 3600})).await;
+    }
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_kept_and_shared_within_one_origin_alone() {
+    let authority = Authority::new();
+    let signed = authority.sign("tenants", "*.tenants.invalid");
+    for offered in [&["h2", "http/1.1"][..], &["http/1.1"]] {
+        let upstream = SecureUpstream::start(&signed, offered).await;
+        let stage = tenants("https", upstream.address.port(), &authority).await;
+        for (account, connections) in [("a", 1), ("a", 1), ("b", 2), ("b", 2), ("a", 2)] {
+            assert_eq!(stage.call(Method::GET, "/shared/v1/7", account).await.status, 200);
+            assert_eq!(upstream.connections(), connections, "{account} over {offered:?}");
+        }
+    }
+    let upstream = Moody::start(Ipv4Addr::LOCALHOST).await;
+    let stage = tenants("http", upstream.address.port(), &authority).await;
+    for account in ["a", "a", "b", "b", "a"] {
+        assert_eq!(stage.call(Method::GET, "/shared/v1/7", account).await.status, 200);
+    }
+    let came = upstream.take();
+    let mut hosts: BTreeMap<SocketAddr, BTreeSet<String>> = BTreeMap::new();
+    for request in &came {
+        hosts.entry(request.peer).or_default().insert(request.host.clone());
+    }
+    assert_eq!((came.len(), hosts.len()), (5, 2), "a connection for each: {hosts:?}");
+    assert!(hosts.values().all(|hosts| hosts.len() == 1), "{hosts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grpc_passes_both_ways_with_its_trailers_and_without_the_token() {
     let authority = Authority::new();
     let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
@@ -84,6 +168,118 @@ async fn grpc_passes_both_ways_with_its_trailers_and_without_the_token() {
     let trailers = http2::named(&trailers.unwrap());
     let told: Vec<_> = trailers.iter().map(|(name, value)| (name.as_str(), value.trim_start_matches("Bearer ").trim_matches('*'))).collect();
     assert_eq!(told, [("grpc-status", "0"), ("grpc-message", "")], "the cookie stays and the token is overwritten");
+}
+
+/// What a gRPC client sends with each call.
+const CALL: [(&str, &str); 3] = [("scopegate-account", "user_1"), ("content-type", "application/grpc"), ("te", "trailers")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grpc_calls_of_every_kind_pass_message_by_message() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    let status = |trailers: Option<HeaderMap>| trailers.unwrap()["grpc-status"].to_str().unwrap().to_owned();
+    // one message, one answer
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Get", &CALL), false).await;
+    sending.send_data(message("one"), true).unwrap();
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    assert_eq!((body, status(trailers)), (message("one").to_vec(), "0".to_owned()));
+    // many messages, one answer; the head of it comes while they are still sent
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Collect", &CALL), false).await;
+    sending.send_data(message("first"), false).unwrap();
+    let answer = answer.await.unwrap();
+    sending.send_data(message("second"), true).unwrap();
+    let (body, trailers) = http2::whole(answer.into_body()).await.unwrap();
+    assert_eq!((body, status(trailers)), (message("21").to_vec(), "0".to_owned()));
+    // one message, many answers: each is here before the next one is sent
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Watch", &CALL), false).await;
+    sending.send_data(message("all"), true).unwrap();
+    let mut body = answer.await.unwrap().into_body();
+    for number in ["1", "2", "3"] {
+        upstream.allow();
+        assert_eq!(body.data().await.unwrap().unwrap(), message(number));
+    }
+    assert_eq!(status(body.trailers().await.unwrap()), "0");
+    // an answer of trailers alone
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Fail", &CALL), false).await;
+    sending.send_data(message("one"), true).unwrap();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["grpc-status"].as_bytes(), answer.body().is_end_stream()), (200, b"5".as_slice(), true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gibibyte_goes_up_and_comes_back_on_one_stream_while_nothing_is_held() {
+    const GIBIBYTE: usize = 1 << 30;
+    static PIECE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let stage = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    client.exchange("GET", "/crm/v1/accounts/A-1", &[("scopegate-account", "user_1")], b"").await.unwrap();
+    let before = stage.resident();
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Talk", &CALL), false).await;
+    let sends = async {
+        let mut left = GIBIBYTE;
+        while left > 0 {
+            sending.reserve_capacity(PIECE.len().min(left));
+            let room = poll_fn(|cx| sending.poll_capacity(cx)).await.unwrap().unwrap().min(PIECE.len()).min(left);
+            left -= room;
+            sending.send_data(Bytes::from_static(&PIECE).slice(..room), left == 0).unwrap();
+        }
+    };
+    let hears = async {
+        let (mut body, mut heard, mut most) = (answer.await.unwrap().into_body(), 0, 0);
+        while let Some(data) = body.data().await {
+            let length = data.unwrap().len();
+            body.flow_control().release_capacity(length).unwrap();
+            heard += length;
+            most = most.max(stage.resident().saturating_sub(before));
+        }
+        (heard, most)
+    };
+    let ((), (heard, most)) = tokio::join!(sends, hears);
+    assert_eq!(heard, GIBIBYTE);
+    assert!(most < 64 << 20, "{} MiB more", most >> 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn trailers_of_answers_pass_from_http2_to_http2_and_those_of_requests_go_nowhere() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2"]).await;
+    let tls = stage(&upstream, &authority).await;
+    let client = Http2::over(raw::connect(tls.gateways[1]).await, "http").await;
+    let (answer, mut sending) = client.open(client.request("POST", "/crm/v1/rpc.Crm/Get", &CALL), false).await;
+    sending.send_data(message("one"), false).unwrap();
+    let mut mine = HeaderMap::new();
+    mine.insert("x-checksum", "7".parse().unwrap());
+    sending.send_trailers(mine).unwrap();
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    let names: Vec<_> = trailers.unwrap().keys().map(ToString::to_string).collect();
+    assert_eq!((body, names), (message("one").to_vec(), vec!["grpc-status".to_owned(), "grpc-message".to_owned()]));
+    // a client of HTTP/1 gets the same answer without them
+    let head = "POST /crm/v1/rpc.Crm/Get HTTP/1.1\r\nHost: localhost\r\nScopegate-Account: user_1\r\nConnection: close\r\n";
+    let sent = format!("{head}Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX-Checksum: 7\r\n\r\n");
+    let mut came = Vec::new();
+    let mut stream = raw::connect(tls.gateway).await;
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream.read_to_end(&mut came).await.unwrap();
+    let text = String::from_utf8(came).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("3\r\none\r\n0\r\n\r\n") && !text.contains("grpc-status"), "{text}");
+    // nor do those of an upstream of HTTP/1 pass, to whomever
+    let plain =
+        Scripted::start(&[("files/a", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n")])
+            .await;
+    let script =
+        Script { listen: "[{address: \"127.0.0.1:0\", h2c: true}]".into(), upstream: Some(format!("http://{}", plain.address)), ..Script::default() };
+    let stage = Stage::with(script).await;
+    stage.account("acme", "user_1", "researcher").await;
+    let client = Http2::over(raw::connect(stage.gateway).await, "http").await;
+    let (answer, _) = client.open(client.request("GET", "/crm/v1/files/a", &[("scopegate-account", "user_1")]), true).await;
+    let (body, trailers) = http2::whole(answer.await.unwrap().into_body()).await.unwrap();
+    assert_eq!((body.as_slice(), trailers), (b"ok".as_slice(), None));
+    let reply = stage.call(Method::GET, "/crm/v1/files/a", "user_1").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

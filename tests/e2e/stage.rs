@@ -78,6 +78,8 @@ pub(crate) struct Script {
     pub(crate) policy: String,
     /// `SCOPEGATE_LOG`.
     pub(crate) log: &'static str,
+    /// What else its environment says.
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// What is run as the gateway.
     pub(crate) program: Program,
 }
@@ -107,6 +109,7 @@ impl Default for Script {
             upstream: None,
             policy: POLICY.into(),
             log: "info",
+            environment: Vec::new(),
             program: Program::Scopegate,
         }
     }
@@ -141,7 +144,7 @@ impl Stage {
         let practice = Practice::start(&clock, &tasks, registration).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &practice, &script);
-        let served = Served::start(folder.path(), script.program, script.log).await;
+        let served = Served::start(folder.path(), script.program, script.log, &script.environment).await;
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self {
             practice,
@@ -325,7 +328,7 @@ impl Stage {
 
     /// Starts the gateway again on the same folder, as this program.
     pub(crate) async fn begin(&mut self, program: Program) {
-        self.served = Served::start(self.folder.path(), program, self.script.log).await;
+        self.served = Served::start(self.folder.path(), program, self.script.log, &self.script.environment).await;
         self.gateways.clone_from(&self.served.gateways);
         (self.gateway, self.admin) = (self.gateways[0], self.served.admin);
     }
@@ -417,7 +420,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Waits until the gateway has said where it listens.
-    pub(crate) async fn start(folder: &Path, program: Program, log: &str) -> Self {
+    pub(crate) async fn start(folder: &Path, program: Program, log: &str, environment: &[(&str, String)]) -> Self {
         let mut command = match program {
             Program::Unprivileged if rustix::process::geteuid().is_root() => {
                 let mut command = Command::new("setpriv");
@@ -433,6 +436,7 @@ impl Served {
             Program::Test(name) => command.args(["--exact", name, "--ignored", "--nocapture"]),
         };
         command.current_dir(folder).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN).env("SCOPEGATE_LOG", log);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, stdin) = (child.stderr.take().unwrap(), child.stdin.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
