@@ -55,11 +55,12 @@ connectors:
   watched:
     upstream: https://force.example
     mode: shadow
-    scopes: {a: , b: , secret: {risk: capability}}
+    scopes: {a: , b: , secret: {risk: capability}, all: {implies: [a, most]}, most: {implies: [all, secret]}}
     operations:
       - {id: a, match: GET /a, require: a}
       - {id: ab, match: GET /ab, require: {all: [a, b]}}
       - {id: secret, match: GET /secret, require: secret}
+      - {id: all, match: GET /all, require: all}
       - {id: token, match: GET /token, require: b, risk: capability}
       - {id: never, match: GET /never, require: b, deny: people do this}
       - {id: list, match: POST /list, batch: {requests: "", method: /m, url: /u}}
@@ -315,6 +316,7 @@ fn shadow_mode_lets_through_what_a_role_lacks_and_nothing_else() {
         ("watched", "plain", "GET /ab", Some("a"), "deny consent_required b"),
         ("watched", "plain", "GET /ab", Some("a b"), "allow ab although b"),
         ("watched", "plain", "GET /secret", None, "deny role_lacks_scope secret"),
+        ("watched", "plain", "GET /all", None, "deny role_lacks_scope all"),
         ("watched", "plain", "GET /token", None, "deny role_lacks_scope b"),
         ("watched", "plain", "GET /never", None, "deny operation_denied"),
         ("watched", "plain", "GET /nothing", None, "deny unknown_operation"),
