@@ -267,6 +267,8 @@ fn explain() {
     stage.run("policy explain PUT /items/7 --role reader --connector shop --policies shop.yaml -o json");
     stage.run("policy explain PUT /items/7 --role reader --connector shop --policies chat.yaml");
     stage.run("policy explain GET /items/7 --role raeder --connector shop --policies shop.yaml");
+    stage.run("policy explain GET /items/7 --role reader --connector shpo --policies shop.yaml");
+    stage.run("policy explain GET /shop/items/7 --role reader --connector shop --policies shop.yaml");
     stage.assert_golden("explain.txt");
 }
 

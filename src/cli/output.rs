@@ -75,6 +75,11 @@ pub(super) fn complain(error: &anyhow::Error) {
     tell(&format!("scopegate: {error:#}"));
 }
 
+/// `1 file`, `2 files`.
+pub(super) fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
 /// Rows in columns that are as wide as they have to be.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

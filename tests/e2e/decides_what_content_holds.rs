@@ -13,6 +13,8 @@ const CONTENT: &str = r#"      - {id: query, match: GET /v1/query, soql: {query:
       - {id: batch, match: POST /v1/batch, batch: {requests: /requests, method: /method, url: /url, body: /body}}
       - {id: mixed, match: POST /v1/mixed, batch: {format: multipart}}
       - {id: export, match: POST /v1/export, require: none, limits: {body: 20MiB, requests_per_account: 2/h}}
+      - {id: find, match: POST /v1/find, require: accounts:read}
+      - {id: find.all, match: POST /v1/find, where: {query: {scope: all}}, require: opportunities:write}
       - {id: small, match: POST /v1/small, require: none, limits: {body: 10}}
 roles:
   newcomer: {mode: shadow, allow: {crm: [accounts:read]}}
@@ -77,6 +79,25 @@ async fn a_batch_goes_out_as_it_was_decided_and_is_told_to_the_audit() {
         (&events[1]["operation"], &events[1]["missing"], &events[1]["upstream_called"]),
         (&json!("batch"), &json!(["opportunities:write"]), &json!(false))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_goes_out_only_without_what_the_policy_reads_in_the_query() {
+    let (stage, recorder) = stage("limits: {requests_per_account: none, inspected_body: 1KiB}\n").await;
+    let form = "application/x-www-form-urlencoded";
+    for (target, content_type, body, status, reason) in [
+        ("/crm/v1/find", form, "name=a".to_owned(), 200, ""),
+        ("/crm/v1/find?scope=own", form, "name=a&scope=all".to_owned(), 400, "ambiguous_request"),
+        ("/crm/v1/find", form, "s%63ope=all".to_owned(), 400, "ambiguous_request"),
+        ("/crm/v1/find", form, format!("name={}", "a".repeat(1024)), 413, "body_too_large"),
+        ("/crm/v1/find?scope=all", form, "name=a".to_owned(), 403, "role_lacks_scope"),
+        ("/crm/v1/find", "text/plain", "scope=all".to_owned(), 200, ""),
+    ] {
+        let reply = send(&stage, target, "reader", content_type, body.clone()).await;
+        let came = (reply.status, reply.body["reason"].as_str().unwrap_or_default());
+        assert_eq!(came, (status, reason), "{target} {body}: {}", reply.body);
+        assert_eq!(bodies(&recorder), if status == 200 { vec![body] } else { Vec::new() }, "{target}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

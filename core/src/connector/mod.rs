@@ -10,7 +10,7 @@ pub mod variables;
 use crate::id::ConnectorId;
 use crate::request::HeaderPattern;
 use crate::scope::{ProviderScope, Scope};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 pub use inject::Inject;
 pub use oauth::OAuth;
@@ -70,6 +70,21 @@ impl Connector {
             .chain(fixed)
             .chain(endpoints)
             .any(|template| template.variables().any(|name| name == variable))
+    }
+
+    /// Whether a scope is [`Risk::Capability`], or implies one that is, directly or not.
+    #[must_use]
+    pub fn opens_credentials(&self, scope: &Scope) -> bool {
+        let mut seen: IndexSet<&Scope> = IndexSet::new();
+        let mut open = vec![scope];
+        while let Some(next) = open.pop() {
+            let Some(facts) = self.scopes.get(next).filter(|_| seen.insert(next)) else { continue };
+            if facts.risk == Risk::Capability {
+                return true;
+            }
+            open.extend(&facts.implies);
+        }
+        false
     }
 }
 

@@ -2,6 +2,7 @@
 //! what two servers could read differently.
 
 mod batch;
+mod form;
 mod graphql;
 mod json;
 mod soql;
@@ -9,6 +10,7 @@ mod soql;
 mod tape;
 
 pub use batch::{Batch, BatchFault, BatchFormat, BatchShape, InvalidLine, JsonShape, Line, Part, PartShape, Pattern, Piece};
+pub use form::Form;
 pub use graphql::{Asked, Call, GraphqlKind, GraphqlLimits};
 pub use json::{InvalidPointer, Json, Pointer};
 pub use soql::{ByType, Select, Source};

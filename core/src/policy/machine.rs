@@ -27,7 +27,7 @@ pub fn sarif(diagnostics: &[Diagnostic], version: &str) -> Value {
                 "level": level(one.severity),
                 "message": {"text": whole(one)},
                 "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": uri(&one.file)},
+                    "artifactLocation": {"uri": uri(bare(&one.file))},
                     "region": {"startLine": one.line, "startColumn": one.column, "endColumn": one.column + one.width},
                 }}],
             })
@@ -54,7 +54,7 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
         format!(
             "::{} file={},line={line},col={column},endColumn={},title={code}::{}\n",
             level(one.severity),
-            property(file),
+            property(bare(file)),
             column + width,
             data(&whole(one))
         )
@@ -127,6 +127,11 @@ fn whole(one: &Diagnostic) -> String {
     one.help.as_ref().map_or_else(|| one.message.clone(), |help| format!("{}: {help}", one.message))
 }
 
+/// A file as the tools name it that lay findings beside a change: without `./`.
+fn bare(file: &str) -> &str {
+    file.strip_prefix("./").unwrap_or(file)
+}
+
 /// A path as a relative reference (RFC 3986).
 fn uri(file: &str) -> String {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
@@ -167,7 +172,7 @@ mod tests {
         };
         vec![
             one("a b,c:d.yaml", Severity::Error, "SG0301", "no scope `<a>` 100%", Some("did you mean\n`b`?")),
-            one("p/ü.yaml", Severity::Warning, "SG0701", "a \"secret\" \u{1}", None),
+            one("./p/ü.yaml", Severity::Warning, "SG0701", "a \"secret\" \u{1}", None),
         ]
     }
 
@@ -196,10 +201,10 @@ mod tests {
 
     #[test]
     fn junit_has_a_test_for_each_finding_and_each_clean_file() {
-        let files = ["a b,c:d.yaml", "p/ü.yaml", "clean.yaml"].map(str::to_owned);
+        let files = ["a b,c:d.yaml", "./p/ü.yaml", "clean.yaml"].map(str::to_owned);
         assert_eq!(
             junit_of_findings(&found(), &files, false),
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"policy check\" tests=\"3\" failures=\"1\">\n<testcase classname=\"clean.yaml\" name=\"clean\"></testcase>\n<testcase classname=\"a b,c:d.yaml\" name=\"SG0301 3:5\"><failure message=\"no scope `&lt;a&gt;` 100%\">a b,c:d.yaml:3:5: no scope `&lt;a&gt;` 100%: did you mean&#10;`b`?</failure></testcase>\n<testcase classname=\"p/ü.yaml\" name=\"SG0701 3:5\"><system-out>p/ü.yaml:3:5: a &quot;secret&quot; \u{fffd}</system-out></testcase>\n</testsuite>\n</testsuites>\n"
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"policy check\" tests=\"3\" failures=\"1\">\n<testcase classname=\"clean.yaml\" name=\"clean\"></testcase>\n<testcase classname=\"a b,c:d.yaml\" name=\"SG0301 3:5\"><failure message=\"no scope `&lt;a&gt;` 100%\">a b,c:d.yaml:3:5: no scope `&lt;a&gt;` 100%: did you mean&#10;`b`?</failure></testcase>\n<testcase classname=\"./p/ü.yaml\" name=\"SG0701 3:5\"><system-out>./p/ü.yaml:3:5: a &quot;secret&quot; \u{fffd}</system-out></testcase>\n</testsuite>\n</testsuites>\n"
         );
         assert!(junit_of_findings(&found(), &files, true).contains("failures=\"2\""));
     }

@@ -246,7 +246,7 @@ fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
         ),
         Refusal::Denied(Denial::OperationDenied { operations, by }) => {
             let why = match by {
-                DeniedBy::Author(sentence) => format!("is refused by the policy: {sentence}"),
+                DeniedBy::Author(sentence) => format!("is refused by the policy: {}", ended(sentence)),
                 DeniedBy::Role => format!("is denied to {} by name.", role(context)),
                 DeniedBy::UnknownNeed => "is known, but not which scopes it needs.".into(),
             };
@@ -364,4 +364,11 @@ fn role(context: &Context<'_>) -> String {
 
 fn connector(context: &Context<'_>) -> String {
     context.connector.map_or_else(|| "the API".to_owned(), ToString::to_string)
+}
+
+/// An author's sentence with a full stop, unless something ends it already.
+fn ended(sentence: &str) -> String {
+    let sentence = sentence.trim_end();
+    let is_open = sentence.ends_with(|last: char| last.is_alphanumeric() || matches!(last, ')' | '`' | '"' | '\''));
+    if is_open { format!("{sentence}.") } else { sentence.to_owned() }
 }

@@ -1,7 +1,7 @@
 //! `scopegate policy check`.
 
 use super::{Files, files, report};
-use crate::cli::output::{Format, Output, say};
+use crate::cli::output::{Format, Output, count, say};
 use crate::cli::{Outcome, SettingsFile, output};
 use scopegate_core::policy::{Compiled, Origin, compile, github, junit_of_findings, sarif};
 use std::path::PathBuf;
@@ -53,8 +53,12 @@ fn human(files: &Files, compiled: &Compiled, clean: bool) -> anyhow::Result<()> 
             count => format!(" ({count} of unknown need, always refused)"),
         };
         say(&format!(
-            "{} files: {} connectors, {} operations{unknown}, {} roles, {} test requests: no errors",
-            files.own, summary.connectors, summary.operations, summary.roles, summary.cases
+            "{}: {}, {}{unknown}, {}, {}: no errors",
+            count(files.own, "file"),
+            count(summary.connectors, "connector"),
+            count(summary.operations, "operation"),
+            count(summary.roles, "role"),
+            count(summary.cases, "test request")
         ));
     }
     Ok(())

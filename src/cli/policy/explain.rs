@@ -2,7 +2,7 @@
 
 use super::{Files, files, report};
 use crate::cli::api::{Api, Call};
-use crate::cli::output::{Format, say, say_json, table};
+use crate::cli::output::{Format, say, say_json, table, tell};
 use crate::cli::{Outcome, SettingsFile};
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use reqwest::Method;
 use scopegate_core::account::{GrantStanding, Granted, Standing};
 use scopegate_core::connector::Connector;
 use scopegate_core::id::{ConnectorId, RequestId, RoleName};
+use scopegate_core::policy::document::suggestion;
 use scopegate_core::policy::{Checked, Explanation, Needs, Places, PolicySet, Ruling, Source, Verdict, compile, explain, explain_ambiguity, judge};
 use scopegate_core::refusal::{Context as Circumstances, Problem, Refusal, SafeMethod, shaped};
 use scopegate_core::request::{Request, dropped_headers};
@@ -83,6 +84,11 @@ impl Explain {
             bail!("the policies have errors");
         };
         let explained = self.explained(&policies, &sources)?;
+        if explained.decision.operation.is_none()
+            && self.target.strip_prefix('/').and_then(|rest| rest.split_once('/')).is_some_and(|(first, _)| first == self.connector.as_str())
+        {
+            tell(&format!("the target is looked for behind the connector's own segment: where `/{}` is that, leave it out", self.connector));
+        }
         match format {
             Format::Json => say_json(&explained)?,
             Format::Human => say(&human(&explained)),
@@ -91,10 +97,14 @@ impl Explain {
     }
 
     fn explained(&self, policies: &PolicySet, sources: &[Source]) -> anyhow::Result<Explained> {
-        let Some(connector) = policies.connector(self.connector.as_str()) else { bail!("no policy names the connector {}", self.connector) };
+        let Some(connector) = policies.connector(self.connector.as_str()) else {
+            let known: Vec<&str> = policies.connectors().map(|connector| connector.id.as_str()).collect();
+            bail!("no policy names the connector {}{}", self.connector, meant(self.connector.as_str(), &known));
+        };
         let role = self.role.as_ref().context("--role or --account")?;
         if !policies.has_role(role) {
-            bail!("no policy names the role {role}");
+            let known: Vec<&str> = policies.roles().map(RoleName::as_str).collect();
+            bail!("no policy names the role {role}{}", meant(role.as_str(), &known));
         }
         let granted = self.granted()?;
         let standing = Standing { role, grant: GrantStanding::Live(&granted) };
@@ -189,6 +199,11 @@ impl Explain {
         }
         Ok(Some(std::fs::read(file).with_context(|| format!("reading {}", file.display()))?.into()))
     }
+}
+
+/// What may have been meant, behind a sentence.
+fn meant(wrong: &str, known: &[&str]) -> String {
+    suggestion(wrong, known.iter().copied()).map(|help| format!(": {help}")).unwrap_or_default()
 }
 
 fn human(explained: &Explained) -> String {

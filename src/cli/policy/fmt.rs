@@ -1,7 +1,7 @@
 //! `scopegate policy fmt`: lays policy files out.
 
 use super::{files, report};
-use crate::cli::output::{Format, say, say_json};
+use crate::cli::output::{Format, count, say, say_json};
 use crate::cli::{Outcome, SettingsFile};
 use anyhow::{Context, bail};
 use scopegate_core::policy::{Diagnostic, Origin, Source, Unformatted, compile, diff, format};
@@ -54,7 +54,7 @@ impl Fmt {
             Format::Json if self.check => say_json(&json!({"ok": names.is_empty(), "files": names, "patch": patches}))?,
             Format::Json => say_json(&json!({"ok": true, "files": names}))?,
             Format::Human if self.check && !names.is_empty() => say(&patches),
-            Format::Human if names.is_empty() => say(&format!("{} files: all in order", files.own)),
+            Format::Human if names.is_empty() => say(&format!("{}: all in order", count(files.own, "file"))),
             Format::Human => names.iter().for_each(|name| say(&format!("{name}: laid out"))),
         }
         Ok(if self.check && !names.is_empty() { Outcome::No } else { Outcome::Yes })

@@ -2,6 +2,7 @@
 
 use super::pattern::Absence;
 use super::{BatchFault, HEADERS, Line, MEMBER, NO_PARTS, PART, Part, Pattern, Reader, Written};
+use crate::inspect::json::is_alike;
 use crate::inspect::{Json, Pointer};
 use crate::request::{Ambiguity, Method, is_override};
 use bytes::Bytes;
@@ -125,9 +126,7 @@ impl JsonShape {
         match &self.members {
             _ if self.body.as_ref().is_some_and(|body| body.as_str().is_empty()) && self.members.is_none() => true,
             Some(others) => read.any(|name| name == key) || others.iter().any(|name| name == key),
-            None => {
-                read.any(|name| name.eq_ignore_ascii_case(key)) || !(is_override(key) || UNREAD.iter().any(|name| name.eq_ignore_ascii_case(key)))
-            }
+            None => read.any(|name| is_alike(name, key)) || !(is_override(key) || UNREAD.iter().any(|name| is_alike(name, key))),
         }
     }
 }

@@ -7,6 +7,7 @@ mod pointer;
 mod read;
 mod write;
 
+pub(super) use pointer::is_alike;
 pub use pointer::{InvalidPointer, Pointer};
 
 use crate::request::{Ambiguity, Headers};
@@ -158,12 +159,22 @@ fn declared(headers: &Headers) -> Result<(), Ambiguity> {
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
-    if subtype != "json" && subtype.strip_suffix("+json").is_none_or(str::is_empty) {
+    let is_word = subtype.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte));
+    if !is_word || (subtype != "json" && subtype.strip_suffix("+json").is_none_or(str::is_empty)) {
         return Err(NOT_DECLARED);
     }
-    let charsets = parts.filter_map(|part| part.split_once('=')).filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    let mut charsets = charsets.map(|(_, value)| value.trim().trim_matches('"'));
-    if charsets.all(|charset| charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")) { Ok(()) } else { Err(CHARSET) }
+    if parts.all(is_utf_8) { Ok(()) } else { Err(CHARSET) }
+}
+
+/// Whether a parameter of a content type is none of a charset, or says UTF-8 in the one plain form. There are others
+/// (`charset*=us-ascii''utf-7`, RFC 2231), which some servers read and some do not.
+pub(super) fn is_utf_8(parameter: &str) -> bool {
+    if !parameter.to_ascii_lowercase().contains("charset") {
+        return true;
+    }
+    let Some((name, value)) = parameter.split_once('=') else { return false };
+    let value = value.trim().trim_matches('"');
+    name.trim().eq_ignore_ascii_case("charset") && (value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8"))
 }
 
 #[cfg(test)]

@@ -56,12 +56,23 @@ impl Pointer {
 }
 
 /// The member `key`, and whether its key is spelled so; an error where another key differs in the case of its letters alone.
+/// Case is that of Unicode, as servers fold it: U+212A is a `k` to them, and U+017F an `s`.
 pub(super) fn member<'j>(object: &'j Json, key: &str) -> Result<Option<(&'j Json, bool)>, Ambiguity> {
-    let mut alike = object.members().iter().filter(|(known, _)| known.eq_ignore_ascii_case(key));
+    let mut alike = object.members().iter().filter(|(known, _)| is_alike(known, key));
     match (alike.next(), alike.next()) {
         (Some(_), Some(_)) => Err(TWIN),
         (found, _) => Ok(found.map(|(known, value)| (value, known == key))),
     }
+}
+
+/// Whether two keys differ in the case of their letters at most.
+pub(in crate::inspect) fn is_alike(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right) || (!(left.is_ascii() && right.is_ascii()) && folded(left).eq(folded(right)))
+}
+
+/// Through upper case, so that letters with one upper case are one letter.
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
 /// An array index as RFC 6901 section 4 writes it: digits without leading zeros.

@@ -23,7 +23,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings<'_>) -> Vec<Located<Narr
             made.push(Located { value: Narrow::Json { pointer, value }, span: entry.key.span });
         }
     }
-    if made.is_empty() && matches!(&node.value, Value::Map(entries) if entries.is_empty()) {
+    let is_empty = |node: &Node| matches!(&node.value, Value::Map(entries) if entries.is_empty());
+    if made.is_empty() && matches!(&node.value, Value::Map(entries) if entries.iter().all(|entry| is_empty(&entry.value))) {
         findings.add(code::EMPTY.at(node.span, "`where` says nothing").help("write `{query: {name: value}}` or `{json: {/pointer: value}}`"));
     }
     fields.close(findings);

@@ -3,7 +3,6 @@
 use super::connector::{ConnectorDraft, Connectors};
 use super::gather::{Gathered, Named};
 use super::glob;
-use crate::connector::{Risk, ScopeFacts};
 use crate::id::{ConnectorId, OperationId, RoleName};
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
@@ -127,13 +126,8 @@ impl Reader<'_, '_> {
     /// The scopes that a glob reaches. It never reaches what is `risk: capability`, nor a scope that implies such a one.
     fn reached(&mut self, glob: Located<&str>, draft: &ConnectorDraft) -> Vec<Scope> {
         let fits = |name: &str| glob::matches(glob.value, name);
-        let (capable, reached): (Vec<Scope>, Vec<Scope>) = draft
-            .connector
-            .scopes
-            .keys()
-            .filter(|scope| fits(scope.as_str()))
-            .cloned()
-            .partition(|scope| brings_capability(scope, &draft.connector.scopes));
+        let (capable, reached): (Vec<Scope>, Vec<Scope>) =
+            draft.connector.scopes.keys().filter(|scope| fits(scope.as_str())).cloned().partition(|scope| draft.connector.opens_credentials(scope));
         let faulty = draft.scope_names.iter().any(|name| !draft.connector.scopes.contains_key(name.as_str()) && fits(name));
         if reached.is_empty() && !faulty {
             let help = match capable.first() {
@@ -167,20 +161,6 @@ impl Reader<'_, '_> {
         }
         denied
     }
-}
-
-/// Whether a scope is `risk: capability`, or implies one that is, directly or not.
-fn brings_capability(scope: &Scope, scopes: &IndexMap<Scope, ScopeFacts>) -> bool {
-    let mut seen: IndexSet<&Scope> = IndexSet::new();
-    let mut open = vec![scope];
-    while let Some(next) = open.pop() {
-        let Some(facts) = scopes.get(next).filter(|_| seen.insert(next)) else { continue };
-        if facts.risk == Risk::Capability {
-            return true;
-        }
-        open.extend(&facts.implies);
-    }
-    false
 }
 
 /// Each circle is reported once, at the first of its roles.

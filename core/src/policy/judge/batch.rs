@@ -1,6 +1,7 @@
 //! Batches: every part is decided as an operation of its own, and one refusal refuses all.
 
 use super::content::{Source, body, first_ok};
+use super::forms::Watched;
 use super::verdict::Group;
 use super::{Asker, Rules, as_operation};
 use crate::inspect::{Batch, BatchFault, BatchShape, Part};
@@ -93,6 +94,7 @@ fn meant_by<'a>(rules: &'a Rules, part: &Part) -> Result<Meant<'a>, Denial> {
     let request = &part.request;
     let found = rules.find(request);
     rules.read_found(request, &found).map_err(Denial::Ambiguous)?;
+    Watched::of(&found, request).check(request).map_err(Denial::Ambiguous)?;
     let candidates = found.candidates(request).map_err(Denial::Ambiguous)?;
     let count = candidates.count;
     let matching = match &request.body {

@@ -1,7 +1,7 @@
 //! What the content of a request asks for: objects of a query, root fields, parts of a batch.
 
 use super::verdict::{Group, Read};
-use super::{Asker, batch, objects};
+use super::{Asker, batch, has_body, objects};
 use crate::inspect::{Call, GraphqlKind, Json, Select};
 use crate::policy::content::{Content, Graphql, QueryPlace, Soql};
 use crate::policy::decision::{Contained, Denial, Ruling, Undeclared};
@@ -12,6 +12,8 @@ use std::cmp::Reverse;
 
 const NO_BODY: Ambiguity = Ambiguity::new("body-missing", "policy reads the body, and there is none");
 const NO_QUERY: Ambiguity = Ambiguity::new("query-missing", "the query that the policy reads does not stand exactly once where it reads it");
+const TWO_PLACES: Ambiguity =
+    Ambiguity::new("graphql-get-body", "a GraphQL request by GET stands in the query, and some servers would rather read the body that it carries");
 const REFERENCES: Ambiguity = Ambiguity::new("body-references", "policy reads the body, and a value in it is put there later by the provider");
 
 /// A request, or a part of a batch, whose content is read.
@@ -152,6 +154,9 @@ fn fields<'a>(
     let request = source.request;
     let read = || {
         if is_by_get(request) {
+            if has_body(request) {
+                return Err(TWO_PLACES);
+            }
             return Ok(vec![Call::in_query(&request.query)?.asked_by_get(graphql.limits)?]);
         }
         let json = Json::of_body(&request.headers, body(source)?)?;

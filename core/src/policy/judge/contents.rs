@@ -44,6 +44,7 @@ connectors:
       - id: graphql
         match: [POST /graphql, GET /graphql]
         graphql: {query: {account: accounts:read, opportunity: opportunities:read, free: none}, mutation: {close: opportunities:write, "*": accounts:write}, batched: 2}
+      - {id: graphql.search, match: GET /search, body: true, graphql: {query: {account: accounts:read, opportunity: opportunities:read}}}
       - id: composite
         match: "POST /data/{version}/composite"
         batch: {requests: /compositeRequest, method: /method, url: /url, body: /body, headers: /httpHeaders, max_parts: 3}
@@ -54,11 +55,12 @@ connectors:
   watched:
     upstream: https://force.example
     mode: shadow
-    scopes: {a: , b: , secret: {risk: capability}}
+    scopes: {a: , b: , secret: {risk: capability}, all: {implies: [a, most]}, most: {implies: [all, secret]}}
     operations:
       - {id: a, match: GET /a, require: a}
       - {id: ab, match: GET /ab, require: {all: [a, b]}}
       - {id: secret, match: GET /secret, require: secret}
+      - {id: all, match: GET /all, require: all}
       - {id: token, match: GET /token, require: b, risk: capability}
       - {id: never, match: GET /never, require: b, deny: people do this}
       - {id: list, match: POST /list, batch: {requests: "", method: /m, url: /u}}
@@ -179,6 +181,9 @@ fn every_root_field_is_needed() {
     ] {
         assert_eq!(came(&policies, role, &request(&format!("GET /graphql{target}"), None)), expected, "{role} {target}");
     }
+    let beside = request("GET /search?query=%7Baccount%7D", Some(("application/json", r#"{"query":"{opportunity}"}"#)));
+    assert_eq!(came(&policies, "seller", &beside), "deny ambiguous_request");
+    assert_eq!(came(&policies, "seller", &request("GET /search?query=%7Baccount%7D", None)), "allow graphql.search");
 }
 
 fn composite(parts: &str) -> Request {
@@ -311,6 +316,7 @@ fn shadow_mode_lets_through_what_a_role_lacks_and_nothing_else() {
         ("watched", "plain", "GET /ab", Some("a"), "deny consent_required b"),
         ("watched", "plain", "GET /ab", Some("a b"), "allow ab although b"),
         ("watched", "plain", "GET /secret", None, "deny role_lacks_scope secret"),
+        ("watched", "plain", "GET /all", None, "deny role_lacks_scope all"),
         ("watched", "plain", "GET /token", None, "deny role_lacks_scope b"),
         ("watched", "plain", "GET /never", None, "deny operation_denied"),
         ("watched", "plain", "GET /nothing", None, "deny unknown_operation"),

@@ -299,6 +299,9 @@ fn where_narrows_by_body() {
         ("writer", Some(r#"{"kind":"private"}"#), "deny role_lacks_scope items:admin"),
         ("writer", Some(r#"{"kind":"public","kind":"private"}"#), "deny ambiguous_request"),
         ("writer", Some(r#"{"Kind":"public"}"#), "deny ambiguous_request"),
+        ("boss", Some("{\"\u{212a}ind\":\"public\"}"), "deny ambiguous_request"), // a Kelvin sign
+        ("boss", Some("{\"k\u{131}nd\":\"public\"}"), "deny ambiguous_request"),  // a dotless i
+        ("boss", Some("{\"\u{212a}inds\":\"public\"}"), "allow note"),
         ("writer", Some("kind=public"), "deny ambiguous_request"),
         ("writer", Some(""), "deny role_lacks_scope items:admin"),
         ("writer", None, "deny role_lacks_scope items:admin"),

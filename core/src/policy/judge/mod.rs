@@ -11,11 +11,13 @@ mod content;
 mod contents;
 #[cfg(test)]
 mod deciding;
+mod forms;
 #[cfg(test)]
 mod language;
 mod objects;
 mod verdict;
 
+use self::forms::Watched;
 use super::decision::{Denial, Ruling};
 use super::narrow::{self, Holds};
 use super::operation::Operation;
@@ -71,16 +73,18 @@ impl Rules {
     /// Judges `request` for whoever stands so.
     pub(super) fn judge(&self, standing: &Standing<'_>, request: &Request) -> Ruling {
         let found = self.find(request);
+        let watched = Watched::of(&found, request);
         let candidates = match self.read_found(request, &found).and_then(|()| found.candidates(request)) {
             Ok(candidates) => candidates,
             Err(ambiguity) => return Ruling::Deny(Denial::Ambiguous(ambiguity)),
         };
         let asker = Asker { rules: self, role: standing.role, ceiling: self.ceilings.get(standing.role), grant: standing.grant };
-        match &request.body {
+        let ruling = match &request.body {
             Body::Unread if !candidates.open.is_empty() => asker.without_body(request, &candidates),
             Body::Whole(body) if !candidates.open.is_empty() && !body.is_empty() => asker.with_body(request, &candidates, body),
             Body::None | Body::Unread | Body::Whole(_) => asker.settle(request, candidates.sure, candidates.count),
-        }
+        };
+        watched.ruled(ruling, request)
     }
 
     /// All operations whose method and path match.
@@ -204,20 +208,23 @@ impl<'a> Asker<'a> {
 /// Whether the request is of the operations' kind.
 fn as_operation(meant: &Meant<'_>, request: &Request) -> Result<(), Denial> {
     let all = |says: fn(&Rule) -> bool| meant.rules().iter().all(|rule| says(rule));
-    let has_body = match &request.body {
-        Body::None => false,
-        Body::Unread => true,
-        Body::Whole(body) => !body.is_empty(),
-    };
     if request.websocket && !all(|rule| rule.operation.websocket) {
         return Err(Denial::UnknownOperation);
     }
-    if has_body && matches!(request.method.as_str(), "GET" | "HEAD") && !all(|rule| rule.operation.body) {
+    if has_body(request) && matches!(request.method.as_str(), "GET" | "HEAD") && !all(|rule| rule.operation.body) {
         return Err(Denial::Ambiguous(BODY_ON_GET));
     }
     let mut hosts = meant.rules().iter().map(|rule| &rule.operation.host);
     let first = hosts.next();
     if hosts.any(|host| Some(host) != first) { Err(Denial::Ambiguous(TWO_HOSTS)) } else { Ok(()) }
+}
+
+fn has_body(request: &Request) -> bool {
+    match &request.body {
+        Body::None => false,
+        Body::Unread => true,
+        Body::Whole(body) => !body.is_empty(),
+    }
 }
 
 impl<'a> Candidates<'a> {

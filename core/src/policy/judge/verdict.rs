@@ -126,10 +126,9 @@ impl<'a> Asker<'a> {
         Lack::fewest(self.operations(&[group.alone()]).required(), |name| self.rules.scopes.holds(held, name))
     }
 
-    /// Whether a scope that lacks opens other credentials: shadow mode never gives it.
+    /// Whether a scope that lacks opens other credentials, or implies one that does: shadow mode never gives it.
     fn opens_credentials(&self, lack: &Lack) -> bool {
-        let risk = |scope| self.rules.connector.scopes.get(scope).map(|facts| facts.risk);
-        lack.missing_scopes.iter().any(|scope| risk(scope) == Some(Risk::Capability))
+        lack.missing_scopes.iter().any(|scope| self.rules.connector.opens_credentials(scope))
     }
 
     fn status(&self, groups: &[Group<'a>]) -> Result<(), Denial> {

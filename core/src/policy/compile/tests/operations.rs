@@ -135,6 +135,7 @@ fn where_compares_parameters_and_members() {
     assert_eq!(narrow, wanted);
     for (condition, expected) in [
         ("«{}»", &[("SG0108", "`where` says nothing")][..]),
+        ("«{query: {}, json: {}}»", &[("SG0108", "`where` says nothing")]),
         ("{«qeury»: {a: b}}", &[("SG0101", "did you mean `query`?")]),
         ("{query: {a: «[b]»}}", &[("SG0103", "a text")]),
         ("{json: {«kind»: x}}", &[("SG0211", "JSON pointer")]),
