@@ -13,7 +13,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// 16 unpredictable bytes for the name of something: as good as those of [`bytes`], and drawn many at a time, because every request
+/// 16 unpredictable bytes for the name of something: as good as those of [`bytes()`], and drawn many at a time, because every request
 /// needs some. Not for secrets, which are not to lie about in advance.
 #[must_use]
 pub fn name() -> [u8; 16] {
