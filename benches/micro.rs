@@ -27,6 +27,8 @@ mod crm;
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 const SIZES: [usize; 3] = [100, 5_000, 50_000];
+/// So often in a row, so that caches are warm.
+const HOT: u32 = 1_000;
 
 fn main() {
     divan::main();
@@ -47,7 +49,7 @@ fn compile_operations(bencher: Bencher<'_, '_>, operations: usize) {
     bencher.bench_local(|| compiled(black_box(&text)).policies.is_some());
 }
 
-#[divan::bench]
+#[divan::bench(sample_size = HOT)]
 fn read_head(bencher: Bencher<'_, '_>) {
     let text = "GET /crm/v1/resources1/A-17/parts1/7?fields=name,owner&limit=50 HTTP/1.1\r\nHost: 127.0.0.1:4100\r\nUser-Agent: python-requests/2.32.3\r\n\
         Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\nScopegate-Account: user_123_researcher\r\n\
@@ -57,17 +59,17 @@ fn read_head(bencher: Bencher<'_, '_>) {
 }
 
 /// From a canonical path to a ruling: one allowed, one that the role lacks, one that no operation names.
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = HOT)]
 fn judge_allowed(bencher: Bencher<'_, '_>, operations: usize) {
     judged(bencher, operations, crm::some(operations, SPREAD, true).map(|number| format!("GET {}", crm::path(number))));
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = HOT)]
 fn judge_denied(bencher: Bencher<'_, '_>, operations: usize) {
     judged(bencher, operations, crm::some(operations, SPREAD, false).map(|number| format!("POST {}", crm::path(number))));
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = HOT)]
 fn judge_unknown(bencher: Bencher<'_, '_>, operations: usize) {
     judged(bencher, operations, crm::some(operations, SPREAD, true).map(|number| format!("GET {}x", crm::path(number))));
 }
@@ -150,7 +152,7 @@ fn account(number: usize, facts: &GrantFacts) -> AccountRecord {
     }
 }
 
-#[divan::bench(args = [1_000, 100_000, 1_000_000])]
+#[divan::bench(args = [1_000, 100_000, 1_000_000], sample_size = HOT)]
 fn find_account(bencher: Bencher<'_, '_>, many: usize) {
     let crowd = crowd(many);
     let connector = "crm".parse().unwrap();

@@ -68,9 +68,20 @@ impl Router {
         }
     }
 
-    /// Takes a path apart.
-    pub(super) fn route<'a>(&self, segments: impl Iterator<Item = &'a str>) -> Route<'a> {
-        Route(segments.map(|text| Step { text, hash: hash(text, self.letters) }).collect())
+    /// Takes a path apart, which begins with a slash: one look at each byte finds where segments end, and hashes them.
+    pub(super) fn route<'a>(&self, path: &'a str) -> Route<'a> {
+        let mut steps = SmallVec::new();
+        let (mut begin, mut hash) = (1, SEED);
+        for (at, byte) in path.bytes().enumerate().skip(1) {
+            if byte == b'/' {
+                steps.push(Step { text: path.get(begin..at).unwrap_or_default(), hash });
+                (begin, hash) = (at + 1, SEED);
+            } else {
+                hash = hashed(hash, byte, self.letters);
+            }
+        }
+        steps.push(Step { text: path.get(begin..).unwrap_or_default(), hash });
+        Route(steps)
     }
 
     /// Hands over the numbers of all templates of `method` that match, in no order.
@@ -195,13 +206,17 @@ impl Node {
 
 /// FNV-1a. Only literals of documents are kept under it, so that nobody outside can make the tables uneven.
 fn hash(text: &str, letters: Letters) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        let byte = match letters {
-            Letters::Exact => byte,
-            Letters::AnyCase => byte.to_ascii_lowercase(),
-        };
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(SEED, |hash, byte| hashed(hash, byte, letters))
+}
+
+const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn hashed(hash: u64, byte: u8, letters: Letters) -> u64 {
+    let byte = match letters {
+        Letters::Exact => byte,
+        Letters::AnyCase => byte.to_ascii_lowercase(),
+    };
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
 }
 
 #[cfg(test)]
@@ -224,7 +239,7 @@ mod tests {
 
     fn found_by(router: &Router, method: &str, path: &str) -> Vec<usize> {
         let mut found = Vec::new();
-        router.find(&method.parse().unwrap(), &router.route(path.split('/').skip(1)), &mut |number| found.push(number));
+        router.find(&method.parse().unwrap(), &router.route(path), &mut |number| found.push(number));
         found.sort_unstable();
         found
     }
@@ -268,7 +283,7 @@ mod tests {
         assert_eq!(found_by(&router, "POST", "/a"), [0; 0]);
         assert_eq!(found_by(&router, "HEAD", "/a"), [0; 0]);
         let mut whatever = Vec::new();
-        router.find_any_method(&router.route(["a", "b"].into_iter()), &mut |number| whatever.push(number));
+        router.find_any_method(&router.route("/a/b"), &mut |number| whatever.push(number));
         assert_eq!(whatever, [7]);
     }
 

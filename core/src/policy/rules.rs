@@ -15,7 +15,7 @@ use crate::id::RoleName;
 use crate::inspect::GraphqlKind;
 use crate::scope::{Requirement, Scope, ScopeSet};
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// The rules of one connector.
@@ -27,7 +27,7 @@ pub(super) struct Rules {
     /// By the numbers that the router knows.
     pub(super) rules: Vec<Rule>,
     /// The roles that have an entry for this connector.
-    pub(super) ceilings: HashMap<RoleName, Ceiling>,
+    pub(super) ceilings: BTreeMap<RoleName, Ceiling>,
     /// The roles that are not enforced here: what they lack is let through, and noted.
     pub(super) shadowed: HashSet<RoleName>,
     /// Query parameters that some `where` names.

@@ -93,7 +93,7 @@ impl Rules {
     }
 
     fn find_at(&self, request: &Request, path: &CanonicalPath) -> Found<'_> {
-        let route = self.router.route(path.segments());
+        let route = self.router.route(path.as_str());
         let mut rules = Rows::new();
         self.router.find(&request.method, &route, &mut |number| rules.extend(self.rules.get(number)));
         Found { count: route.len(), rules }
