@@ -186,7 +186,14 @@ impl ScopeSet {
 
     /// The numbers in it, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().enumerate().flat_map(|(at, word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit))
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let lowest = left.trailing_zeros();
+                left &= left.checked_sub(1)?;
+                Some(at * 64 + lowest as usize)
+            })
+        })
     }
 
     fn word(&self, at: usize) -> u64 {
