@@ -298,11 +298,11 @@ impl Stage {
         self.practice.provider().refreshes(&label(identifier)).arrived
     }
 
-    /// Leaves the machine to everything else that runs until `so` holds; ends a test that hangs, and no other.
+    /// Gives way to everything else that runs until `so` holds; ends a test that hangs, and no other.
     async fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
         let waiting = async {
             while !so(self) {
-                tokio::time::sleep(Duration::from_micros(200)).await;
+                tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(900), waiting).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
