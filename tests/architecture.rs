@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// Modules of `core/src`, a row a line; what stands in one row may import each other.
 const CORE: &[&[&str]] = &[
     &["id"],
-    &["scope", "secret", "time"],
+    &["scope", "secret", "time", "json"],
     &["request", "connector", "account"],
     &["answer", "inspect"],
     &["policy"],

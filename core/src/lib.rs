@@ -3,7 +3,7 @@
 //! No sockets, no files, no clock, no chance: callers bring time and random bytes along. A module imports only from the rows above its own.
 //!
 //! ```text
-//! words   id scope secret time
+//! words   id scope secret time json
 //! nouns   request connector account answer inspect
 //! rules   policy import refusal oauth refresh
 //! ```
@@ -26,6 +26,7 @@ pub mod connector;
 pub mod id;
 pub mod import;
 pub mod inspect;
+pub mod json;
 pub mod oauth;
 pub mod policy;
 pub mod refresh;

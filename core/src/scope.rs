@@ -3,6 +3,7 @@
 //! Gateway scopes are interned per connector, so that a set of them is a row of
 //! bits and a requirement is a list of such rows in disjunctive normal form.
 
+use foldhash::fast::FixedState;
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
@@ -88,7 +89,8 @@ tokens! {
 #[derive(Clone, Debug, Default)]
 pub struct ScopeTable {
     names: Vec<Scope>,
-    numbers: HashMap<Scope, usize>,
+    /// Only documents add to it: nobody outside can make it uneven.
+    numbers: HashMap<Scope, usize, FixedState>,
 }
 
 impl ScopeTable {

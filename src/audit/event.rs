@@ -5,6 +5,8 @@ use scopegate_core::refusal::Reason;
 use scopegate_core::scope::Scope;
 use scopegate_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One request. Never a token, a handle, a body or a query value.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -20,22 +22,22 @@ pub struct Event {
     /// The API; none where none of that name is known.
     pub connector: Option<ConnectorId>,
     /// The resolved identifier; an unknown one as given, unless it is a handle.
-    pub account: Option<String>,
+    pub account: Option<Arc<str>>,
     /// The account's role.
     pub role: Option<RoleName>,
     /// The caller's name in the settings.
-    pub caller: Option<String>,
+    pub caller: Option<Arc<str>>,
     /// None where it could not be read.
-    pub method: Option<String>,
+    pub method: Option<Cow<'static, str>>,
     /// The canonical path without the connector's segment and without a query; none where it could not be read.
     pub path: Option<String>,
     /// The operation's id, several sorted and joined with `+`.
-    pub operation: Option<String>,
+    pub operation: Option<Arc<str>>,
     /// The operations of the parts of a batch, sorted, each once.
     #[serde(default)]
-    pub parts: Vec<String>,
+    pub parts: Vec<Arc<str>>,
     /// The alternatives of what is needed.
-    pub required: Vec<Vec<Scope>>,
+    pub required: Arc<[Vec<Scope>]>,
     /// What of them is not held.
     pub missing: Vec<Scope>,
     /// What was decided.
@@ -58,7 +60,7 @@ pub struct Event {
     /// Bytes of the answer's body.
     pub bytes_out: u64,
     /// The policies that decided.
-    pub policy_hash: Option<String>,
+    pub policy_hash: Option<Arc<str>>,
 }
 
 /// What was decided.
@@ -116,7 +118,7 @@ impl Event {
             path: None,
             operation: None,
             parts: Vec::new(),
-            required: Vec::new(),
+            required: Arc::default(),
             missing: Vec::new(),
             decision: Verdict::Deny,
             reason: None,
@@ -165,7 +167,7 @@ pub(super) mod tests {
             path: Some("/v1/opportunities/7".into()),
             operation: Some("opportunity.update".into()),
             parts: vec!["account.get".into()],
-            required: vec![vec!["opportunities:write".parse().unwrap()], vec!["a:b".parse().unwrap(), "c:d".parse().unwrap()]],
+            required: [vec!["opportunities:write".parse().unwrap()], vec!["a:b".parse().unwrap(), "c:d".parse().unwrap()]].into(),
             missing: vec!["opportunities:write".parse().unwrap()],
             reason: Some(Reason::RoleLacksScope),
             status: Some(403),
@@ -175,7 +177,7 @@ pub(super) mod tests {
             upstream_ms: Some(0),
             bytes_in: 7,
             bytes_out: u64::from(u32::MAX) + 1,
-            policy_hash: Some("ab".repeat(32)),
+            policy_hash: Some("ab".repeat(32).into()),
             ..Event::draft(RequestId::from_bytes([1; 16]), "2026-11-26T09:00:00.123Z".parse().unwrap())
         }
     }

@@ -82,17 +82,17 @@ impl AuditLog {
         Ok(Self { queue, files, tasks })
     }
 
-    /// A place for the event of a call that is about to be made. `draft` is what is written should nobody finish it.
+    /// A place for the event of a call that is about to be made.
     ///
     /// # Errors
     /// [`AuditFull`]: do not make the call.
-    pub fn reserve(&self, draft: Event) -> Result<Place, AuditFull> {
-        self.queue.reserve(draft)
+    pub fn reserve(&self) -> Result<Place, AuditFull> {
+        self.queue.reserve()
     }
 
     /// Writes the event of a request that made no call. Where the queue is full it is counted as lost:
     /// a refusal is answered all the same.
-    pub fn note(&self, event: Event) {
+    pub fn note(&self, event: Box<Event>) {
         self.queue.note(event);
     }
 

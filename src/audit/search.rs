@@ -163,10 +163,10 @@ impl Filter {
     }
 
     fn lets_through(&self, event: &Event) -> bool {
-        fn is<T: PartialEq>(wanted: Option<&T>, has: Option<&T>) -> bool {
+        fn is<T: PartialEq + ?Sized>(wanted: Option<&T>, has: Option<&T>) -> bool {
             wanted.is_none_or(|wanted| has == Some(wanted))
         }
-        is(self.account.as_ref(), event.account.as_ref())
+        is(self.account.as_deref(), event.account.as_deref())
             && is(self.customer.as_ref(), event.customer.as_ref())
             && is(self.session.as_ref(), event.session.as_ref())
             && is(self.connector.as_ref(), event.connector.as_ref())

@@ -53,11 +53,11 @@ pub(super) struct State {
     metrics: Metrics,
 }
 
-/// A place in the queue. Dropped, it writes its draft: that is how a call ends that nobody finished.
+/// A place in the queue, for one event.
 #[derive(Debug)]
 pub struct Place {
-    queue: Arc<Queue>,
-    draft: Event,
+    /// None once it is used.
+    queue: Option<Arc<Queue>>,
 }
 
 impl Queue {
@@ -75,13 +75,13 @@ impl Queue {
         self.state.healthy.load(Ordering::Relaxed)
     }
 
-    pub(super) fn reserve(self: &Arc<Self>, draft: Event) -> Result<Place, AuditFull> {
-        if self.is_healthy() && self.state.take_place(0) { Ok(Place { queue: Arc::clone(self), draft }) } else { Err(AuditFull) }
+    pub(super) fn reserve(self: &Arc<Self>) -> Result<Place, AuditFull> {
+        if self.is_healthy() && self.state.take_place(0) { Ok(Place { queue: Some(Arc::clone(self)) }) } else { Err(AuditFull) }
     }
 
-    pub(super) fn note(&self, event: Event) {
+    pub(super) fn note(&self, event: Box<Event>) {
         if self.state.take_place(FOR_CALLS) {
-            self.send(Message::Event(Box::new(event)));
+            self.send(Message::Event(event));
         } else {
             self.state.metrics.audit_lost.inc();
         }
@@ -106,26 +106,23 @@ impl State {
     fn give_places(&self, number: usize) {
         self.free.fetch_add(number, Ordering::Relaxed);
         self.metrics.audit_queue.dec_by(i64::try_from(number).unwrap_or(i64::MAX));
-        self.metrics.audit_events.inc_by(number as u64);
     }
 }
 
 impl Place {
-    /// What is written should nobody finish it.
-    pub fn draft(&mut self) -> &mut Event {
-        &mut self.draft
-    }
-
-    /// Writes the draft as it stands.
-    pub fn finish(self) {
-        drop(self);
+    /// Writes the event that it was taken for.
+    pub fn write(mut self, event: Box<Event>) {
+        if let Some(queue) = self.queue.take() {
+            queue.send(Message::Event(event));
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let nothing = Event::draft(self.draft.request_id.clone(), self.draft.time);
-        self.queue.send(Message::Event(Box::new(std::mem::replace(&mut self.draft, nothing))));
+        if let Some(queue) = self.queue.take() {
+            queue.state.give_places(1);
+        }
     }
 }
 
@@ -206,7 +203,9 @@ impl Writer {
     }
 
     fn written(&mut self) {
-        self.state.give_places(std::mem::take(&mut self.events));
+        let events = std::mem::take(&mut self.events);
+        self.state.metrics.audit_events.inc_by(events as u64);
+        self.state.give_places(events);
         self.lines.clear();
         if !self.state.healthy.swap(true, Ordering::Relaxed) {
             tracing::info!("the audit's disk takes events again");

@@ -50,7 +50,7 @@ fn outcome(event: &Event) -> String {
             let missing: String = event.missing.iter().map(|scope| format!(" {scope}")).collect();
             format!("{}:{missing} required", reason.error())
         }
-        None => event.operation.clone().unwrap_or_default(),
+        None => event.operation.as_deref().unwrap_or_default().to_owned(),
     }
 }
 

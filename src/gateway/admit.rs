@@ -25,7 +25,7 @@ const SESSION: Ambiguity = Ambiguity { code: "session", sentence: "Scopegate-Ses
 impl Exchange {
     pub(super) async fn admitted(&mut self, head: Result<Arc<Head>, HeadFault>) -> Result<Step, Refusal> {
         let head = head.map_err(|fault| self.faulty(&fault))?;
-        self.record.event.method = Some(head.method.to_string());
+        self.record.event.method = Some(head.method.clone().into());
         let session = self.read(&head)?;
         self.identify_caller(&head)?;
         self.find_connector()?;
@@ -44,7 +44,7 @@ impl Exchange {
 
     /// Notes what could be read of a head that is refused.
     fn faulty(&mut self, fault: &HeadFault) -> Refusal {
-        self.record.event.method.clone_from(&fault.method);
+        self.record.event.method = fault.method.clone().map(Into::into);
         if let Some(target) = &fault.target {
             self.record.event.path = Some(target.path.as_str().to_owned());
         }
@@ -97,7 +97,7 @@ impl Exchange {
         let approach =
             Approach { peer: self.arrival.peer, local: self.arrival.local, host: Some(head.host.name()), headers: &head.headers, named_by };
         let caller = parts.callers.judge(&approach).map_err(Refusal::CallerUnauthenticated)?;
-        self.record.event.caller = Some(caller.name.to_string());
+        self.record.event.caller = Some(Arc::clone(&caller.name));
         self.known.named = Some(named);
         self.known.caller = Some(caller);
         Ok(())
@@ -114,13 +114,13 @@ impl Exchange {
     fn find_account(&mut self) -> Result<(), Refusal> {
         let named = self.known.named.take().unwrap_or(Err(Refusal::MissingIdentifier))?;
         if let Named::Identifier(identifier) = &named {
-            self.record.event.account = Some(identifier.to_string());
+            self.record.event.account = Some(identifier.to_shared());
         }
         let age = self.gateway.parts.directory.age();
         let account = self.usable(&named)?;
         self.known.found = Some((named, age));
         let event = &mut self.record.event;
-        event.account = Some(account.record.identifier.to_string());
+        event.account = Some(account.record.identifier.to_shared());
         event.customer = Some(account.record.customer.clone());
         event.role = Some(account.record.role.clone());
         self.known.account = Some(account);

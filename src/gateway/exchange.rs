@@ -9,6 +9,8 @@ use crate::caller::Caller;
 use crate::grants::Admission;
 use crate::limits::{AccountPlace, Bounds};
 use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, Granted, Switch};
 use scopegate_core::answer::Door;
 use scopegate_core::connector::{Connector, Origin};
@@ -21,10 +23,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("scopegate-request-id");
+pub(super) const DECISION: HeaderName = HeaderName::from_static("scopegate-decision");
+
 /// So many accounts are named to whom a step could be delegated.
 const MOST_DELEGATES: usize = 20;
 
-/// One request. Dropped without [`finish`](Self::finish), it still leaves its audit event.
+/// One request, which goes from hand to hand in a box: it knows a lot. Dropped without [`finish`](Self::finish), it still leaves its audit event.
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) gateway: Arc<Gateway>,
@@ -58,7 +63,7 @@ impl Exchange {
     pub(super) fn new(gateway: Arc<Gateway>, arrival: Arrival) -> Self {
         let policies = gateway.parts.policies.policies();
         let mut record = Record::new(&gateway);
-        record.event.policy_hash = Some(policies.hash().to_owned());
+        record.event.policy_hash = Some(Arc::clone(policies.shared_hash()));
         Self { policies, arrival, record, known: Known::default(), gateway }
     }
 
@@ -106,7 +111,7 @@ impl Exchange {
     }
 
     /// Writes the audit event.
-    pub fn finish(mut self, ending: Ending) {
+    pub fn finish(mut self: Box<Self>, ending: Ending) {
         self.record.event.status = match ending {
             Ending::Sent { status } | Ending::CutShort { status } => Some(status),
             Ending::ClientGone => None,
@@ -154,20 +159,20 @@ impl Exchange {
         let shape = connector.as_ref().and_then(|connector| connector.refusal.as_ref());
         let (status, content_type, body) = match shape {
             Some(shape) => {
-                (shape.status.unwrap_or(problem.status), "application/json; charset=utf-8", serde_json::to_vec(&shaped(shape, &problem, &context)))
+                (shape.status.unwrap_or(problem.status), "application/json; charset=utf-8", shaped(shape, &problem, &context).to_string().into())
             }
-            None => (problem.status, "application/problem+json; charset=utf-8", serde_json::to_vec(&problem)),
+            None => (problem.status, "application/problem+json; charset=utf-8", problem.to_json()),
         };
-        let mut headers = vec![
-            ("content-type".to_owned(), content_type.to_owned()),
-            ("cache-control".to_owned(), "no-store".to_owned()),
-            ("scopegate-request-id".to_owned(), problem.request_id.clone()),
-            ("scopegate-decision".to_owned(), self.decision_header()),
+        let fixed = [(CONTENT_TYPE, HeaderValue::from_static(content_type)), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let told = [
+            (REQUEST_ID, Some(context.request_id.to_string())),
+            (DECISION, Some(self.decision_header())),
+            (WWW_AUTHENTICATE, problem.challenge()),
+            (RETRY_AFTER, refusal.retry_after().map(|seconds| seconds.to_string())),
         ];
-        headers.extend(problem.challenge().map(|challenge| ("www-authenticate".to_owned(), challenge)));
-        headers.extend(refusal.retry_after().map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
-        // a problem is made of texts and numbers, which always have a JSON form
-        Answer { status, headers, body: body.unwrap_or_default().into() }
+        // names, scopes and numbers always fit into a header
+        let told = told.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)));
+        Answer { status, headers: fixed.into_iter().chain(told).collect(), body: body.into() }
     }
 
     fn step(&mut self, step: Result<Step, Refusal>) -> Step {

@@ -108,8 +108,8 @@ impl Gateway {
 
     /// Begins the life of one request.
     #[must_use]
-    pub fn begin(self: &Arc<Self>, arrival: &Arrival) -> Exchange {
-        Exchange::new(Arc::clone(self), *arrival)
+    pub fn begin(self: &Arc<Self>, arrival: &Arrival) -> Box<Exchange> {
+        Box::new(Exchange::new(Arc::clone(self), *arrival))
     }
 
     /// Forgets accounts that have not asked for a while, so that limits take no memory for them.

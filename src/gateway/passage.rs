@@ -1,19 +1,16 @@
 //! What comes back: the upstream's answer on its way to the client.
 
 use super::admit::no_token;
-use super::exchange::Exchange;
+use super::exchange::{DECISION, Exchange, REQUEST_ID};
 use super::seam::{BodyAtHand, Reply};
 use crate::grants::{Admission, After401, Replayable};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, Mask, Needle, Redirects, Unpacker};
 use scopegate_core::connector::Connector;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{OutgoingHead, Request};
 use std::sync::Arc;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("scopegate-request-id");
-const DECISION: HeaderName = HeaderName::from_static("scopegate-decision");
 
 /// What is known before the answer comes, and what happens to its body.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use scopegate_core::refusal::{Reason, Refusal};
 use scopegate_core::request::{Request, dropped_headers};
 use scopegate_core::time::Instant;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Writes exactly one event: when it is finished, else when it is dropped.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Record {
     /// Takes a place in the audit's queue: no call is made without one.
     pub(super) fn reserve(&mut self) -> Result<(), AuditFull> {
         if self.place.is_none() {
-            self.place = Some(self.audit.reserve(Event::draft(self.event.request_id.clone(), self.event.time))?);
+            self.place = Some(self.audit.reserve()?);
         }
         Ok(())
     }
@@ -73,9 +74,9 @@ impl Record {
 
     /// It is about these operations.
     pub(super) fn concerns(&mut self, operations: &Operations) {
-        self.event.operation = Some(operations.to_string());
-        self.event.required = operations.required().to_vec();
-        self.event.parts = operations.parts().map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect();
+        self.event.operation = Some(Arc::clone(operations.name()));
+        self.event.required = Arc::clone(operations.shared_required());
+        self.event.parts = operations.parts().map(|part| Arc::clone(part.name())).collect::<BTreeSet<_>>().into_iter().collect();
     }
 
     /// It was refused, or went wrong afterwards.
@@ -131,12 +132,9 @@ impl Record {
             watch(&self.event, &self.dropped_headers);
         }
         let empty = Event::draft(self.event.request_id.clone(), self.event.time);
-        let event = std::mem::replace(&mut self.event, empty);
+        let event = Box::new(std::mem::replace(&mut self.event, empty));
         match self.place.take() {
-            Some(mut place) => {
-                *place.draft() = event;
-                place.finish();
-            }
+            Some(place) => place.write(event),
             None => self.audit.note(event),
         }
     }

@@ -33,7 +33,7 @@ pub struct Answer {
     /// From 200 to 599.
     pub status: u16,
     /// In order; without framing.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// All of it.
     pub body: Bytes,
 }

@@ -13,7 +13,7 @@ use super::side::Side;
 use crate::gateway::{Answer, Arrival, Ending, Exchange, Gateway, Step};
 use crate::limits::Seat;
 use crate::tasks::Tasks;
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::HttpProxy;
@@ -121,7 +121,7 @@ async fn whole_head(door: &Door, limits: HeadLimits) -> Option<Result<Head, Head
 }
 
 /// Asks the gateway, and brings what may go on through pingora.
-async fn visit(door: &Door, shared: &Shared, head: Head, mut exchange: Exchange) -> Next {
+async fn visit(door: &Door, shared: &Shared, head: Head, mut exchange: Box<Exchange>) -> Next {
     door.begin(&head);
     let head = Arc::new(head);
     let first = match exchange.admit(Ok(Arc::clone(&head))).await {
@@ -138,7 +138,7 @@ async fn visit(door: &Door, shared: &Shared, head: Head, mut exchange: Exchange)
 }
 
 /// Ends an exchange, unless the client turns out to have left without its answer.
-async fn depart(door: &Door, exchange: Exchange, ending: Ending, next: Next) -> Next {
+async fn depart(door: &Door, exchange: Box<Exchange>, ending: Ending, next: Next) -> Next {
     let gone = match ending {
         Ending::Sent { status: 101 } | Ending::ClientGone => false,
         Ending::Sent { .. } | Ending::CutShort { .. } => leaves_unseen(door).await,
@@ -149,32 +149,27 @@ async fn depart(door: &Door, exchange: Exchange, ending: Ending, next: Next) -> 
 
 /// Refuses a request. pingora has no part in it: nothing leaves, and a refusal costs little. The connection is kept where what is left of
 /// the request can be read past.
-async fn turn_away(door: &Door, shared: &Shared, head: &Head, answer: &Answer, mut exchange: Exchange) -> Next {
+async fn turn_away(door: &Door, shared: &Shared, head: &Head, answer: &Answer, mut exchange: Box<Exchange>) -> Next {
     let waits_for_word = head.expects_continue && !door.is_whole() && head.version == Version::Http11;
     let stays = door.limit_rest(SKIP) && !waits_for_word && head.keep_alive && !*shared.closing.borrow();
     let next = if stays { Next::Follows } else { Next::Ends };
-    let body = if head.method.as_str() == "HEAD" { Bytes::new() } else { answer.body.clone() };
+    let body = if head.method.as_str() == "HEAD" { &[] } else { answer.body.as_ref() };
     exchange.answer_out(body.len());
-    let sent = match response::whole_head(answer, next) {
-        Ok(head) => send(door, &[head.as_slice(), body.as_ref()].concat()).await,
-        Err(_) => false,
-    };
+    let sent = send(door, &response::as_bytes(answer, body, next)).await;
     let ending = if sent { Ending::Sent { status: answer.status } } else { Ending::ClientGone };
     depart(door, exchange, ending, if sent { next } else { Next::Ends }).await
 }
 
 /// Answers a head that is no request.
-async fn refuse(door: &Door, fault: HeadFault, mut exchange: Exchange) -> Next {
+async fn refuse(door: &Door, fault: HeadFault, mut exchange: Box<Exchange>) -> Next {
     let wants_no_body = fault.method.as_deref() == Some("HEAD");
     let ending = match exchange.admit(Err(fault)).await {
         Step::Refuse(answer) => {
             let status = answer.status;
-            let body = if wants_no_body { Bytes::new() } else { answer.body.clone() };
+            let body = if wants_no_body { &[] } else { answer.body.as_ref() };
             exchange.answer_out(body.len());
-            match response::whole_head(&answer, Next::Ends) {
-                Ok(head) if send(door, &[head.as_slice(), body.as_ref()].concat()).await => Ending::Sent { status },
-                Ok(_) | Err(_) => Ending::ClientGone,
-            }
+            let sent = send(door, &response::as_bytes(&answer, body, Next::Ends)).await;
+            if sent { Ending::Sent { status } } else { Ending::ClientGone }
         }
         Step::Forward(_) | Step::ReadBody { .. } => Ending::ClientGone,
     };
@@ -245,6 +240,7 @@ mod tests {
     use super::super::wire::Wire;
     use super::*;
     use crate::limits::Guests;
+    use bytes::Bytes;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     fn door() -> (Door, DuplexStream) {

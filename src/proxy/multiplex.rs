@@ -110,7 +110,7 @@ async fn serve_stream(request: Request<RecvStream>, answer: SendResponse<Bytes>,
 }
 
 /// Brings a request through pingora.
-async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, exchange: Exchange, shared: &Shared, answered: Arc<AtomicU64>) {
+async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, exchange: Box<Exchange>, shared: &Shared, answered: Arc<AtomicU64>) {
     let Ok((mut stream, door)) = Stream::new(&head, body, answer, shared.patience.body, answered) else {
         return exchange.finish(Ending::ClientGone);
     };
@@ -125,7 +125,7 @@ async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, exchan
 }
 
 /// Answers a head that is no request.
-async fn refuse(fault: HeadFault, mut respond: SendResponse<Bytes>, mut exchange: Exchange) {
+async fn refuse(fault: HeadFault, mut respond: SendResponse<Bytes>, mut exchange: Box<Exchange>) {
     let wants_no_body = fault.method.as_deref() == Some("HEAD");
     let Step::Refuse(answer) = exchange.admit(Err(fault)).await else { return exchange.finish(Ending::ClientGone) };
     let body = if wants_no_body { Bytes::new() } else { answer.body.clone() };

@@ -32,7 +32,7 @@ pub(super) const ATTEMPTS: usize = 2 * ADDRESSES + 1;
 pub(super) struct Visit {
     pub(super) head: Arc<Head>,
     pub(super) side: Side,
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     /// What the gateway has said to it already.
     first: Option<Step>,
     pub(super) forward: Option<Box<Forward>>,
@@ -69,7 +69,7 @@ pub(super) enum Link {
 /// What remains of a visit.
 #[derive(Debug)]
 pub(super) struct Departure {
-    pub(super) exchange: Exchange,
+    pub(super) exchange: Box<Exchange>,
     pub(super) ending: Ending,
     pub(super) next: Next,
 }
@@ -86,7 +86,7 @@ async fn collected(session: &mut Session) -> Result<Bytes> {
 
 impl Visit {
     /// A visit, and where to find what remains of it; `first` is what the gateway has said to it already.
-    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Exchange, first: Option<Step>) -> (Self, oneshot::Receiver<Departure>) {
+    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Box<Exchange>, first: Option<Step>) -> (Self, oneshot::Receiver<Departure>) {
         let (leaves, left) = oneshot::channel();
         let visit = Self {
             head,

@@ -13,6 +13,9 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use scopegate_core::request::Version;
 
+/// More than the head of an answer of our own takes.
+const HEAD: usize = 768;
+
 /// What ends an attempt whose answer the client does not get to see.
 const SET_ASIDE: ErrorType = ErrorType::Custom("answer set aside");
 
@@ -182,21 +185,26 @@ fn status_sent(session: &Session) -> Option<u16> {
 pub(super) fn head_of(answer: &Answer) -> Result<ResponseHeader> {
     let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 3))?;
     for (name, value) in &answer.headers {
-        head.append_header(name.clone(), value.as_str())?;
+        head.append_header(name.clone(), value.clone())?;
     }
     head.insert_header("content-length", answer.body.len().to_string())?;
     Ok(head)
 }
 
-/// The head of an answer as bytes, for a request that pingora never sees.
-pub(super) fn whole_head(answer: &Answer, next: Next) -> Result<Vec<u8>> {
-    let mut head = head_of(answer)?;
-    head.insert_header("date", get_cached_date())?;
-    head.insert_header("connection", if next == Next::Follows { "keep-alive" } else { "close" })?;
-    let mut bytes = format!("HTTP/1.1 {} {}\r\n", head.status.as_u16(), head.status.canonical_reason().unwrap_or("Refused")).into_bytes();
-    head.header_to_h1_wire(&mut bytes);
-    bytes.extend_from_slice(b"\r\n");
-    Ok(bytes)
+/// An answer as bytes, for a request that pingora never sees; `body` is what is sent of its body.
+pub(super) fn as_bytes(answer: &Answer, body: &[u8], next: Next) -> Vec<u8> {
+    let phrase = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused");
+    let connection = if next == Next::Follows { "keep-alive" } else { "close" };
+    let (status, length, date) = (answer.status.to_string(), answer.body.len().to_string(), get_cached_date());
+    let mut bytes = Vec::with_capacity(HEAD + body.len());
+    let mut put = |parts: [&[u8]; 4]| parts.into_iter().for_each(|part| bytes.extend_from_slice(part));
+    put([b"HTTP/1.1 ", status.as_bytes(), b" ", phrase.as_bytes()]);
+    for (name, value) in &answer.headers {
+        put([b"\r\n", name.as_str().as_bytes(), b": ", value.as_bytes()]);
+    }
+    put([b"\r\ncontent-length: ", length.as_bytes(), b"\r\ndate: ", date.as_bytes()]);
+    put([b"\r\nconnection: ", connection.as_bytes(), b"\r\n\r\n", body]);
+    bytes
 }
 
 /// What an error of pingora's says of the upstream.

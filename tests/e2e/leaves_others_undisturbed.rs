@@ -300,8 +300,12 @@ async fn where_all_connections_are_taken_idle_ones_of_http2_make_room_and_busy_o
         let comes = timeout(PATIENCE, async { get(&connect().await, "/crm/v1/accounts/A-1").await });
         assert_eq!(comes.await.unwrap().unwrap(), 200);
     }
-    // the first to come was told to leave, and the busy one has its answer
-    assert!(get(&idle[0], "/crm/v1/accounts/A-1").await.is_err());
+    // one that had waited long was told to leave, and the busy one has its answer
+    let mut left = 0;
+    for client in &idle {
+        left += usize::from(get(client, "/crm/v1/accounts/A-1").await.is_err());
+    }
+    assert!(left > 0, "nobody made room");
     upstream.release();
     assert_eq!(timeout(PATIENCE, answer).await.unwrap().unwrap().status(), 200);
 }

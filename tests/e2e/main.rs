@@ -7,6 +7,7 @@ mod audit;
 mod canary;
 mod certified;
 mod chromium;
+mod deadline;
 mod fountain;
 mod frames;
 mod http2;

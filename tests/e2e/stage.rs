@@ -1,5 +1,6 @@
 //! A running gateway between a practice provider and a practice API, in a folder of its own.
 
+use crate::deadline::Deadline;
 use reqwest::Method;
 use scopegate::clock::Clock;
 use scopegate::practice::{Label, Practice, Registration};
@@ -416,6 +417,7 @@ pub(crate) struct Served {
     stdin: Mutex<ChildStdin>,
     armed: watch::Receiver<u64>,
     gone: watch::Receiver<bool>,
+    _deadline: Deadline,
 }
 
 impl Served {
@@ -440,6 +442,7 @@ impl Served {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (stderr, stdin) = (child.stderr.take().unwrap(), child.stdin.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
+        let deadline = Deadline::of_this_test(&log);
         let ((listening, heard), (arming, armed), (going, gone)) = (mpsc::channel(), watch::channel(0), watch::channel(false));
         let kept = Arc::clone(&log);
         let ears = Ears { listening, arming, going };
@@ -450,7 +453,7 @@ impl Served {
             let _ = child.kill();
             panic!("serve did not start: {}", String::from_utf8_lossy(&log.lock().unwrap()));
         };
-        Self { child, gateways, admin, log, stdin: Mutex::new(stdin), armed, gone }
+        Self { child, gateways, admin, log, stdin: Mutex::new(stdin), armed, gone, _deadline: deadline }
     }
 
     fn signal(&self, name: &str) {

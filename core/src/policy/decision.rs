@@ -79,10 +79,14 @@ impl Permit {
 
 /// The operations that a request is: one, or several that all have to be allowed. Never empty; sorted by id.
 #[derive(Clone, Debug)]
-pub struct Operations {
+pub struct Operations(Arc<Listed>);
+
+#[derive(Debug)]
+struct Listed {
+    name: Arc<str>,
     all: Arc<[Arc<Operation>]>,
     required: Arc<[Vec<Scope>]>,
-    contained: Arc<[Contained]>,
+    contained: Box<[Contained]>,
 }
 
 /// Something that the content of a request holds, as the policy calls it.
@@ -99,23 +103,24 @@ pub enum Contained {
 impl Operations {
     /// `all` sorted by id and not empty; `required` the product of what they need, `[]` where nothing is.
     pub(super) fn new(all: Arc<[Arc<Operation>]>, required: Arc<[Vec<Scope>]>) -> Self {
-        Self { all, required, contained: Arc::default() }
+        Self(Arc::new(Listed { name: joined(&all), all, required, contained: Box::default() }))
     }
 
     /// The same with what the content holds.
-    pub(super) fn containing(self, required: Arc<[Vec<Scope>]>, contained: Arc<[Contained]>) -> Self {
-        Self { required, contained, ..self }
+    pub(super) fn containing(&self, required: Arc<[Vec<Scope>]>, contained: Box<[Contained]>) -> Self {
+        let Listed { name, all, .. } = &*self.0;
+        Self(Arc::new(Listed { name: Arc::clone(name), all: Arc::clone(all), required, contained }))
     }
 
     /// What the content holds, as far as it was read: objects and fields, or the parts of a batch in order.
     #[must_use]
     pub fn contained(&self) -> &[Contained] {
-        &self.contained
+        &self.0.contained
     }
 
     /// The operations of the parts of a batch, in order.
     pub fn parts(&self) -> impl Iterator<Item = &Self> {
-        self.contained.iter().filter_map(|one| match one {
+        self.0.contained.iter().filter_map(|one| match one {
             Contained::Part(operations) => Some(operations),
             Contained::Object(_) | Contained::Field(..) => None,
         })
@@ -123,56 +128,73 @@ impl Operations {
 
     /// Each operation that is done, those of a batch's parts too, as often as it is.
     pub fn done(&self) -> impl Iterator<Item = &Arc<Operation>> {
-        self.all.iter().chain(self.parts().flat_map(|part| part.all.iter()))
+        self.all().iter().chain(self.parts().flat_map(Self::all))
     }
 
     /// Each operation, by id.
     #[must_use]
     pub fn all(&self) -> &[Arc<Operation>] {
-        &self.all
+        &self.0.all
     }
 
     /// Their ids, sorted, each once.
     pub fn ids(&self) -> impl Iterator<Item = &OperationId> {
-        let mut last = None;
-        self.all.iter().map(|operation| &operation.id).filter(move |id| last.replace(*id) != Some(*id))
+        ids(&self.0.all)
+    }
+
+    /// Their ids joined with `+`: `report.left+report.right`.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
     }
 
     /// All alternatives, each a list of scopes; `[]` where nothing is needed.
     #[must_use]
     pub fn required(&self) -> &[Vec<Scope>] {
-        &self.required
+        &self.0.required
+    }
+
+    /// The same, for whoever keeps it.
+    #[must_use]
+    pub fn shared_required(&self) -> &Arc<[Vec<Scope>]> {
+        &self.0.required
     }
 
     /// The connector's other origin that they go to, where they name one; all of them name the same.
     #[must_use]
     pub fn host(&self) -> Option<&str> {
-        self.all.iter().find_map(|operation| operation.host.as_deref())
+        self.all().iter().find_map(|operation| operation.host.as_deref())
     }
 
     /// Whether a `Location` to another origin passes: all of them have to say so.
     #[must_use]
     pub fn redirect_passes(&self) -> bool {
-        self.all.iter().all(|operation| operation.redirect_passes)
+        self.all().iter().all(|operation| operation.redirect_passes)
     }
 
     /// Whether a 401 means that nothing was executed: all of them have to say so.
     #[must_use]
     pub fn replay_after_401(&self) -> bool {
-        self.all.iter().all(|operation| operation.replay_after_401)
+        self.all().iter().all(|operation| operation.replay_after_401)
     }
 }
 
-/// Their ids joined with `+`: `report.left+report.right`.
+/// Their name.
 impl fmt::Display for Operations {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, id) in self.ids().enumerate() {
-            if at > 0 {
-                to.write_str("+")?;
-            }
-            write!(to, "{id}")?;
-        }
-        Ok(())
+        to.write_str(&self.0.name)
+    }
+}
+
+fn ids(operations: &[Arc<Operation>]) -> impl Iterator<Item = &OperationId> {
+    let mut last = None;
+    operations.iter().map(|operation| &operation.id).filter(move |id| last.replace(*id) != Some(*id))
+}
+
+fn joined(operations: &[Arc<Operation>]) -> Arc<str> {
+    match operations {
+        [only] => only.id.to_shared(),
+        several => ids(several).map(OperationId::as_str).collect::<Vec<_>>().join("+").into(),
     }
 }
 
@@ -188,11 +210,9 @@ pub struct Lack {
 impl Lack {
     /// What the alternative lacks that lacks fewest, the first such; nothing where there is no alternative.
     pub(super) fn fewest<'a>(alternatives: impl IntoIterator<Item = &'a Vec<Scope>>, is_held: impl Fn(&Scope) -> bool) -> Self {
-        let lacks = alternatives.into_iter().map(|alternative| Self {
-            required_scopes: alternative.clone(),
-            missing_scopes: alternative.iter().filter(|name| !is_held(name)).cloned().collect(),
-        });
-        lacks.min_by_key(|lack| lack.missing_scopes.len()).unwrap_or_default()
+        let missing = |alternative: &'a Vec<Scope>| alternative.iter().filter(|name| !is_held(name));
+        let Some(least) = alternatives.into_iter().min_by_key(|alternative| missing(alternative).count()) else { return Self::default() };
+        Self { required_scopes: least.clone(), missing_scopes: missing(least).cloned().collect() }
     }
 
     /// Both together, each scope once.
@@ -330,7 +350,9 @@ impl Denial {
             | Self::OperationDenied { operations, .. }
             | Self::RoleLacksScope { operations, .. }
             | Self::ConsentRequired { operations, .. }
-            | Self::ReauthorizationRequired { operations } => operations.contained = Arc::default(),
+            | Self::ReauthorizationRequired { operations } => {
+                *operations = operations.containing(Arc::clone(&operations.0.required), Box::default());
+            }
             Self::Ambiguous(_) | Self::UnknownOperation => {}
         }
         self

@@ -6,8 +6,10 @@
 
 use super::template::{Letters, Mixed, PathTemplate, Segment};
 use crate::request::Method;
-use hashbrown::HashTable;
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// All templates of one connector. What it finds are the numbers under which they were added.
 #[derive(Debug)]
@@ -16,15 +18,9 @@ pub(super) struct Router {
     methods: Vec<(Method, Trie)>,
 }
 
-/// A path, taken apart for one connector.
+/// A path, taken apart into its segments.
 #[derive(Debug)]
-pub(super) struct Route<'a>(SmallVec<[Step<'a>; 16]>);
-
-#[derive(Debug)]
-struct Step<'a> {
-    text: &'a str,
-    hash: u64,
-}
+pub(super) struct Route<'a>(SmallVec<[&'a str; 16]>);
 
 #[derive(Debug)]
 struct Trie {
@@ -33,8 +29,8 @@ struct Trie {
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Literals that may follow, by their hashes, and where each leads.
-    literals: HashTable<(Box<str>, usize)>,
+    /// Literals that may follow, and where each leads. Only documents add to them: nobody outside can make the table uneven.
+    literals: HashMap<Box<str>, usize, FixedState>,
     mixed: Vec<(Mixed, usize)>,
     parameter: Option<usize>,
     tails: Vec<Tail>,
@@ -68,22 +64,6 @@ impl Router {
         }
     }
 
-    /// Takes a path apart, which begins with a slash: one look at each byte finds where segments end, and hashes them.
-    pub(super) fn route<'a>(&self, path: &'a str) -> Route<'a> {
-        let mut steps = SmallVec::new();
-        let (mut begin, mut hash) = (1, SEED);
-        for (at, byte) in path.bytes().enumerate().skip(1) {
-            if byte == b'/' {
-                steps.push(Step { text: path.get(begin..at).unwrap_or_default(), hash });
-                (begin, hash) = (at + 1, SEED);
-            } else {
-                hash = hashed(hash, byte, self.letters);
-            }
-        }
-        steps.push(Step { text: path.get(begin..).unwrap_or_default(), hash });
-        Route(steps)
-    }
-
     /// Hands over the numbers of all templates of `method` that match, in no order.
     pub(super) fn find(&self, method: &Method, route: &Route<'_>, found: &mut impl FnMut(usize)) {
         if let Some((_, trie)) = self.methods.iter().find(|(known, _)| known == method) {
@@ -99,7 +79,12 @@ impl Router {
     }
 }
 
-impl Route<'_> {
+impl<'a> Route<'a> {
+    /// Takes a path apart, which begins with a slash.
+    pub(super) fn of(path: &'a str) -> Self {
+        Self(path.strip_prefix('/').unwrap_or(path).split('/').collect())
+    }
+
     /// How many segments it has.
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -107,16 +92,16 @@ impl Route<'_> {
 }
 
 impl Trie {
-    fn walk(&self, at: usize, route: &[Step<'_>], letters: Letters, found: &mut impl FnMut(usize)) {
+    fn walk(&self, at: usize, route: &[&str], letters: Letters, found: &mut impl FnMut(usize)) {
         let Some(node) = self.nodes.get(at) else { return };
         match route.split_first() {
             None => node.ends.iter().for_each(|number| found(*number)),
-            Some((step, behind)) => {
-                if let Some(next) = node.literal(step, letters) {
+            Some((text, behind)) => {
+                if let Some(next) = node.literal(text, letters) {
                     self.walk(next, behind, letters, found);
                 }
-                if !step.text.is_empty() {
-                    for (_, next) in node.mixed.iter().filter(|(mixed, _)| mixed.matches(step.text, letters)) {
+                if !text.is_empty() {
+                    for (_, next) in node.mixed.iter().filter(|(mixed, _)| mixed.matches(text, letters)) {
                         self.walk(*next, behind, letters, found);
                     }
                     if let Some(next) = node.parameter {
@@ -127,7 +112,7 @@ impl Trie {
         }
         for tail in &node.tails {
             let Some((taken, behind)) = route.len().checked_sub(tail.length).and_then(|taken| route.split_at_checked(taken)) else { continue };
-            if taken.len() >= tail.least && taken.iter().all(|step| !step.text.is_empty()) {
+            if taken.len() >= tail.least && taken.iter().all(|text| !text.is_empty()) {
                 self.walk(tail.node, behind, letters, found);
             }
         }
@@ -153,14 +138,12 @@ impl Trie {
     }
 
     fn literal(&mut self, at: usize, text: &str, letters: Letters) -> usize {
-        let step = Step { text, hash: hash(text, letters) };
-        if let Some(next) = self.nodes.get(at).and_then(|node| node.literal(&step, letters)) {
-            return next;
-        }
         let next = self.nodes.len();
-        if let Some(node) = self.nodes.get_mut(at) {
-            node.literals.insert_unique(step.hash, (text.into(), next), |(known, _)| hash(known, letters));
+        let Some(node) = self.nodes.get_mut(at) else { return at };
+        if let Some(known) = node.literal(text, letters) {
+            return known;
         }
+        node.literals.insert(literal(text, letters).into(), next);
         self.nodes.push(Node::default());
         next
     }
@@ -199,24 +182,17 @@ impl Trie {
 }
 
 impl Node {
-    fn literal(&self, step: &Step<'_>, letters: Letters) -> Option<usize> {
-        self.literals.find(step.hash, |(text, _)| letters.equal(text.as_bytes(), step.text.as_bytes())).map(|(_, next)| *next)
+    fn literal(&self, text: &str, letters: Letters) -> Option<usize> {
+        if self.literals.is_empty() { None } else { self.literals.get(&*literal(text, letters)).copied() }
     }
 }
 
-/// FNV-1a. Only literals of documents are kept under it, so that nobody outside can make the tables uneven.
-fn hash(text: &str, letters: Letters) -> u64 {
-    text.bytes().fold(SEED, |hash, byte| hashed(hash, byte, letters))
-}
-
-const SEED: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn hashed(hash: u64, byte: u8, letters: Letters) -> u64 {
-    let byte = match letters {
-        Letters::Exact => byte,
-        Letters::AnyCase => byte.to_ascii_lowercase(),
-    };
-    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+/// A literal as it is kept: two that count as the same are the same there.
+fn literal(text: &str, letters: Letters) -> Cow<'_, str> {
+    match letters {
+        Letters::Exact => text.into(),
+        Letters::AnyCase => text.to_ascii_lowercase().into(),
+    }
 }
 
 #[cfg(test)]
@@ -239,7 +215,7 @@ mod tests {
 
     fn found_by(router: &Router, method: &str, path: &str) -> Vec<usize> {
         let mut found = Vec::new();
-        router.find(&method.parse().unwrap(), &router.route(path), &mut |number| found.push(number));
+        router.find(&method.parse().unwrap(), &Route::of(path), &mut |number| found.push(number));
         found.sort_unstable();
         found
     }
@@ -283,7 +259,7 @@ mod tests {
         assert_eq!(found_by(&router, "POST", "/a"), [0; 0]);
         assert_eq!(found_by(&router, "HEAD", "/a"), [0; 0]);
         let mut whatever = Vec::new();
-        router.find_any_method(&router.route("/a/b"), &mut |number| whatever.push(number));
+        router.find_any_method(&Route::of("/a/b"), &mut |number| whatever.push(number));
         assert_eq!(whatever, [7]);
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// All policies, compiled.
 #[derive(Debug)]
 pub struct PolicySet {
-    hash: String,
+    hash: Arc<str>,
     /// Sorted by name.
     connectors: IndexMap<ConnectorId, Rules>,
     roles: BTreeSet<RoleName>,
@@ -32,12 +32,23 @@ impl PolicySet {
         let mut compiled: IndexMap<_, _> =
             connectors.into_iter().map(|connector| (connector.connector.id.clone(), Rules::new(connector, &roles))).collect();
         compiled.sort_unstable_keys();
-        Self { hash, connectors: compiled, roles: roles.into_iter().map(|role| role.name).collect(), discloses_delegates: disclose_delegates }
+        Self {
+            hash: hash.into(),
+            connectors: compiled,
+            roles: roles.into_iter().map(|role| role.name).collect(),
+            discloses_delegates: disclose_delegates,
+        }
     }
 
     /// SHA-256 over all documents, lower-case hex.
     #[must_use]
     pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The same, for whoever keeps it.
+    #[must_use]
+    pub fn shared_hash(&self) -> &Arc<str> {
         &self.hash
     }
 

@@ -3,9 +3,10 @@
 use super::{Reason, Refusal, Retryable, Unauthenticated};
 use crate::id::{ConnectorId, Identifier, RequestId, RoleName};
 use crate::inspect::GraphqlKind;
+use crate::json;
 use crate::policy::{Content, Denial, DeniedBy, Lack, Operations, Undeclared};
 use crate::scope::Scope;
-use serde::Serialize;
+use std::fmt::{Display, Write as _};
 
 /// What is known of the request besides the refusal itself.
 #[derive(Clone, Copy, Debug)]
@@ -45,119 +46,158 @@ impl SafeMethod {
     }
 }
 
-/// The problem document. Field order is the contract's.
-#[derive(Clone, Debug, Serialize)]
-pub struct Problem {
-    /// A URI that names the reason.
-    pub r#type: String,
-    /// The sentence that clients show.
-    pub title: String,
+/// The problem document.
+#[derive(Clone, Debug)]
+pub struct Problem<'a> {
+    /// Why.
+    pub reason: Reason,
     /// The HTTP status.
     pub status: u16,
+    /// The sentence that clients show.
+    pub title: String,
     /// What was blocked, why, and what to do.
     pub detail: String,
-    /// The OAuth error code.
-    pub error: &'static str,
-    /// The reason.
-    pub reason: &'static str,
     /// Whether trying again can help.
     pub retryable: bool,
-    /// What to do next.
-    pub next_step: &'static str,
-    /// Whether a byte reached the API.
-    pub upstream_called: bool,
-    /// The connector.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connector: Option<String>,
-    /// The operation, without the connector.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<String>,
+    operations: Option<&'a Operations>,
     /// The part of a batch, from 1, on whose account the batch is refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<usize>,
-    /// All alternatives; stands in every denial of scope.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub required: Option<Vec<Vec<String>>>,
-    /// The alternative that lacks fewest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub required_scopes: Option<Vec<String>>,
-    /// What of it is not held.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub missing_scopes: Option<Vec<String>>,
-    /// Who of the same customer holds what is missing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub delegates: Vec<String>,
-    /// The account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// Names the request.
-    pub request_id: String,
-    /// The title again, for clients that show only this.
-    pub error_description: String,
-    /// The title again, for clients that show only this.
-    pub message: String,
+    part: Option<usize>,
+    lack: Option<&'a Lack>,
+    context: Context<'a>,
 }
 
-impl Problem {
+impl<'a> Problem<'a> {
     /// The problem document of `refusal`.
     #[must_use]
-    pub fn of(refusal: &Refusal, context: &Context<'_>) -> Self {
+    pub fn of(refusal: &'a Refusal, context: &Context<'a>) -> Self {
         let reason = refusal.reason();
-        let title = title(refusal, context);
-        let lack = refusal.lack();
         let retryable = match reason.retryable() {
             Retryable::No => false,
             Retryable::Yes => true,
             Retryable::SafeMethods => context.safe_method == SafeMethod::Yes,
         };
         Self {
-            r#type: format!("https://scopegate.dev/problems/{reason}"),
+            reason,
             status: refusal.status(),
+            title: title(refusal, context),
             detail: detail(refusal, context),
-            error: reason.error(),
-            reason: reason.as_str(),
             retryable,
-            next_step: reason.next_step().as_str(),
-            upstream_called: context.upstream_called,
-            connector: context.connector.map(ToString::to_string),
-            operation: refusal.operations().map(ToString::to_string),
+            operations: refusal.operations(),
             part: if let Refusal::Denied(Denial::InBatch { part, .. }) = refusal { Some(*part) } else { None },
-            required: lack.and(refusal.operations()).map(|operations| operations.required().iter().map(|all| texts(all)).collect()),
-            required_scopes: lack.map(|lack| texts(&lack.required_scopes)),
-            missing_scopes: lack.map(|lack| texts(&lack.missing_scopes)),
-            delegates: texts(context.delegates),
-            account: context.account.map(ToString::to_string),
-            request_id: context.request_id.to_string(),
-            error_description: title.clone(),
-            message: title.clone(),
-            title,
+            lack: refusal.lack(),
+            context: *context,
         }
+    }
+
+    /// As it is sent, in the order of the contract. Members that do not apply are left out; all alternatives stand in every denial of scope.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut to = Members(Vec::with_capacity(ROOM));
+        to.text("type", &["https://scopegate.dev/problems/", self.reason.as_str()].concat());
+        to.text("title", &self.title);
+        to.plain("status", self.status);
+        to.text("detail", &self.detail);
+        to.text("error", self.reason.error());
+        to.text("reason", self.reason.as_str());
+        to.plain("retryable", self.retryable);
+        to.text("next_step", self.reason.next_step().as_str());
+        to.plain("upstream_called", self.context.upstream_called);
+        if let Some(connector) = self.context.connector {
+            to.text("connector", connector.as_str());
+        }
+        if let Some(operations) = self.operations {
+            to.text("operation", operations.name());
+        }
+        if let Some(part) = self.part {
+            to.plain("part", part);
+        }
+        if let Some((lack, operations)) = self.lack.zip(self.operations) {
+            to.alternatives("required", operations.required());
+            to.texts("required_scopes", lack.required_scopes.iter().map(Scope::as_str));
+            to.texts("missing_scopes", lack.missing_scopes.iter().map(Scope::as_str));
+        }
+        if !self.context.delegates.is_empty() {
+            to.texts("delegates", self.context.delegates.iter().map(Identifier::as_str));
+        }
+        if let Some(account) = self.context.account {
+            to.text("account", account.as_str());
+        }
+        to.text("request_id", &self.context.request_id.to_string());
+        // the title again, for clients that show only one of these
+        to.text("error_description", &self.title);
+        to.text("message", &self.title);
+        to.ended()
     }
 
     /// The value of `WWW-Authenticate`: for every 401 of ours, and for denials of scope.
     #[must_use]
     pub fn challenge(&self) -> Option<String> {
-        let scopes = self.required_scopes.as_ref();
-        if self.status != 401 && scopes.is_none() {
+        if self.status != 401 && self.lack.is_none() {
             return None;
         }
         let mut text = r#"Bearer realm="scopegate""#.to_owned();
-        if self.reason != Reason::MissingIdentifier.as_str() {
-            text.push_str(&format!(r#", error="{}""#, self.error));
+        if self.reason != Reason::MissingIdentifier {
+            text.push_str(&format!(r#", error="{}""#, self.reason.error()));
         }
-        if let Some(scopes) = scopes.filter(|scopes| !scopes.is_empty()) {
-            text.push_str(&format!(r#", scope="{}""#, scopes.join(" ")));
+        if let Some(lack) = self.lack.filter(|lack| !lack.required_scopes.is_empty()) {
+            text.push_str(&format!(r#", scope="{}""#, joined(&lack.required_scopes)));
         }
         Some(text)
     }
 }
 
-fn texts<T: ToString>(all: &[T]) -> Vec<String> {
-    all.iter().map(ToString::to_string).collect()
+/// More than most of them take.
+const ROOM: usize = 1024;
+
+/// An object under way; the names of its members are plain.
+struct Members(Vec<u8>);
+
+impl Members {
+    fn name(&mut self, name: &'static str) -> &mut Vec<u8> {
+        self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        &mut self.0
+    }
+
+    fn text(&mut self, name: &'static str, text: &str) {
+        json::put_text(self.name(name), text);
+    }
+
+    fn texts<'a>(&mut self, name: &'static str, texts: impl Iterator<Item = &'a str>) {
+        json::put_texts(self.name(name), texts);
+    }
+
+    fn plain(&mut self, name: &'static str, value: impl Display) {
+        json::put_plain(self.name(name), value);
+    }
+
+    fn alternatives(&mut self, name: &'static str, alternatives: &[Vec<Scope>]) {
+        let to = self.name(name);
+        to.push(b'[');
+        for (at, alternative) in alternatives.iter().enumerate() {
+            if at > 0 {
+                to.push(b',');
+            }
+            json::put_texts(to, alternative.iter().map(Scope::as_str));
+        }
+        to.push(b']');
+    }
+
+    fn ended(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
 }
 
-fn joined<T: ToString>(all: &[T]) -> String {
-    texts(all).join(" ")
+fn joined<T: Display>(all: &[T]) -> String {
+    let mut text = String::new();
+    for (at, one) in all.iter().enumerate() {
+        text.push_str(if at == 0 { "" } else { " " });
+        // Writing into memory cannot fail.
+        let _ = write!(text, "{one}");
+    }
+    text
 }
 
 /// The sentence that clients show.

@@ -9,8 +9,8 @@ use serde_json::Value;
 /// A string that is one placeholder becomes the member itself, lists joined with blanks; a member
 /// that the problem does not have is an empty text.
 #[must_use]
-pub fn shaped(shape: &RefusalShape, problem: &Problem, context: &Context<'_>) -> Value {
-    let mut members = serde_json::to_value(problem).unwrap_or(Value::Null);
+pub fn shaped(shape: &RefusalShape, problem: &Problem<'_>, context: &Context<'_>) -> Value {
+    let mut members = serde_json::from_slice(&problem.to_json()).unwrap_or(Value::Null);
     if let Value::Object(map) = &mut members {
         map.insert("held_scopes".into(), context.held_scopes.iter().map(|scope| Value::String(scope.to_string())).collect());
     }

@@ -55,6 +55,12 @@ impl FromStr for Method {
     }
 }
 
+impl From<Method> for Cow<'static, str> {
+    fn from(method: Method) -> Self {
+        method.0
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(&self.0)

@@ -189,8 +189,9 @@ async fn events_are_found_by_each_filter_and_a_session_is_their_chain() {
         let draft = Event::draft(RequestId::from_bytes([number; 16]), stage.parts.clock.timestamp());
         let decision = if number % 2 == 0 { Verdict::Allow } else { Verdict::Deny };
         let (customer, connector) = (Some("acme".parse().unwrap()), Some("crm".parse().unwrap()));
-        let (account, operation) = (Some(format!("agent_{number}")), Some("account.get".into()));
-        stage.parts.audit.note(Event { session: Some(session.clone()), customer, connector, account, operation, decision, ..draft });
+        let (account, operation) = (Some(format!("agent_{number}").into()), Some("account.get".into()));
+        let event = Event { session: Some(session.clone()), customer, connector, account, operation, decision, ..draft };
+        stage.parts.audit.note(event.into());
     }
     for (query, number) in [
         ("session=run-1", 5),

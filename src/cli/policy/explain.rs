@@ -143,7 +143,7 @@ impl Explain {
         let challenge = problem.challenge();
         Ok(match &connector.refusal {
             Some(shape) => Refused { status: shape.status.unwrap_or(problem.status), challenge, body: shaped(shape, &problem, &context) },
-            None => Refused { status: problem.status, challenge, body: serde_json::to_value(&problem)? },
+            None => Refused { status: problem.status, challenge, body: serde_json::from_slice(&problem.to_json())? },
         })
     }
 

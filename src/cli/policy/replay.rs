@@ -78,9 +78,15 @@ impl Replay {
                 Again::CannotTell => tally.cannot_tell += 1,
                 Again::Decided(answer, _) if word(answer) == before => tally.same += 1,
                 Again::Decided(answer, operation) => {
-                    let operation = operation.or_else(|| event.operation.clone()).unwrap_or_else(|| "-".to_owned());
-                    let group =
-                        Group { role: role.clone(), connector: connector.clone(), operation, method: method.clone(), before, after: word(answer) };
+                    let operation = operation.or_else(|| event.operation.as_deref().map(str::to_owned)).unwrap_or_else(|| "-".to_owned());
+                    let group = Group {
+                        role: role.clone(),
+                        connector: connector.clone(),
+                        operation,
+                        method: method.clone().into_owned(),
+                        before,
+                        after: word(answer),
+                    };
                     tally.add(group, event, path);
                 }
             }

@@ -36,7 +36,7 @@ impl Suggest {
             // What was let through by shadow mode is what the role lacks, not what it has too much.
             if event.decision == Verdict::Allow && event.operation.is_some() {
                 events += 1;
-                uses.insert(Use { role: role.clone(), connector: connector.clone(), required: event.required.clone() });
+                uses.insert(Use { role: role.clone(), connector: connector.clone(), required: event.required.to_vec() });
             }
         })?;
         let Suggested { suggestions, texts } = suggest(&policies, &files.sources, &uses);

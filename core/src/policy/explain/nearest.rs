@@ -2,6 +2,7 @@
 
 use crate::policy::document::nearest;
 use crate::policy::operation::Operation;
+use crate::policy::router::Route;
 use crate::policy::rules::Rules;
 use crate::policy::template::{Letters, PathTemplate, Segment};
 use crate::request::Request;
@@ -18,7 +19,7 @@ const FAR: usize = 4;
 pub(super) fn nearest_operations<'a>(rules: &'a Rules, request: &Request) -> Vec<&'a Arc<Operation>> {
     let segments: Vec<&str> = request.path.segments().collect();
     let mut numbers = Vec::new();
-    rules.router.find_any_method(&rules.router.route(request.path.as_str()), &mut |number| numbers.push(number));
+    rules.router.find_any_method(&Route::of(request.path.as_str()), &mut |number| numbers.push(number));
     let mut near: Vec<(usize, &Arc<Operation>)> = match numbers.as_slice() {
         [] => {
             let letters = Letters::of(&rules.connector);

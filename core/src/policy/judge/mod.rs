@@ -22,6 +22,7 @@ use super::decision::{Denial, Ruling};
 use super::narrow::{self, Holds};
 use super::operation::Operation;
 use super::role::Ceiling;
+use super::router::Route;
 use super::rules::{Meant, Rows, Rule, Rules};
 use crate::account::{GrantStanding, Standing};
 use crate::id::RoleName;
@@ -93,7 +94,7 @@ impl Rules {
     }
 
     fn find_at(&self, request: &Request, path: &CanonicalPath) -> Found<'_> {
-        let route = self.router.route(path.as_str());
+        let route = Route::of(path.as_str());
         let mut rules = Rows::new();
         self.router.find(&request.method, &route, &mut |number| rules.extend(self.rules.get(number)));
         Found { count: route.len(), rules }

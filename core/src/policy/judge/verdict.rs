@@ -81,14 +81,26 @@ impl<'a> Asker<'a> {
 
     /// The operations of the request as they stand in an answer, with what its content holds.
     pub(super) fn operations(&self, groups: &[Group<'a>]) -> Operations {
-        let Some((request, parts)) = groups.split_first() else { return Operations::new([].into(), [].into()) };
+        match groups {
+            [] => Operations::new([].into(), [].into()),
+            [request, parts @ ..] => self.operations_with(request, parts),
+        }
+    }
+
+    /// The operations of one group, as if it were the request itself.
+    fn operations_of(&self, group: &Group<'a>) -> Operations {
+        self.operations_with(group, &[])
+    }
+
+    fn operations_with(&self, request: &Group<'a>, parts: &[Group<'a>]) -> Operations {
         let own = request.meant.operations(&self.rules.scopes);
         if parts.is_empty() && request.reads.is_empty() {
             return own;
         }
-        let of_part = |part: &Group<'a>| Contained::Part(self.operations(&[part.alone()]));
+        let of_part = |part: &Group<'a>| Contained::Part(self.operations_of(part));
         let contained = request.reads.iter().map(|read| read.what.clone()).chain(parts.iter().map(of_part)).collect();
-        own.containing(product(groups.iter().flat_map(Group::requirements), &self.rules.scopes), contained)
+        let all = std::iter::once(request).chain(parts);
+        own.containing(product(all.flat_map(Group::requirements), &self.rules.scopes), contained)
     }
 
     fn denied(&self, groups: &[Group<'a>]) -> Result<(), Denial> {
@@ -102,7 +114,7 @@ impl<'a> Asker<'a> {
             let rules = group.meant.rules();
             let by = if rules.iter().any(by_role) { Some(DeniedBy::Role) } else { rules.iter().find_map(by_need) };
             if let Some(by) = by {
-                return Err(self.in_batch(groups, group, None, |operations| Denial::OperationDenied { operations, by }));
+                return Err(self.in_batch(groups, group, || None, |operations| Denial::OperationDenied { operations, by }));
             }
         }
         Ok(())
@@ -112,18 +124,21 @@ impl<'a> Asker<'a> {
     fn role_lacks(&self, groups: &[Group<'a>]) -> Result<Option<Lack>, Denial> {
         let holds = |group: &&Group<'a>| self.ceiling.is_some() && self.meets(group, |alternative| alternative.is_subset(self.held(group)));
         let Some(first) = groups.iter().find(|group| !holds(group)) else { return Ok(None) };
-        let lack = self.lack_of_all(groups, |group| self.role_lack(group));
+        let lack = || self.lack_of_all(groups, |group| self.role_lack(group));
         let is_capability = |group: &Group<'a>| !holds(&group) && group.is_capability();
-        if self.rules.shadowed.contains(self.role) && !groups.iter().any(is_capability) && !self.opens_credentials(&lack) {
-            return Ok(Some(lack));
+        if self.rules.shadowed.contains(self.role) && !groups.iter().any(is_capability) {
+            let lack = lack();
+            if !self.opens_credentials(&lack) {
+                return Ok(Some(lack));
+            }
         }
         let own = self.role_lack(first);
-        Err(self.in_batch(groups, first, Some(lack), |operations| Denial::RoleLacksScope { operations, lack: own }))
+        Err(self.in_batch(groups, first, || Some(lack()), |operations| Denial::RoleLacksScope { operations, lack: own }))
     }
 
     fn role_lack(&self, group: &Group<'a>) -> Lack {
         let held = self.held(group);
-        Lack::fewest(self.operations(&[group.alone()]).required(), |name| self.rules.scopes.holds(held, name))
+        Lack::fewest(self.operations_of(group).required(), |name| self.rules.scopes.holds(held, name))
     }
 
     /// Whether a scope that lacks opens other credentials, or implies one that does: shadow mode never gives it.
@@ -151,15 +166,15 @@ impl<'a> Asker<'a> {
             self.meets(group, |alternative| held.has(alternative) && alternative.iter().all(|number| self.rules.scopes.covers(coverage, number)))
         };
         let Some(first) = groups.iter().find(|group| !covers(group)) else { return Ok(()) };
-        let lack = self.lack_of_all(groups, |group| self.consent_lack(group, held(group), coverage));
+        let lack = || self.lack_of_all(groups, |group| self.consent_lack(group, held(group), coverage));
         let own = self.consent_lack(first, held(first), coverage);
         let denial = |operations| Denial::ConsentRequired { operations, lack: own, connected: true };
-        Err(self.in_batch(groups, first, Some(lack), denial))
+        Err(self.in_batch(groups, first, || Some(lack()), denial))
     }
 
     /// Counts what lacks over the alternatives that the role holds.
     fn consent_lack(&self, group: &Group<'a>, held: Held<'_>, coverage: Coverage<'_>) -> Lack {
-        let operations = self.operations(&[group.alone()]);
+        let operations = self.operations_of(group);
         let of_role = operations.required().iter().filter(|alternative| match held {
             Held::These(held) => alternative.iter().all(|name| self.rules.scopes.holds(held, name)),
             Held::Everything => true,
@@ -173,12 +188,18 @@ impl<'a> Asker<'a> {
     }
 
     /// The denial of a part denies the batch; that of the request itself is its own.
-    fn in_batch(&self, groups: &[Group<'a>], group: &Group<'a>, lack: Option<Lack>, denial: impl FnOnce(Operations) -> Denial) -> Denial {
+    fn in_batch(
+        &self,
+        groups: &[Group<'a>],
+        group: &Group<'a>,
+        lack: impl FnOnce() -> Option<Lack>,
+        denial: impl FnOnce(Operations) -> Denial,
+    ) -> Denial {
         match group.part {
             None => denial(self.operations(groups)),
             Some(part) => {
-                let denial = Box::new(denial(self.operations(&[group.alone()])));
-                Denial::InBatch { operations: self.operations(groups), lack, part, denial }
+                let denial = Box::new(denial(self.operations_of(group)));
+                Denial::InBatch { operations: self.operations(groups), lack: lack(), part, denial }
             }
         }
     }
@@ -192,12 +213,5 @@ impl<'a> Asker<'a> {
     fn held(&self, group: &Group<'a>) -> &'a ScopeSet {
         const NOTHING: &ScopeSet = &ScopeSet::EMPTY;
         self.ceiling.map_or(NOTHING, |ceiling| ceiling.held_for(group.meant.rules().iter().map(|rule| &*rule.operation)))
-    }
-}
-
-impl<'a> Group<'a> {
-    /// The same as if it were the request itself.
-    fn alone(&self) -> Self {
-        Self { meant: self.meant.clone(), reads: self.reads.clone(), part: None }
     }
 }
