@@ -279,7 +279,7 @@ impl App {
             clock: clock.clone(),
             sources: Sources { headers: settings.gateway.identifier_headers.clone(), token_slot: settings.gateway.token_slot },
             hosts: settings.gateway.hosts.clone(),
-            external_url: settings.gateway.external_url.clone(),
+            external_url: settings.gateway.external_url.as_deref().map(Into::into),
             watcher,
         });
         let connections = limits::files::connections(settings.gateway.connections, files);

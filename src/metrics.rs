@@ -1,13 +1,14 @@
 //! Counters for operators. No label ever carries an identifier, or anything else that came with a request.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use scopegate_core::id::ConnectorId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,11 +59,27 @@ pub struct Families {
     pub malformed: Family<ProtocolLabels, Counter>,
 }
 
+/// The name of a connector of the policies; empty where a request names none of them.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Name(Arc<str>);
+
+impl From<&ConnectorId> for Name {
+    fn from(connector: &ConnectorId) -> Self {
+        Self(connector.to_shared())
+    }
+}
+
+impl EncodeLabelValue for Name {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        (&*self.0).encode(encoder)
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct RequestLabels {
-    /// A connector of the policies; empty where the request names none of them.
-    pub connector: String,
+    /// Which API.
+    pub connector: Name,
     /// `allow`, `deny` or `would_deny`.
     pub decision: &'static str,
     /// A word of the table of reasons, or empty.
@@ -72,15 +89,15 @@ pub struct RequestLabels {
 /// Which API.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct ConnectorLabels {
-    /// A connector of the policies; empty where the request names none of them.
-    pub connector: String,
+    /// Which API.
+    pub connector: Name,
 }
 
 /// How something at a provider ended.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct OutcomeLabels {
-    /// A connector of the policies.
-    pub connector: String,
+    /// Which API.
+    pub connector: Name,
     /// A word of ours.
     pub outcome: &'static str,
 }
@@ -218,11 +235,15 @@ impl fmt::Debug for Metrics {
 mod tests {
     use super::*;
 
+    fn name() -> Name {
+        Name::from(&"crm".parse().unwrap())
+    }
+
     #[test]
     fn what_was_counted_is_shown_under_its_name() {
         let metrics = Metrics::new();
-        metrics.requests.get_or_create(&RequestLabels { connector: "crm".into(), decision: "deny", reason: "role_lacks_scope" }).inc();
-        metrics.request_seconds.get_or_create(&ConnectorLabels { connector: "crm".into() }).observe(0.003);
+        metrics.requests.get_or_create(&RequestLabels { connector: name(), decision: "deny", reason: "role_lacks_scope" }).inc();
+        metrics.request_seconds.get_or_create(&ConnectorLabels { connector: name() }).observe(0.003);
         metrics.clone().audit_queue.set(3);
         let (here, gone) = (metrics.connection(), metrics.connection());
         drop(gone);
@@ -244,8 +265,8 @@ mod tests {
     #[test]
     fn every_family_stands_in_the_readme_and_nothing_else_does() {
         let metrics = Metrics::new();
-        let (crm, outcome) = (ConnectorLabels { connector: "crm".into() }, OutcomeLabels { connector: "crm".into(), outcome: "x" });
-        metrics.requests.get_or_create(&RequestLabels { connector: "crm".into(), decision: "allow", reason: "" }).inc();
+        let (crm, outcome) = (ConnectorLabels { connector: name() }, OutcomeLabels { connector: name(), outcome: "x" });
+        metrics.requests.get_or_create(&RequestLabels { connector: name(), decision: "allow", reason: "" }).inc();
         for family in [&metrics.request_seconds, &metrics.upstream_seconds, &metrics.token_call_seconds] {
             family.get_or_create(&crm).observe(1.0);
         }

@@ -47,7 +47,7 @@ pub enum By {
 }
 
 /// A caller that a rule vouches for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Caller {
     /// Its name in the audit: `network`, `handle`, or the key's name.
     pub name: Arc<str>,
@@ -96,9 +96,10 @@ pub struct Approach<'a> {
 }
 
 /// All entries of `callers`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Callers {
-    rules: Vec<Rule>,
+    /// Each with the caller whom it vouches for.
+    rules: Vec<(Rule, Arc<Caller>)>,
     /// Hosts that belong to this gateway, besides loopback: `gateway.hosts` and `external_url`.
     own_hosts: Vec<String>,
 }
@@ -107,30 +108,31 @@ impl Callers {
     /// The rules in their order; `own_hosts` in lower case without ports.
     #[must_use]
     pub fn new(rules: Vec<Rule>, own_hosts: Vec<String>) -> Self {
-        Self { rules, own_hosts }
+        let rules = rules.into_iter().map(|rule| (rule.clone(), Arc::new(rule.caller())));
+        Self { rules: rules.collect(), own_hosts }
     }
 
     /// Who is calling.
     /// # Errors
     /// Why nobody vouches for whoever it is.
-    pub fn judge(&self, approach: &Approach<'_>) -> Result<Caller, Unauthenticated> {
+    pub fn judge(&self, approach: &Approach<'_>) -> Result<Arc<Caller>, Unauthenticated> {
         let mut given = approach.headers.all("scopegate-authorization");
         if let Some(value) = given.next() {
             let single = given.next().is_none();
             return self.by_credential(value).filter(|_| single).ok_or(Unauthenticated::WrongCredential);
         }
         let mut why = Unauthenticated::NoCredential;
-        for rule in &self.rules {
+        for (rule, caller) in &self.rules {
             match &rule.by {
                 By::Network(network) => match network.admits(approach, &self.own_hosts) {
-                    Ok(true) => return Ok(rule.caller("network")),
+                    Ok(true) => return Ok(Arc::clone(caller)),
                     Ok(false) => {}
                     Err(reason) => why = reason,
                 },
                 By::Handle { networks } => {
                     let near = networks.is_empty() || networks.iter().any(|net| net.contains(&approach.peer.ip().to_canonical()));
                     if approach.named_by == NamedBy::Handle && near {
-                        return Ok(rule.caller("handle"));
+                        return Ok(Arc::clone(caller));
                     }
                 }
                 By::ApiKey { .. } => {}
@@ -139,28 +141,33 @@ impl Callers {
         Err(why)
     }
 
-    fn by_credential(&self, value: &[u8]) -> Option<Caller> {
+    fn by_credential(&self, value: &[u8]) -> Option<Arc<Caller>> {
         let text = std::str::from_utf8(value).ok()?;
         let (scheme, key) = text.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
         let found = digest::digest(&digest::SHA256, key.trim_matches(' ').as_bytes());
-        let mut caller = None;
-        for rule in &self.rules {
-            if let By::ApiKey { name, sha256 } = &rule.by
+        let mut known = None;
+        for (rule, caller) in &self.rules {
+            if let By::ApiKey { sha256, .. } = &rule.by
                 && constant_time::verify_slices_are_equal(sha256, found.as_ref()).is_ok()
             {
-                caller = caller.or_else(|| Some(rule.caller(name)));
+                known = known.or_else(|| Some(Arc::clone(caller)));
             }
         }
-        caller
+        known
     }
 }
 
 impl Rule {
-    fn caller(&self, name: &str) -> Caller {
-        Caller { name: name.into(), customers: self.customers.clone(), connectors: self.connectors.clone() }
+    fn caller(self) -> Caller {
+        let name = match &self.by {
+            By::Network(_) => "network",
+            By::ApiKey { name, .. } => name,
+            By::Handle { .. } => "handle",
+        };
+        Caller { name: name.into(), customers: self.customers, connectors: self.connectors }
     }
 }
 

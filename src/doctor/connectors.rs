@@ -100,6 +100,6 @@ pub(super) fn addresses(connector: &Connector) -> Vec<(&'static str, Url)> {
         let optional = optional.into_iter().filter_map(|(what, template)| Some((what, template.as_ref()?)));
         std::iter::once(("token_url", &oauth.token_url)).chain(optional)
     });
-    let hosts = connector.hosts.values().map(|host| ("host", host));
-    std::iter::once(("upstream", &connector.upstream)).chain(hosts).chain(oauth).filter_map(filled).collect()
+    let hosts = connector.hosts.values().map(|host| ("host", &**host));
+    std::iter::once(("upstream", &*connector.upstream)).chain(hosts).chain(oauth).filter_map(filled).collect()
 }

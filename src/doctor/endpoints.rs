@@ -34,7 +34,7 @@ pub(super) async fn endpoints(settings: &Settings, clock: &Clock, policies: &Pol
     for connector in in_use(settings, policies) {
         let addresses = addresses(connector);
         if !addresses.iter().any(|(what, _)| *what == "upstream") {
-            checks.push(Check::ok(ENDPOINTS, format!("{}: {} differs by account, and is not called", connector.id, connector.upstream)));
+            checks.push(Check::ok(ENDPOINTS, format!("{}: {} differs by account, and is not called", connector.id, *connector.upstream)));
         }
         for (what, url) in addresses {
             called.entry(url).or_insert_with(|| format!("{}: {what}", connector.id));

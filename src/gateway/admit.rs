@@ -91,14 +91,13 @@ impl Exchange {
 
     fn identify_caller(&mut self, head: &Head) -> Result<(), Refusal> {
         let parts = &self.gateway.parts;
-        let named = parts.sources.named(&head.headers, self.known.connector.as_deref());
-        let has_handle = parts.sources.has_handle(&head.headers, self.known.connector.as_deref());
-        let named_by = if has_handle { NamedBy::Handle } else { NamedBy::Other };
+        let found = parts.sources.found(&head.headers, self.known.connector.as_deref());
+        let named_by = if found.has_handle() { NamedBy::Handle } else { NamedBy::Other };
         let approach =
             Approach { peer: self.arrival.peer, local: self.arrival.local, host: Some(head.host.name()), headers: &head.headers, named_by };
         let caller = parts.callers.judge(&approach).map_err(Refusal::CallerUnauthenticated)?;
         self.record.event.caller = Some(Arc::clone(&caller.name));
-        self.known.named = Some(named);
+        self.known.named = Some(found.named());
         self.known.caller = Some(caller);
         Ok(())
     }
@@ -271,7 +270,7 @@ impl Exchange {
             Refusal::EgressDenied(operations.clone())
         })?;
         let now = self.gateway.parts.clock.instant();
-        let addresses = self.gateway.addresses.of(&head.origin, now).await.map_err(|why| match why {
+        let addresses = self.gateway.addresses.of(&head.upstream.origin, now).await.map_err(|why| match why {
             NoAddress::Denied => Refusal::EgressDenied(operations.clone()),
             NoAddress::Unresolved => Refusal::UpstreamUnreachable(operations.clone()),
         })?;
@@ -288,7 +287,7 @@ impl Exchange {
         let passage = Passage::new(connector, door, &head, request, admission);
         admission.authorize(&mut head);
         self.known.passage = Some(passage);
-        Ok(self.forward(head, &addresses))
+        Ok(self.forward(head, addresses))
     }
 }
 

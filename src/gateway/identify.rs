@@ -7,6 +7,7 @@ use scopegate_core::id::Identifier;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::Headers;
 use scopegate_core::secret::HandleText;
+use std::borrow::Cow;
 
 /// What a request says of its account.
 #[derive(Clone, Debug)]
@@ -38,47 +39,53 @@ pub enum TokenSlot {
 }
 
 impl Sources {
-    /// What the request says of its account.
-    /// # Errors
-    /// [`Refusal::MissingIdentifier`], or [`Refusal::AmbiguousIdentifier`] where more than one source names one.
-    pub fn named(&self, headers: &Headers, connector: Option<&Connector>) -> Result<Named, Refusal> {
-        let mut found = self.found(headers, connector).into_iter();
-        match (found.next(), found.next()) {
-            (None, _) => Err(Refusal::MissingIdentifier),
-            (Some(only), None) => Ok(read(&only)),
-            (Some(_), Some(_)) => Err(Refusal::AmbiguousIdentifier),
-        }
-    }
-
-    /// Whether a handle is among what names the account, be it ambiguous.
-    #[must_use]
-    pub fn has_handle(&self, headers: &Headers, connector: Option<&Connector>) -> bool {
-        self.found(headers, connector).iter().any(|value| value.starts_with(b"sgh_"))
-    }
-
     /// Every value that names an account.
-    fn found(&self, headers: &Headers, connector: Option<&Connector>) -> Vec<Vec<u8>> {
-        let mut found: Vec<Vec<u8>> = self.headers.iter().flat_map(|name| headers.all(name)).map(|value| value.to_vec()).collect();
+    #[must_use]
+    pub fn found<'a>(&'a self, headers: &'a Headers, connector: Option<&'a Connector>) -> Found<'a> {
+        let mut found: Vec<_> = self.headers.iter().flat_map(|name| headers.all(name)).map(|value| Cow::Borrowed(value.as_ref())).collect();
         if self.token_slot == TokenSlot::Taken {
-            found.extend(headers.all("authorization").flat_map(|value| handles_in(value)));
+            found.extend(headers.all("authorization").flat_map(|value| handles_in(value)).map(Cow::Owned));
             if let Some(Inject::Header { name, scheme }) = connector.map(|connector| &connector.inject)
                 && name != "authorization"
             {
-                found.extend(headers.all(name).filter_map(|value| own_header(value, scheme.as_deref())));
+                found.extend(headers.all(name).filter_map(|value| own_header(value, scheme.as_deref())).map(Cow::Borrowed));
             }
         }
-        found
+        Found(found)
+    }
+}
+
+/// Every value of a request that names an account.
+#[derive(Debug)]
+pub struct Found<'a>(Vec<Cow<'a, [u8]>>);
+
+impl Found<'_> {
+    /// What the request says of its account.
+    /// # Errors
+    /// [`Refusal::MissingIdentifier`], or [`Refusal::AmbiguousIdentifier`] where more than one source names one.
+    pub fn named(&self) -> Result<Named, Refusal> {
+        match self.0.as_slice() {
+            [] => Err(Refusal::MissingIdentifier),
+            [only] => Ok(read(only)),
+            [_, ..] => Err(Refusal::AmbiguousIdentifier),
+        }
+    }
+
+    /// Whether a handle is among them, be it ambiguous.
+    #[must_use]
+    pub fn has_handle(&self) -> bool {
+        self.0.iter().any(|value| value.starts_with(b"sgh_"))
     }
 }
 
 /// A handle alone, or behind the connector's scheme.
-fn own_header(value: &[u8], scheme: Option<&str>) -> Option<Vec<u8>> {
+fn own_header<'a>(value: &'a [u8], scheme: Option<&str>) -> Option<&'a [u8]> {
     let text = std::str::from_utf8(value).ok()?;
     let bare = match (text.split_once(' '), scheme) {
         (Some((word, rest)), Some(scheme)) if word.eq_ignore_ascii_case(scheme) => rest,
         _ => text,
     };
-    bare.starts_with("sgh_").then(|| bare.as_bytes().to_vec())
+    bare.starts_with("sgh_").then_some(bare.as_bytes())
 }
 
 /// Handles in an `Authorization` header: `Bearer H`, `token H`, Basic with a handle on either side.
@@ -113,7 +120,7 @@ mod tests {
         let pairs: Vec<(String, String)> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let headers = Request::read("GET", "/", &pairs, None).unwrap().headers;
         let sources = Sources { headers: vec!["scopegate-account".into()], token_slot };
-        match sources.named(&headers, None) {
+        match sources.found(&headers, None).named() {
             Ok(Named::Identifier(identifier)) => identifier.to_string(),
             Ok(Named::Handle(handle)) => handle.reveal().to_owned(),
             Ok(Named::Nonsense) => "nonsense".into(),

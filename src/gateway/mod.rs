@@ -73,7 +73,7 @@ pub struct GatewayParts {
     /// Connectors by Host, lower case and without port.
     pub hosts: HashMap<String, ConnectorId>,
     /// Where clients reach the gateway, without a final slash.
-    pub external_url: Option<String>,
+    pub external_url: Option<Arc<str>>,
     /// Watches every event; `dev` prints them.
     pub watcher: Option<Watcher>,
 }

@@ -28,7 +28,7 @@ pub struct Unpassable;
 
 impl Passage {
     pub(super) fn new(connector: &Connector, door: &Door, head: &OutgoingHead, request: &Request, admission: &Admission) -> Self {
-        let links = Links::new(door.clone(), head.upstream.clone(), head.path_and_query.clone(), &connector.inject);
+        let links = Links::new(door.clone(), Arc::clone(&head.upstream), head.path_and_query.clone(), &connector.inject);
         let needles = if connector.scan_answers { admission.needles() } else { Arc::default() };
         Self { links, needles, unpacker: None, mask: None, websocket: request.websocket }
     }
@@ -57,6 +57,9 @@ impl Exchange {
                 tracing::error!(request_id = %self.record.event.request_id, hits, "the API sent the injected token back; it was overwritten");
             }
         }
+        if end == BodyEnd::Last {
+            self.is_answered();
+        }
         let passed = chunk.as_ref().map_or(0, Bytes::len);
         self.record.event.bytes_out = self.record.event.bytes_out.saturating_add(passed as u64);
         Ok(())
@@ -72,8 +75,15 @@ impl Exchange {
         *trailers = passed.headers.into_iter().collect();
     }
 
-    /// Bytes of an answer of our own went to the client.
+    /// The last byte of the answer is about to go to the client, who may send the next request as soon as it is there: that one has its
+    /// place.
+    fn is_answered(&mut self) {
+        self.known.place = None;
+    }
+
+    /// An answer of our own, with so many bytes of body, is about to go to the client.
     pub fn answer_out(&mut self, bytes: usize) {
+        self.is_answered();
         self.record.event.bytes_out = self.record.event.bytes_out.saturating_add(bytes as u64);
     }
 

@@ -3,7 +3,7 @@
 use super::{Gateway, Watcher};
 use crate::audit::{AuditFull, AuditLog, Event, Place, Verdict};
 use crate::clock::Clock;
-use crate::metrics::{ConnectorLabels, Metrics, RequestLabels};
+use crate::metrics::{ConnectorLabels, Metrics, Name, RequestLabels};
 use scopegate_core::connector::Connector;
 use scopegate_core::policy::{Allowance, Operations};
 use scopegate_core::refusal::{Reason, Refusal};
@@ -141,7 +141,7 @@ impl Record {
 
     fn count(&self) {
         let event = &self.event;
-        let connector = event.connector.as_ref().map(ToString::to_string).unwrap_or_default();
+        let connector = event.connector.as_ref().map(Name::from).unwrap_or_default();
         let decision = match event.decision {
             Verdict::Allow => "allow",
             Verdict::Deny => "deny",

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use scopegate_core::request::{Ambiguity, OutgoingHead};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a request came in.
@@ -58,7 +59,7 @@ pub struct Forward {
     /// Method, target and headers, credential included; `host` among them, framing left to the proxy.
     pub head: OutgoingHead,
     /// Addresses that egress allows, best first; the proxy dials no other.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Arc<[SocketAddr]>,
     /// The name that the upstream's certificate must hold; none for plain http.
     pub tls: Option<String>,
     /// The body that is sent, instead of the one that was brought; none: as it comes.

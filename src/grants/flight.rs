@@ -253,8 +253,10 @@ impl Flight {
         };
         let Some(lease) = self.lease.take() else { return Ok(Step::Wrote(Wrote::Conflict)) };
         let ends_soon = lease.expires_at.since(self.shared.clock.timestamp()) < SHORT;
-        let lease = if ends_soon { self.shared.store.renew(&lease, LEASE).await.map_err(failed(&self.grant))? } else { Some(lease) };
-        let Some(lease) = lease else { return Ok(Step::Wrote(Wrote::Conflict)) };
+        let renewed = if ends_soon { self.shared.store.renew(&lease, LEASE).await.map_err(failed(&self.grant)) } else { Ok(Some(lease.clone())) };
+        // Whether it is lost is known once the store answers again.
+        let renewed = renewed.inspect_err(|_| self.lease = Some(lease))?;
+        let Some(lease) = renewed else { return Ok(Step::Wrote(Wrote::Conflict)) };
         changes.insert(0, Change::Holding(lease.clone()));
         self.lease = Some(lease);
         let applied = self.shared.directory.apply(changes).await.map_err(failed(&self.grant))?;
@@ -283,7 +285,7 @@ impl Flight {
     }
 
     fn count(&self, connector: &Connector, outcome: &'static str) {
-        self.shared.metrics.refreshes.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+        self.shared.metrics.refreshes.get_or_create(&OutcomeLabels { connector: (&connector.id).into(), outcome }).inc();
     }
 }
 

@@ -241,7 +241,7 @@ impl Provider {
             Ok(Revocation::NotConfirmed) => "not_confirmed",
             Err(fault) => fault.word(),
         };
-        self.metrics.revocations.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+        self.metrics.revocations.get_or_create(&OutcomeLabels { connector: (&connector.id).into(), outcome }).inc();
         result.map(Some)
     }
 
@@ -297,7 +297,7 @@ impl Provider {
             let began = self.clock.instant();
             let answered = self.http.post(&call).await;
             let took = self.clock.instant().since(began).as_secs_f64();
-            self.metrics.token_call_seconds.get_or_create(&ConnectorLabels { connector: connector.id.to_string() }).observe(took);
+            self.metrics.token_call_seconds.get_or_create(&ConnectorLabels { connector: (&connector.id).into() }).observe(took);
             match judged(answered.map_err(not_answered)?) {
                 Ok(value) => return Ok(value),
                 Err(refused) => fault = refused.into(),
@@ -308,7 +308,7 @@ impl Provider {
 
     fn count(&self, connector: &Connector, fault: Option<&ProviderFault>) {
         let outcome = fault.map_or("tokens", ProviderFault::word);
-        self.metrics.token_calls.get_or_create(&OutcomeLabels { connector: connector.id.to_string(), outcome }).inc();
+        self.metrics.token_calls.get_or_create(&OutcomeLabels { connector: (&connector.id).into(), outcome }).inc();
         match fault {
             Some(ProviderFault::Said(TokenFault::ClientRefused { code })) => {
                 tracing::error!(connector = %connector.id, code, "the provider refuses our registration: check `clients` of the settings; no account dies of it");

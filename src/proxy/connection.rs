@@ -32,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) const SKIP: u64 = 64 * 1024;
 /// How long that may take, and how long a client may take to close after us.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// How long the system may take to say that a client's bytes are here.
+const GLANCE: Duration = Duration::from_millis(5);
 /// When to look for the reset that a client which is gone sends back for an answer.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(150)];
 
@@ -94,7 +96,8 @@ async fn next_head(
             biased;
             came = timeout(patience.idle, fill(door)) => came.ok()?.then_some(())?,
             () = idle_ends.cancelled() => return None,
-            () = seat.asked_to_leave() => return None,
+            // A request that is here already, and was only not seen yet, is served.
+            () = seat.asked_to_leave() => timeout(GLANCE, fill(door)).await.ok()?.then_some(())?,
         }
     }
     let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
@@ -128,6 +131,7 @@ async fn visit(door: &Door, shared: &Shared, head: Head, mut exchange: Box<Excha
         Step::Refuse(answer) => return turn_away(door, shared, &head, &answer, exchange).await,
         first @ (Step::Forward(_) | Step::ReadBody { .. }) => first,
     };
+    door.let_in(&head);
     let (visit, mut departure) = Visit::new(head, Side::Http1(door.clone()), exchange, Some(first));
     let mut session = ServerSession::new_http1(Box::new(door.clone()));
     session.set_connection_user_context(Some(Box::new(visit)));

@@ -25,8 +25,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Sleep;
 
-/// How much is asked of the wire at once.
+/// How much room is made for what comes from the wire, and how little of it has to be left. The head of a request keeps what it lies in
+/// for as long as it is served; so the next one comes behind it.
 const READ: usize = 16 * 1024;
+const LEAST: usize = 4 * 1024;
 /// How much is kept of what a client sends ahead of its turn.
 const AHEAD: usize = 64 * 1024;
 /// How much of an answer is collected before it is sent unasked.
@@ -70,10 +72,15 @@ impl Door {
         Self(Arc::new(Mutex::new(Inner { wire, came, going, client: Client::Open, pace, stalls: None, request: UnderWay::none() })))
     }
 
-    /// Lets pingora in for the request that `head` began.
+    /// The request that `head` began is under way.
     pub(super) fn begin(&self, head: &Head) {
         let mut door = self.lock();
         door.request = UnderWay::begin(head, door.pace);
+    }
+
+    /// Lets pingora in for it.
+    pub(super) fn let_in(&self, head: &Head) {
+        self.lock().request.let_in(head);
     }
 
     /// Reads the whole body of the request that `head` began, before pingora has read any of it; pingora gets it all the same.
@@ -181,7 +188,9 @@ impl Inner {
             Client::Ended => return Poll::Ready(Ok(0)),
             Client::Gone => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
         }
-        self.came.reserve(READ);
+        if self.came.capacity() - self.came.len() < LEAST {
+            self.came.reserve(READ);
+        }
         let filled = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.came));
         match filled {
             Ok(0) => self.client = Client::Ended,

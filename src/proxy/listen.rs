@@ -219,6 +219,7 @@ impl Proxy {
 async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
     let Some((chosen, wire)) = ({
         tokio::select! {
+            biased;
             met = meet(stream, speaks, &shared.patience, &shared.idle_ends) => met,
             () = seat.asked_to_leave() => None,
         }
@@ -346,6 +347,7 @@ mod tests {
         };
         let ends = CancellationToken::new();
         tokio::select! {
+            biased;
             met = meet(ours, Speaks::PriorKnowledge, &Patience::STANDARD, &ends) => assert!(met.is_none()),
             () = drips => panic!("it was waited for"),
         }

@@ -20,7 +20,7 @@ use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::date::get_cached_date;
 use scopegate_core::request::{Head, HeadFault, StreamBody};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
@@ -47,7 +47,7 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
         Left::Head => drop(left.fetch_add(1, Ordering::Relaxed)),
         Left::Error => gateway.ended_below(HTTP2, 1),
     });
-    let streams = TaskTracker::new();
+    let (streams, running) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)));
     let largest = u32::try_from(shared.heads.bytes).unwrap_or(u32::MAX).saturating_mul(TOLD);
     let mut builder = Builder::new();
     builder.max_concurrent_streams(STREAMS).max_header_list_size(largest).max_send_buffer_size(UNSENT);
@@ -73,13 +73,14 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
                 Some(Some(Ok((request, answer)))) => {
                     seat.has_a_request();
                     let served = serve_stream(request, answer, arrival, Arc::clone(&shared), Arc::clone(&answered));
-                    let (seat, others) = (Arc::clone(&seat), streams.clone());
+                    let (seat, running) = (Arc::clone(&seat), Arc::clone(&running));
+                    running.fetch_add(1, Ordering::Relaxed);
                     shared.tasks.spawn(
                         "gateway stream",
                         streams.track_future(async move {
                             served.await;
                             // were it mistaken for idle in between, it would still end its streams before it leaves
-                            if others.len() == 1 {
+                            if running.fetch_sub(1, Ordering::Relaxed) == 1 {
                                 let _ = seat.may_stay();
                             }
                         }),

@@ -41,7 +41,12 @@ impl UnderWay {
             Framing::Chunked => Stage::Chunked { reader: ChunkReader::new(), framed: BytesMut::new(), ended: false },
         };
         let expected = matches!(stage, Stage::Sized { .. } | Stage::Chunked { .. }).then_some(pace);
-        Self { ready: head_for_pingora(head), stage, progress: Progress::begin(expected) }
+        Self { ready: Bytes::new(), stage, progress: Progress::begin(expected) }
+    }
+
+    /// Gives pingora the head to read.
+    pub(super) fn let_in(&mut self, head: &Head) {
+        self.ready = head_for_pingora(head);
     }
 
     /// No request.

@@ -1,5 +1,6 @@
 //! A real browser: headless Chromium, driven line by line through `tests/browser/chromium.mjs`.
 
+use crate::deadline::Deadline;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ pub(crate) struct Node {
     child: Child,
     told: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    _deadline: Deadline,
 }
 
 /// One customer, who has cookies of their own.
@@ -71,7 +73,7 @@ impl Node {
         command.arg(program).args(arguments).current_dir(FOLDER).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("node does not start ({error}): `scripts/set-up test` installs it"));
         let (told, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, told, answers }
+        Self { child, told, answers, _deadline: Deadline::of_this() }
     }
 
     pub(crate) fn tell(&mut self, line: &str) {

@@ -17,6 +17,11 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// For the test whose thread this is, which has no gateway.
+    pub(crate) fn of_this() -> Self {
+        Self::of_this_test(&Arc::default())
+    }
+
     /// For the test whose thread this is. `log` is what its gateway has said, which is shown with its name.
     pub(crate) fn of_this_test(log: &Arc<Mutex<Vec<u8>>>) -> Self {
         let (under_way, end) = mpsc::sync_channel(0);
@@ -29,7 +34,9 @@ impl Deadline {
                 let shown = last.into_iter().rev().collect::<Vec<_>>().join("\n");
                 let _ = writeln!(std::io::stderr(), "{shown}\n{test} does not end; above is what its gateway said last");
                 // No server outlives its test, also this way.
-                let _ = Command::new("sh").args(["-c", "kill -KILL $(cat /proc/$PPID/task/*/children)"]).status();
+                let _ = Command::new("sh")
+                    .args(["-c", "for child in $(cat /proc/$PPID/task/*/children); do [ $child = $$ ] || kill -KILL $child; done"])
+                    .status();
                 std::process::exit(101);
             }
         };

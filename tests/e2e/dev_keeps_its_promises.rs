@@ -1,5 +1,6 @@
 //! `scopegate dev`: the scenario holds, notices each broken promise, and every shipped connector can be tried in it.
 
+use crate::deadline::Deadline;
 use crate::stage::{BINARY, run};
 use scopegate::dev::{Call, Options, Promise, Telling, World, borrowed, members};
 use scopegate_core::policy::Look;
@@ -17,6 +18,7 @@ fn once(arguments: &[&str]) -> (Option<i32>, Value) {
 
 #[test]
 fn the_scenario_holds() {
+    let _deadline = Deadline::of_this();
     let (status, told) = once(&[]);
     assert_eq!((status, &told["ok"]), (Some(0), &json!(true)), "{told:#}");
     let promises: Vec<_> = told["promises"].as_array().unwrap().iter().map(|promise| promise["promise"].as_str().unwrap()).collect();
@@ -25,6 +27,7 @@ fn the_scenario_holds() {
 
 #[test]
 fn each_broken_promise_is_noticed() {
+    let _deadline = Deadline::of_this();
     for promise in Promise::ALL {
         let (status, told) = once(&["--sabotage", promise.as_str()]);
         assert_eq!((status, &told["ok"]), (Some(1), &json!(false)), "{promise}: {told:#}");
@@ -36,6 +39,7 @@ fn each_broken_promise_is_noticed() {
 
 #[test]
 fn the_scenario_is_told_step_by_step() {
+    let _deadline = Deadline::of_this();
     let folder = tempfile::tempdir().unwrap();
     let played = run(folder.path(), &["dev", "--port", "0", "--once"]);
     let told = String::from_utf8(played.stdout).unwrap();
@@ -49,6 +53,7 @@ fn the_scenario_is_told_step_by_step() {
 
 #[test]
 fn a_port_that_is_taken_is_named_with_the_flag_that_chooses_another() {
+    let _deadline = Deadline::of_this();
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
@@ -60,6 +65,7 @@ fn a_port_that_is_taken_is_named_with_the_flag_that_chooses_another() {
 
 #[test]
 fn a_folder_with_settings_of_its_own_is_left_alone() {
+    let _deadline = Deadline::of_this();
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("scopegate.yaml");
     std::fs::write(&settings, "# mine\n").unwrap();
@@ -70,6 +76,7 @@ fn a_folder_with_settings_of_its_own_is_left_alone() {
 
 #[test]
 fn an_edit_of_its_policies_comes_into_force_and_is_told() {
+    let _deadline = Deadline::of_this();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(BINARY);
     command.args(["dev", "live", "--port", "0"]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("SCOPEGATE_LOG");

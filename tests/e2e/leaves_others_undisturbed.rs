@@ -129,8 +129,11 @@ async fn measure(stage: &Stage, size: Size, scene: &'static str, load: impl FnOn
     let before = stage.resident();
     let begun = Arc::new(Notify::new());
     let tasks = Tasks::new(Handle::current());
-    let loading = tasks.spawn("load", load(stage.gateway, Arc::clone(&begun)));
-    begun.notified().await;
+    let mut loading = tasks.spawn("load", load(stage.gateway, Arc::clone(&begun)));
+    tokio::select! {
+        () = begun.notified() => {}
+        ended = &mut loading => panic!("{scene} ended before it had begun: {ended:?}"),
+    }
     let took = behave(stage, size.calls).await;
     let grown = stage.resident().saturating_sub(before);
     assert!(!loading.is_finished(), "{scene} ended before it was measured");

@@ -3,10 +3,14 @@
 use scopegate::tasks::Tasks;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+
+/// How long somebody may take to ask.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Keeps its connections open, and answers as told.
 pub(crate) struct Scripted {
@@ -69,7 +73,10 @@ impl Scripted {
 
     /// Waits until so many such requests are here.
     pub(crate) async fn until_times(&self, word: &str, times: usize) {
-        self.lines.subscribe().wait_for(|lines| lines.iter().filter(|line| line.contains(word)).count() >= times).await.unwrap();
+        let mut seen = self.lines.subscribe();
+        let enough = seen.wait_for(|lines| lines.iter().filter(|line| line.contains(word)).count() >= times);
+        let came = tokio::time::timeout(PATIENCE, enough).await.map(|came| drop(came.unwrap()));
+        assert!(came.is_ok(), "not {times} requests for `{word}`: {:?}", self.lines.borrow());
     }
 
     /// Lets those go on who hold.

@@ -131,11 +131,21 @@ async fn nothing_is_held_in_either_direction() {
     let client = Http2::over(nginx.connect("gate.example", "h2").await, "https").await;
     let bearer = format!("Bearer {KEY}");
     let headers = [("scopegate-account", "user_2"), ("scopegate-authorization", bearer.as_str())];
-    let (answer, mut sending) = client.open(client.request("PUT", "/crm/v1/files/swallow", &headers), false).await;
+    let (mut answer, mut sending) = client.open(client.request("PUT", "/crm/v1/files/swallow", &headers), false).await;
     for number in 1..=5 {
         sending.send_data(Bytes::from_static(&[b'x'; 100]), number == 5).unwrap();
-        while upstream.moved() < 100 * number {
-            tokio::task::yield_now().await;
+        let arrives = async {
+            while upstream.moved() < 100 * number {
+                tokio::task::yield_now().await;
+            }
+        };
+        if number < 5 {
+            tokio::select! {
+                () = arrives => {}
+                answer = &mut answer => panic!("answered before all was sent: {answer:?}"),
+            }
+        } else {
+            arrives.await;
         }
     }
     assert_eq!(http2::whole(answer.await.unwrap().into_body()).await.unwrap().0, b"500");

@@ -64,11 +64,12 @@ mod tests {
     use crate::account::TokenSet;
     use crate::request::Request;
     use crate::secret::{AccessToken, ApiKey};
+    use std::sync::Arc;
 
     fn head(target: &str, headers: &[(&str, &str)]) -> OutgoingHead {
         let headers: Vec<_> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let request = Request::read("GET", target, &headers, None).unwrap();
-        OutgoingHead::bare(&request, "https://api.example".parse().unwrap())
+        OutgoingHead::bare(&request, Arc::new("https://api.example".parse().unwrap()))
     }
 
     fn tokens(access: &str) -> Credential {

@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::answer::Door;
     use crate::connector::Inject;
+    use std::sync::Arc;
 
     fn passed(status: u16, method: &str, headers: &[(&str, &str)], redirects: Redirects, needle: Option<&str>) -> AnswerHeaders {
         let mut map = HeaderMap::new();
@@ -188,7 +189,7 @@ mod tests {
         }
         let connector: ConnectorId = "crm".parse().unwrap();
         let door = Door::Path { connector: connector.clone(), external_url: None };
-        let links = Links::new(door, "https://api.example".parse().unwrap(), "/v1/x".into(), &Inject::default());
+        let links = Links::new(door, Arc::new("https://api.example".parse().unwrap()), "/v1/x".into(), &Inject::default());
         let needles: Vec<_> = needle.and_then(|text| Needle::new(text.as_bytes())).into_iter().collect();
         let rules = AnswerRules { connector: &connector, method: &method.parse().unwrap(), links: &links, redirects, needles: &needles };
         AnswerHeaders::pass(StatusCode::from_u16(status).unwrap(), &map, &rules)

@@ -3,6 +3,7 @@
 use crate::connector::{Inject, Origin, Upstream};
 use crate::id::ConnectorId;
 use crate::request::is_named;
+use std::sync::Arc;
 use url::Url;
 
 /// How the client reached the connector.
@@ -13,7 +14,7 @@ pub enum Door {
         /// That segment.
         connector: ConnectorId,
         /// `gateway.external_url` without a final slash, where it is set.
-        external_url: Option<String>,
+        external_url: Option<Arc<str>>,
     },
     /// By host: paths are the upstream's own.
     Host,
@@ -23,7 +24,7 @@ pub enum Door {
 #[derive(Clone, Debug)]
 pub struct Links {
     door: Door,
-    upstream: Upstream,
+    upstream: Arc<Upstream>,
     path_and_query: String,
     injected: Option<String>,
 }
@@ -42,7 +43,7 @@ pub(super) enum Link {
 impl Links {
     /// `path_and_query` is the upstream request's, before the credential was written; `inject` says which parameter of it must never come back.
     #[must_use]
-    pub fn new(door: Door, upstream: Upstream, path_and_query: String, inject: &Inject) -> Self {
+    pub fn new(door: Door, upstream: Arc<Upstream>, path_and_query: String, inject: &Inject) -> Self {
         let injected = match inject {
             Inject::Query { name } => Some(name.clone()),
             Inject::Header { .. } | Inject::Basic { .. } => None,
@@ -136,13 +137,13 @@ mod tests {
     use super::*;
 
     fn path(external_url: Option<&str>) -> Door {
-        Door::Path { connector: "crm".parse().unwrap(), external_url: external_url.map(str::to_owned) }
+        Door::Path { connector: "crm".parse().unwrap(), external_url: external_url.map(Into::into) }
     }
 
     fn links(door: Door, upstream: &str, inject: &Inject) -> Links {
         let upstream: Upstream = upstream.parse().unwrap();
         let path_and_query = format!("{}/v1/files/x?a=1", upstream.prefix());
-        Links::new(door, upstream, path_and_query, inject)
+        Links::new(door, upstream.into(), path_and_query, inject)
     }
 
     #[test]

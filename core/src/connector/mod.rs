@@ -15,7 +15,7 @@ use indexmap::{IndexMap, IndexSet};
 pub use inject::Inject;
 pub use oauth::OAuth;
 pub use template::Template;
-pub use upstream::{Origin, PlainHttp, Scheme, Upstream};
+pub use upstream::{Address, NoAddress, Origin, PlainHttp, Scheme, Upstream};
 pub use variables::{Source, Variable};
 
 /// One upstream API.
@@ -30,9 +30,9 @@ pub struct Connector {
     /// What it was imported from; none for a document that people write.
     pub source: Option<Provenance>,
     /// Origin of the API, or origin and path prefix; `{name}` is a variable.
-    pub upstream: Template,
+    pub upstream: Address,
     /// Further origins of the same API by name (`host: NAME` of an operation).
-    pub hosts: IndexMap<String, Template>,
+    pub hosts: IndexMap<String, Address>,
     /// What the templates may name, and what values are legal.
     pub variables: IndexMap<String, Variable>,
     /// How customers connect; none for connectors whose credentials are only brought.
@@ -65,8 +65,8 @@ impl Connector {
     pub fn uses(&self, variable: &str) -> bool {
         let fixed = self.headers.iter().map(|(_, value)| value);
         let endpoints = self.oauth.iter().flat_map(OAuth::templates);
-        std::iter::once(&self.upstream)
-            .chain(self.hosts.values())
+        std::iter::once(&*self.upstream)
+            .chain(self.hosts.values().map(|address| &**address))
             .chain(fixed)
             .chain(endpoints)
             .any(|template| template.variables().any(|name| name == variable))

@@ -1,8 +1,12 @@
 //! Where an API lives: an origin, perhaps with a path prefix.
 
+use super::template::{Template, Unfilled};
+use super::variables::Variables;
 use crate::request::{CanonicalPath, is_host, is_port, split_port};
+use bytes::Bytes;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 const SCHEME: InvalidOrigin = InvalidOrigin("an origin begins with `https://` or `http://`");
 const USER: InvalidOrigin = InvalidOrigin("an origin holds no user part");
@@ -44,6 +48,26 @@ pub struct Upstream {
     /// Where it is.
     pub origin: Origin,
     prefix: String,
+    authority: Bytes,
+}
+
+/// Where an API lives, perhaps somewhere else for each account. `{name}` is a variable.
+#[derive(Clone, Debug, Default)]
+pub struct Address {
+    template: Template,
+    /// Where it names no variable, it is read once.
+    fixed: Option<Arc<Upstream>>,
+}
+
+/// Why an API has no address for an account.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoAddress {
+    /// A variable of it is missing.
+    #[error(transparent)]
+    Unfilled(#[from] Unfilled),
+    /// The filled text is none.
+    #[error("the upstream's address is no origin with an optional path")]
+    Invalid,
 }
 
 /// A text that is no origin, or no origin with a path.
@@ -157,6 +181,38 @@ impl Upstream {
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
+
+    /// What stands in `Host`, as [`Origin::authority`] says.
+    #[must_use]
+    pub fn authority(&self) -> &Bytes {
+        &self.authority
+    }
+}
+
+impl Address {
+    /// Where it is for whoever has these variables.
+    /// # Errors
+    /// A variable without a value, or a filled text that is no upstream.
+    pub fn of(&self, variables: &Variables) -> Result<Arc<Upstream>, NoAddress> {
+        match &self.fixed {
+            Some(fixed) => Ok(Arc::clone(fixed)),
+            None => self.template.fill(variables)?.parse().map(Arc::new).map_err(|_| NoAddress::Invalid),
+        }
+    }
+}
+
+impl From<Template> for Address {
+    fn from(template: Template) -> Self {
+        let text = if template.variables().next().is_none() { template.fill(&Variables::new()).ok() } else { None };
+        Self { fixed: text.and_then(|text| text.parse().ok()).map(Arc::new), template }
+    }
+}
+
+impl std::ops::Deref for Address {
+    type Target = Template;
+    fn deref(&self) -> &Template {
+        &self.template
+    }
 }
 
 /// An origin, or an origin and a path that is canonical; a final slash is left out.
@@ -164,15 +220,16 @@ impl FromStr for Upstream {
     type Err = InvalidOrigin;
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let (origin, path) = Origin::split(text)?;
+        let authority = Bytes::from(origin.authority());
         if path.is_empty() {
-            return Ok(Self { origin, prefix: String::new() });
+            return Ok(Self { origin, prefix: String::new(), authority });
         }
         let path: CanonicalPath = path.parse().map_err(|_| PREFIX)?;
         if !path.encoded().is_empty() {
             return Err(PREFIX);
         }
         let prefix = path.as_str();
-        Ok(Self { origin, prefix: prefix.strip_suffix('/').unwrap_or(prefix).to_owned() })
+        Ok(Self { origin, prefix: prefix.strip_suffix('/').unwrap_or(prefix).to_owned(), authority })
     }
 }
 

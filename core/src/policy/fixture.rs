@@ -37,7 +37,7 @@ pub(super) fn connector(id: &str, declared: &[&str]) -> Connector {
         title: id.to_owned(),
         provider: id.to_owned(),
         source: None,
-        upstream: Template::parse("https://api.example.com").unwrap(),
+        upstream: Template::parse("https://api.example.com").unwrap().into(),
         hosts: IndexMap::new(),
         variables: IndexMap::new(),
         oauth: None,

@@ -6,7 +6,7 @@ use crate::inspect::GraphqlKind;
 use crate::json;
 use crate::policy::{Content, Denial, DeniedBy, Lack, Operations, Undeclared};
 use crate::scope::Scope;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 /// What is known of the request besides the refusal itself.
 #[derive(Clone, Copy, Debug)]
@@ -135,14 +135,16 @@ impl<'a> Problem<'a> {
         if self.status != 401 && self.lack.is_none() {
             return None;
         }
-        let mut text = r#"Bearer realm="scopegate""#.to_owned();
+        let mut parts = vec![r#"Bearer realm="scopegate"#];
         if self.reason != Reason::MissingIdentifier {
-            text.push_str(&format!(r#", error="{}""#, self.reason.error()));
+            parts.extend([r#"", error=""#, self.reason.error()]);
         }
-        if let Some(lack) = self.lack.filter(|lack| !lack.required_scopes.is_empty()) {
-            text.push_str(&format!(r#", scope="{}""#, joined(&lack.required_scopes)));
+        let required = self.lack.map(|lack| scopes(&lack.required_scopes)).filter(|required| !required.is_empty());
+        if let Some(required) = &required {
+            parts.extend([r#"", scope=""#, required]);
         }
-        Some(text)
+        parts.push("\"");
+        Some(parts.concat())
     }
 }
 
@@ -190,21 +192,19 @@ impl Members {
     }
 }
 
-fn joined<T: Display>(all: &[T]) -> String {
-    let mut text = String::new();
-    for (at, one) in all.iter().enumerate() {
-        text.push_str(if at == 0 { "" } else { " " });
-        // Writing into memory cannot fail.
-        let _ = write!(text, "{one}");
-    }
-    text
+fn joined<T: ToString>(all: &[T]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn scopes(all: &[Scope]) -> String {
+    all.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The sentence that clients show.
 fn title(refusal: &Refusal, context: &Context<'_>) -> String {
     let reason = refusal.reason();
     if let Some(lack) = refusal.lack().filter(|lack| !lack.missing_scopes.is_empty()) {
-        return format!("{}: {} required", reason.error(), joined(&lack.missing_scopes));
+        return [reason.error(), ": ", &scopes(&lack.missing_scopes), " required"].concat();
     }
     let sentence = match refusal {
         Refusal::Denied(Denial::RoleLacksScope { .. }) => {
@@ -254,25 +254,22 @@ const fn unauthenticated(why: Unauthenticated) -> &'static str {
 
 /// What was blocked, why, and what to do.
 fn detail(refusal: &Refusal, context: &Context<'_>) -> String {
-    let blocked = |operations: &Operations, why: String| format!("Blocked before reaching {}: {operations} {why}", connector(context));
+    let blocked =
+        |operations: &Operations, why: String| ["Blocked before reaching ", connector(context), ": ", operations.name(), " ", &why].concat();
     match refusal {
         Refusal::Denied(Denial::RoleLacksScope { operations, lack }) => {
             let why = if lack.missing_scopes.is_empty() {
-                format!("is not open to {}, which has no entry for {}.", role(context), connector(context))
+                ["is not open to ", &role(context), ", which has no entry for ", connector(context), "."].concat()
             } else {
-                format!("needs {}, which {} does not hold.", needed(operations, lack), role(context))
+                ["needs ", &needed(operations, lack), ", which ", &role(context), " does not hold."].concat()
             };
-            let delegate = if context.delegates.is_empty() {
-                "delegate to an account that holds it".to_owned()
-            } else {
-                format!("delegate to {}", joined(context.delegates))
-            };
-            format!("{} Do not retry; {delegate}, skip the step, or ask an administrator.", blocked(operations, why))
+            let delegates = if context.delegates.is_empty() { "an account that holds it".into() } else { joined(context.delegates) };
+            [&blocked(operations, why), " Do not retry; delegate to ", &delegates, ", skip the step, or ask an administrator."].concat()
         }
         Refusal::Denied(Denial::ConsentRequired { operations, lack, connected }) => {
             let why = match (connected, lack.missing_scopes.is_empty()) {
-                (true, _) => format!("needs {}, which the customer has not granted.", joined(&lack.missing_scopes)),
-                (false, false) => format!("needs {}, and the customer has not connected this account yet.", joined(&lack.missing_scopes)),
+                (true, _) => format!("needs {}, which the customer has not granted.", scopes(&lack.missing_scopes)),
+                (false, false) => format!("needs {}, and the customer has not connected this account yet.", scopes(&lack.missing_scopes)),
                 (false, true) => "needs a connected account, and the customer has not connected this one yet.".into(),
             };
             format!("{} Do not retry; ask the customer to connect the account, or skip the step.", blocked(operations, why))
@@ -394,16 +391,16 @@ fn declared(operations: &Operations, what: Undeclared) -> String {
 
 /// What an operation needs, in words.
 fn needed(operations: &Operations, lack: &Lack) -> String {
-    let missing = joined(&lack.missing_scopes).replace(' ', " and ");
-    if operations.required().len() > 1 { format!("{missing} (or another alternative)") } else { missing }
+    let missing = lack.missing_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" and ");
+    if operations.required().len() > 1 { missing + " (or another alternative)" } else { missing }
 }
 
 fn role(context: &Context<'_>) -> String {
-    context.role.map_or_else(|| "the role".to_owned(), |role| format!("the role {role}"))
+    context.role.map_or_else(|| "the role".to_owned(), |role| ["the role ", role.as_str()].concat())
 }
 
-fn connector(context: &Context<'_>) -> String {
-    context.connector.map_or_else(|| "the API".to_owned(), ToString::to_string)
+fn connector<'a>(context: &Context<'a>) -> &'a str {
+    context.connector.map_or("the API", ConnectorId::as_str)
 }
 
 /// An author's sentence with a full stop, unless something ends it already.

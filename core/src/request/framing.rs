@@ -75,10 +75,8 @@ mod tests {
     use bytes::Bytes;
 
     fn framing(version: Version, lines: &[(&'static str, &str)]) -> Result<Framing, Ambiguity> {
-        let mut headers = Headers::default();
-        for (name, value) in lines {
-            headers.push(http::HeaderName::from_static(name), Bytes::copy_from_slice(value.as_bytes()));
-        }
+        let field = |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), Bytes::copy_from_slice(value.as_bytes()));
+        let headers: Headers = lines.iter().map(field).collect();
         headers.judge()?;
         Framing::read(&headers, version)
     }

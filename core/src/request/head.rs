@@ -1,9 +1,11 @@
 //! Heads of requests: one type for HTTP/1 and HTTP/2.
 
 use super::headers::{self, Headers};
+use super::host::HOST;
 use super::line::RequestLine;
 use super::{Ambiguity, CanonicalPath, Framing, Host, Method, Request, StreamBody, Target};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
 const UNFINISHED: Ambiguity = Ambiguity::new("head-end", "the head does not end with an empty line");
 const BARE_LINE_FEED: Ambiguity = Ambiguity::new("bare-line-feed", "a line of the head ends without a carriage return");
@@ -13,6 +15,9 @@ const EXPECT: Ambiguity = Ambiguity::new("expect", "the request expects somethin
 const UPGRADE_BODY: Ambiguity = Ambiguity::new("upgrade-body", "a request that asks to become a WebSocket has a body");
 const HTTP2_HEADER: Ambiguity = Ambiguity::new("connection-header", "the request holds a header that HTTP/2 does not know");
 const HTTP2_LENGTH: Ambiguity = Ambiguity::new("content-length", "the Content-Length is not the length of the body");
+
+/// So many headers most requests have at most.
+const USUAL: usize = 16;
 
 /// The head of a request with exactly one reading, as it came: the connector still stands in the target or in the host.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,14 +115,14 @@ impl Head {
             return Err(fault(HeadFaultReason::TooLarge));
         }
         let line = first.and_then(RequestLine::read).map_err(ambiguous)?;
-        let mut headers = Headers::default();
+        let mut headers = Vec::with_capacity(USUAL);
         loop {
             let field = next_line(&mut rest).unwrap_or(Err(UNFINISHED)).map_err(ambiguous)?;
             if field.is_empty() {
                 break;
             }
             let (name, value) = headers::read_line(field).map_err(ambiguous)?;
-            headers.push(name, bytes.slice_ref(value));
+            headers.push((name, bytes.slice_ref(value)));
         }
         if !rest.is_empty() {
             return Err(ambiguous(UNFINISHED));
@@ -125,6 +130,7 @@ impl Head {
         if headers.len() > limits.headers {
             return Err(fault(HeadFaultReason::TooLarge));
         }
+        let headers: Headers = headers.into_iter().collect();
         let target = Target::from_bytes(line.target).map_err(ambiguous)?;
         let method = line.method.parse().map_err(ambiguous)?;
         let host = headers.get("host").ok_or(NO_HOST).and_then(|host| host_of(host)).map_err(ambiguous)?;
@@ -144,11 +150,10 @@ impl Head {
         if size > limits.bytes || parts.headers.len() > limits.headers {
             return Err(fault(HeadFaultReason::TooLarge));
         }
-        let mut headers = Headers::default();
-        for (name, value) in &parts.headers {
-            let value = headers::read_value(value.as_bytes()).map_err(ambiguous)?;
-            headers.push(name.clone(), Bytes::copy_from_slice(value));
-        }
+        let field = |(name, value): (&HeaderName, &HeaderValue)| {
+            headers::read_value(value.as_bytes()).map(|value| (name.clone(), Bytes::copy_from_slice(value)))
+        };
+        let headers: Headers = parts.headers.iter().map(field).collect::<Result<_, _>>().map_err(ambiguous)?;
         let host = http2_host(parts, &headers).map_err(ambiguous)?;
         let framing = headers.judge().and_then(|()| http2_framing(&headers, body)).map_err(ambiguous)?;
         let method = parts.method.as_str().parse().map_err(ambiguous)?;
@@ -203,7 +208,7 @@ pub(super) fn is_websocket(method: &Method, headers: &Headers) -> bool {
 }
 
 fn host_of(value: &[u8]) -> Result<Host, Ambiguity> {
-    Host::parse(&String::from_utf8_lossy(value))
+    str::from_utf8(value).map_or(Err(HOST), Host::parse)
 }
 
 /// The authority; where there is also a Host, they have to be the same.

@@ -3,6 +3,7 @@
 use super::Ambiguity;
 use bytes::Bytes;
 use http::HeaderName;
+use std::sync::Arc;
 
 const FOLDED: Ambiguity = Ambiguity::new("folded-header", "a header is folded over several lines");
 const NO_COLON: Ambiguity = Ambiguity::new("header-line", "a header line holds no colon");
@@ -22,9 +23,9 @@ const ONCE: [&str; 8] =
 /// Headers that override the method.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// Headers in order; names in lower case. `Debug` shows names alone: values may be credentials.
+/// Headers in order; names in lower case. Clones share them. `Debug` shows names alone: values may be credentials.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub struct Headers(Vec<(HeaderName, Bytes)>);
+pub struct Headers(Arc<[(HeaderName, Bytes)]>);
 
 impl Headers {
     /// All of them, in order.
@@ -46,7 +47,7 @@ impl Headers {
     /// Whether a header reads as `name` (lower case, with hyphens) to servers that take `_` for `-`, and is not that header.
     #[must_use]
     pub fn has_twin(&self, name: &str) -> bool {
-        self.iter().any(|(known, _)| known.contains('_') && known.replace('_', "-") == name)
+        self.iter().any(|(known, _)| known.as_bytes().contains(&b'_') && known.replace('_', "-") == name)
     }
 
     /// What `Connection` names, in lower case.
@@ -67,10 +68,6 @@ impl Headers {
         self.0.len()
     }
 
-    pub(super) fn push(&mut self, name: HeaderName, value: Bytes) {
-        self.0.push((name, value));
-    }
-
     /// Judges what no single header shows.
     pub(super) fn judge(&self) -> Result<(), Ambiguity> {
         let mut seen = [false; ONCE.len()];
@@ -80,7 +77,7 @@ impl Headers {
                     return Err(TWICE);
                 }
             }
-            if name.contains('_') {
+            if name.as_bytes().contains(&b'_') {
                 let twin = name.replace('_', "-");
                 if OVERRIDES.contains(&twin.as_str()) {
                     return Err(OVERRIDE);
@@ -101,6 +98,12 @@ impl Headers {
             return Err(CONNECTION_NAMES);
         }
         Ok(())
+    }
+}
+
+impl FromIterator<(HeaderName, Bytes)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (HeaderName, Bytes)>>(headers: I) -> Self {
+        Self(headers.into_iter().collect())
     }
 }
 
@@ -129,7 +132,9 @@ pub(super) fn read_name(name: &[u8]) -> Result<HeaderName, Ambiguity> {
 
 /// A header's value without outer blanks: visible characters, blanks, tabs, and bytes beyond ASCII (RFC 9110 section 5.5).
 pub(super) fn read_value(value: &[u8]) -> Result<&[u8], Ambiguity> {
-    if value.iter().all(|byte| !matches!(byte, 0..=8 | 10..=0x1f | 0x7f)) { Ok(trim(value)) } else { Err(VALUE) }
+    // not `any`, which would look at one byte after the other
+    let is_legal = value.iter().fold(true, |legal, byte| legal & ((*byte >= 0x20 && *byte != 0x7f) || *byte == b'\t'));
+    if is_legal { Ok(trim(value)) } else { Err(VALUE) }
 }
 
 fn trim(mut value: &[u8]) -> &[u8] {
@@ -155,11 +160,8 @@ mod tests {
     use super::*;
 
     fn made(lines: &[&str]) -> Result<Headers, Ambiguity> {
-        let mut headers = Headers::default();
-        for line in lines {
-            let (name, value) = read_line(line.as_bytes())?;
-            headers.push(name, Bytes::copy_from_slice(value));
-        }
+        let read = |line: &&str| read_line(line.as_bytes()).map(|(name, value)| (name, Bytes::copy_from_slice(value)));
+        let headers: Headers = lines.iter().map(read).collect::<Result<_, _>>()?;
         headers.judge()?;
         Ok(headers)
     }

@@ -2,7 +2,7 @@
 
 use super::Ambiguity;
 
-const HOST: Ambiguity = Ambiguity::new("host", "the Host is no plain host name or address with an optional port");
+pub(super) const HOST: Ambiguity = Ambiguity::new("host", "the Host is no plain host name or address with an optional port");
 
 /// The `Host` of a request (HTTP/2: `:authority`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,13 +59,14 @@ pub(crate) fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }
-    let label =
-        |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    if text.len() > 253 || !text.split('.').all(label) {
+    let is_label =
+        |label: &[u8]| (1..=63).contains(&label.len()) && label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let labels = || text.as_bytes().split(|byte| *byte == b'.');
+    if text.len() > 253 || !labels().all(is_label) {
         return false;
     }
-    let last = text.rsplit('.').next().unwrap_or_default();
-    let numeric = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") || last.starts_with("0X");
+    let last = labels().next_back().unwrap_or_default();
+    let numeric = last.iter().all(u8::is_ascii_digit) || last.starts_with(b"0x") || last.starts_with(b"0X");
     !numeric || text.parse::<std::net::Ipv4Addr>().is_ok()
 }
 

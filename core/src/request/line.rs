@@ -18,11 +18,12 @@ impl<'a> RequestLine<'a> {
     /// Takes `line`, without its line end, apart.
     pub(super) fn read(line: &'a [u8]) -> Result<Self, Ambiguity> {
         let method = Self::method_of(line).ok_or(METHOD)?;
-        let mut parts = line.split(|byte| *byte == b' ').skip(1);
-        let (Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next()) else { return Err(LINE) };
+        let rest = line.get(method.len() + 1..).unwrap_or_default();
+        let (target, version) = memchr::memchr(b' ', rest).and_then(|blank| Some((rest.get(..blank)?, rest.get(blank + 1..)?))).ok_or(LINE)?;
         let version = match version {
             b"HTTP/1.1" => Version::Http11,
             b"HTTP/1.0" => Version::Http10,
+            more if more.contains(&b' ') => return Err(LINE),
             _ => return Err(VERSION),
         };
         if target.is_empty() {
@@ -49,8 +50,8 @@ impl<'a> RequestLine<'a> {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 #[cfg(test)]

@@ -110,10 +110,11 @@ impl Request {
 
     fn new(method: Method, target: Target, headers: &[(String, String)], body: Option<Bytes>) -> Result<Self, Ambiguity> {
         let Target { path, query } = target;
-        let mut read = Headers::default();
-        for (name, value) in headers {
-            read.push(headers::read_name(name.as_bytes())?, Bytes::copy_from_slice(headers::read_value(value.as_bytes())?));
-        }
+        let field = |(name, value): &(String, String)| {
+            let name = headers::read_name(name.as_bytes())?;
+            headers::read_value(value.as_bytes()).map(|value| (name, Bytes::copy_from_slice(value)))
+        };
+        let read: Headers = headers.iter().map(field).collect::<Result<_, _>>()?;
         read.judge()?;
         let framing = Framing::read(&read, Version::Http11)?;
         let websocket = head::is_websocket(&method, &read);

@@ -5,21 +5,23 @@ use super::escape::{self, Plus, encoded};
 use super::headers::read_value;
 use super::{Body, Framing, Headers, Method, Request};
 use crate::connector::variables::Variables;
-use crate::connector::{Connector, Origin, Upstream, template::Unfilled};
+use crate::connector::{Connector, NoAddress, Upstream, template::Unfilled};
 use bytes::Bytes;
 use http::HeaderName;
 use http::header::{ACCEPT_ENCODING, CONNECTION, HOST, UPGRADE};
 use std::fmt;
+use std::sync::Arc;
+
+/// Room for headers that the request did not bring: the credential, and what the connector adds.
+const SPARE: usize = 6;
 
 /// What is sent to the API: made from a request by allow-list, so that nothing passes that was not judged.
 #[derive(Clone)]
 pub struct OutgoingHead {
     /// As decided.
     pub method: Method,
-    /// Where it goes.
-    pub origin: Origin,
-    /// The upstream that it was written for; its path prefix stands in front of the path.
-    pub upstream: Upstream,
+    /// Where it goes; its path prefix stands in front of the path.
+    pub upstream: Arc<Upstream>,
     /// The upstream's path prefix, the canonical path and the query as decided.
     pub path_and_query: String,
     /// Headers in order, `host` first; neither `content-length` nor `transfer-encoding` is among them.
@@ -33,22 +35,22 @@ pub struct OutgoingHead {
 /// Shows neither the query nor any header's value: a credential may stand in both.
 impl fmt::Debug for OutgoingHead {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.debug_struct("OutgoingHead").field("method", &self.method).field("origin", &self.origin).finish_non_exhaustive()
+        to.debug_struct("OutgoingHead").field("method", &self.method).field("origin", &self.upstream.origin).finish_non_exhaustive()
     }
 }
 
 /// Why there is no head to send.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum OutgoingError {
-    /// A variable of the upstream's address or of a fixed header is missing.
+    /// The API has no address for this account.
+    #[error(transparent)]
+    Address(#[from] NoAddress),
+    /// A variable of a fixed header is missing.
     #[error(transparent)]
     Unfilled(#[from] Unfilled),
     /// The connector knows no other origin of this name.
     #[error("the connector has no host `{0}`")]
     UnknownHost(String),
-    /// The filled address is none.
-    #[error("the upstream's address is no origin with an optional path")]
-    Address,
     /// A fixed header holds what no header can.
     #[error("the fixed header `{0}` cannot be sent")]
     FixedHeader(String),
@@ -67,8 +69,7 @@ impl OutgoingHead {
             None => &connector.upstream,
             Some(name) => connector.hosts.get(name).ok_or_else(|| OutgoingError::UnknownHost(name.to_owned()))?,
         };
-        let upstream = address.fill(variables)?.parse().map_err(|_| OutgoingError::Address)?;
-        let mut head = Self::bare(request, upstream);
+        let mut head = Self::bare(request, address.of(variables)?);
         let sieve = Sieve::new(request, connector);
         let passing = request.headers.names_and_values().filter(|(name, value)| sieve.passes(name.as_str(), value));
         head.headers.extend(passing.map(|(name, value)| (name.clone(), value.clone())));
@@ -87,21 +88,16 @@ impl OutgoingHead {
     }
 
     /// The head of `request` at `upstream` with no header but `host`.
-    pub(crate) fn bare(request: &Request, upstream: Upstream) -> Self {
-        let mut path_and_query = format!("{}{}", upstream.prefix(), request.path.as_str());
-        if let Some(query) = request.query.as_str() {
+    pub(crate) fn bare(request: &Request, upstream: Arc<Upstream>) -> Self {
+        let (path, query) = (request.path.as_str(), request.query.as_str());
+        let mut path_and_query = [upstream.prefix(), path].concat();
+        if let Some(query) = query {
             path_and_query.push('?');
             path_and_query.push_str(query);
         }
-        Self {
-            method: request.method.clone(),
-            origin: upstream.origin.clone(),
-            headers: vec![(HOST, upstream.origin.authority().into())],
-            upstream,
-            path_and_query,
-            framing: Framing::of(request),
-            websocket: request.websocket,
-        }
+        let mut headers = Vec::with_capacity(request.headers.len() + SPARE);
+        headers.push((HOST, upstream.authority().clone()));
+        Self { method: request.method.clone(), headers, upstream, path_and_query, framing: Framing::of(request), websocket: request.websocket }
     }
 
     /// Sets a header, instead of all that have its name.
@@ -214,8 +210,8 @@ mod tests {
             title: "Desk".into(),
             provider: "desk".into(),
             source: None,
-            upstream: Template::parse("https://{region}.desk.example/api").unwrap(),
-            hosts: IndexMap::from([("upload".to_owned(), Template::parse("http://127.0.0.1:81").unwrap())]),
+            upstream: Template::parse("https://{region}.desk.example/api").unwrap().into(),
+            hosts: IndexMap::from([("upload".to_owned(), Template::parse("http://127.0.0.1:81").unwrap().into())]),
             variables: IndexMap::new(),
             oauth: None,
             scopes: IndexMap::new(),
@@ -249,7 +245,7 @@ mod tests {
     fn the_head_is_written_for_the_upstream() {
         let head = OutgoingHead::write(&request("GET", &[("Host", "gate.example")], None), &connector(), None, &variables()).unwrap();
         assert_eq!(
-            (head.method.as_str(), head.origin.to_string(), head.path_and_query.as_str()),
+            (head.method.as_str(), head.upstream.origin.to_string(), head.path_and_query.as_str()),
             ("GET", "https://eu.desk.example".into(), "/api/v1/A%20b?b=2&a=%41")
         );
         assert_eq!(head.headers, [(HOST, Bytes::from("eu.desk.example")), (ACCEPT_ENCODING, Bytes::from("identity"))]);
@@ -261,12 +257,12 @@ mod tests {
     fn facts_that_make_no_address_or_header_are_an_error() {
         let request = request("GET", &[], None);
         let write = |connector: &Connector, host, variables: &Variables| OutgoingHead::write(&request, connector, host, variables).map(|_| ());
-        assert_eq!(write(&connector(), None, &Variables::new()), Err(OutgoingError::Unfilled(Unfilled("region".into()))));
+        assert_eq!(write(&connector(), None, &Variables::new()), Err(OutgoingError::Address(NoAddress::Unfilled(Unfilled("region".into())))));
         assert_eq!(write(&connector(), Some("other"), &variables()), Err(OutgoingError::UnknownHost("other".into())));
         let wrong = Variables::from([("region".to_owned(), "evil.example/".to_owned())]);
         assert!(write(&connector(), None, &wrong).is_ok(), "a rule keeps such values out; here the path is only the prefix");
         let wrong = Variables::from([("region".to_owned(), "a@b".to_owned())]);
-        assert_eq!(write(&connector(), None, &wrong), Err(OutgoingError::Address));
+        assert_eq!(write(&connector(), None, &wrong), Err(OutgoingError::Address(NoAddress::Invalid)));
         let fixed = Connector { headers: vec![("x-a".into(), Template::parse("b\nc").unwrap())], ..connector() };
         assert_eq!(write(&fixed, None, &variables()), Err(OutgoingError::FixedHeader("x-a".into())));
     }

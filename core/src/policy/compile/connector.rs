@@ -9,7 +9,7 @@ use super::settings::Overrides;
 use super::urls::{self, Purpose};
 use super::variables::{self, Variables};
 use super::{Origin, facts, oauth};
-use crate::connector::{Connector, Template};
+use crate::connector::{Address, Connector};
 use crate::id::ConnectorId;
 use crate::policy::code;
 use crate::policy::diagnostic::Findings;
@@ -134,7 +134,7 @@ fn draft(named: Named, findings: &mut Findings<'_>) -> Option<ConnectorDraft> {
 
 #[derive(Default)]
 struct Hosts {
-    sound: IndexMap<String, Template>,
+    sound: IndexMap<String, Address>,
     names: Vec<String>,
 }
 
@@ -143,7 +143,7 @@ fn hosts(node: &Node, variables: &Variables, findings: &mut Findings<'_>) -> Hos
     for Entry { key, value } in values::entries(node, findings).unwrap_or_default() {
         hosts.names.push(key.value.clone());
         if let Some(template) = urls::read(value, Purpose::Upstream, variables, findings) {
-            hosts.sound.insert(key.value.clone(), template);
+            hosts.sound.insert(key.value.clone(), template.into());
         }
     }
     hosts

@@ -3,7 +3,7 @@
 use super::urls::{self, Purpose};
 use super::variables::Variables;
 use super::{headers, oauth, refusal, roles};
-use crate::connector::{Connector, Inject, OAuth, Provenance, RefusalShape, ScopeFacts, Template};
+use crate::connector::{Address, Connector, Inject, OAuth, Provenance, RefusalShape, ScopeFacts, Template};
 use crate::id::ConnectorId;
 use crate::policy::diagnostic::Findings;
 use crate::policy::document::{Entry, Fields, Node, values};
@@ -73,7 +73,7 @@ impl Facts {
     pub(super) fn into_connector(
         self,
         id: ConnectorId,
-        hosts: IndexMap<String, Template>,
+        hosts: IndexMap<String, Address>,
         variables: Variables,
         scopes: IndexMap<Scope, ScopeFacts>,
     ) -> Connector {
@@ -82,7 +82,7 @@ impl Facts {
             title: self.title.unwrap_or_default(),
             provider: self.provider.unwrap_or_default(),
             source: self.source,
-            upstream: self.upstream.unwrap_or_default(),
+            upstream: self.upstream.unwrap_or_default().into(),
             hosts,
             variables: variables.sound,
             oauth: self.oauth,
