@@ -5,6 +5,9 @@
 
 use super::{Event, Recorded};
 use aws_lc_rs::digest::{SHA256, digest};
+use scopegate_core::id::{ConnectorId, CustomerId, RoleName, SessionId};
+use scopegate_core::json;
+use scopegate_core::refusal::Reason;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
@@ -98,20 +101,20 @@ impl Chain {
         self.ends.clear();
         self.member(&event.time);
         self.member(&event.request_id);
-        self.member(&event.session);
-        self.member(&event.customer);
-        self.member(&event.connector);
-        self.member(&event.account);
-        self.member(&event.role);
-        self.member(&event.caller);
-        self.member(&event.method);
-        self.member(&event.path);
-        self.member(&event.operation);
+        self.text(event.session.as_ref().map(SessionId::as_str));
+        self.text(event.customer.as_ref().map(CustomerId::as_str));
+        self.text(event.connector.as_ref().map(ConnectorId::as_str));
+        self.text(event.account.as_deref());
+        self.text(event.role.as_ref().map(RoleName::as_str));
+        self.text(event.caller.as_deref());
+        self.text(event.method.as_deref());
+        self.text(event.path.as_deref());
+        self.text(event.operation.as_deref());
         self.member(&event.parts);
         self.member(&event.required);
         self.member(&event.missing);
-        self.member(&event.decision);
-        self.member(&event.reason.map(|reason| reason.as_str()));
+        self.text(Some(event.decision.as_str()));
+        self.text(event.reason.map(Reason::as_str));
         self.member(&event.status);
         self.member(&event.upstream_called);
         self.member(&event.upstream_status);
@@ -119,21 +122,35 @@ impl Chain {
         self.member(&event.upstream_ms);
         self.member(&event.bytes_in);
         self.member(&event.bytes_out);
-        self.member(&event.policy_hash);
+        self.text(event.policy_hash.as_deref());
         let (seq, prev_hash) = (self.head.seq, std::mem::take(&mut self.head.hash));
         self.member(&seq);
-        self.member(&prev_hash);
+        self.text(Some(&prev_hash));
         self.head.hash = prev_hash;
     }
 
     /// Strings and whole numbers look the same in RFC 8785 and as serde writes them.
     fn member(&mut self, value: &impl Serialize) {
-        self.members.push(b'"');
-        self.members.extend_from_slice(NAMES.get(self.ends.len()).copied().unwrap_or_default().as_bytes());
-        self.members.extend_from_slice(b"\":");
+        self.name();
         // Writing names and numbers into memory cannot fail.
         let _ = serde_json::to_writer(&mut self.members, value);
         self.ends.push(self.members.len());
+    }
+
+    /// The same for what is a text, where it is anything.
+    fn text(&mut self, value: Option<&str>) {
+        self.name();
+        match value {
+            Some(text) => json::put_text(&mut self.members, text),
+            None => self.members.extend_from_slice(b"null"),
+        }
+        self.ends.push(self.members.len());
+    }
+
+    fn name(&mut self) {
+        self.members.push(b'"');
+        self.members.extend_from_slice(NAMES.get(self.ends.len()).copied().unwrap_or_default().as_bytes());
+        self.members.extend_from_slice(b"\":");
     }
 }
 

@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWrite;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How much of a body that nobody wants is read past in order to keep the connection.
 pub(super) const SKIP: u64 = 64 * 1024;
@@ -61,7 +61,8 @@ pub(super) enum Next {
 
 /// Serves `door` until either side ends it.
 pub(super) async fn serve(door: Door, arrival: Arrival, seat: Seat, shared: Arc<Shared>) {
-    while let Some(head) = next_head(&door, shared.heads, &shared.patience, &shared.idle_ends, &seat).await {
+    let mut between = Between::new(&shared.patience, &shared.idle_ends, &seat);
+    while let Some(head) = between.next_head(&door, shared.heads).await {
         seat.has_a_request();
         let exchange = shared.gateway.begin(&arrival);
         let next = match head {
@@ -83,28 +84,41 @@ pub(super) async fn serve(door: Door, arrival: Arrival, seat: Seat, shared: Arc<
     }
 }
 
-/// The next head; none where the client, its silence, `idle_ends`, or another who needs the place ends the connection.
-async fn next_head(
-    door: &Door,
-    limits: HeadLimits,
-    patience: &Patience,
-    idle_ends: &CancellationToken,
-    seat: &Seat,
-) -> Option<Result<Head, HeadFault>> {
-    if door.lock().came().is_empty() {
+/// What a connection waits for between its requests. It lives as long as the connection, so that the clock and those who may end the wait
+/// hear of it once, and not with each request.
+struct Between {
+    patience: Patience,
+    silence: Pin<Box<Sleep>>,
+    drained: Pin<Box<WaitForCancellationFutureOwned>>,
+    asked_to_leave: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Between {
+    fn new(patience: &Patience, idle_ends: &CancellationToken, seat: &Seat) -> Self {
+        // A token of its own: all connections would meet at the one that they share.
+        let drained = Box::pin(idle_ends.child_token().cancelled_owned());
+        Self { patience: *patience, silence: Box::pin(sleep(patience.idle)), drained, asked_to_leave: Box::pin(seat.leaves()) }
+    }
+
+    /// The next head; none where the client, its silence, a drain, or another who needs the place ends the connection.
+    async fn next_head(&mut self, door: &Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
+        if door.lock().came().is_empty() {
+            self.silence.as_mut().reset(sleep(self.patience.idle).deadline());
+            tokio::select! {
+                biased;
+                came = fill(door) => came.then_some(())?,
+                () = self.silence.as_mut() => return None,
+                () = self.drained.as_mut() => return None,
+                // A request that is here already, and was only not seen yet, is served.
+                () = self.asked_to_leave.as_mut() => timeout(GLANCE, fill(door)).await.ok()?.then_some(())?,
+            }
+        }
+        let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
         tokio::select! {
             biased;
-            came = timeout(patience.idle, fill(door)) => came.ok()?.then_some(())?,
-            () = idle_ends.cancelled() => return None,
-            // A request that is here already, and was only not seen yet, is served.
-            () = seat.asked_to_leave() => timeout(GLANCE, fill(door)).await.ok()?.then_some(())?,
+            head = timeout(self.patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
+            () = self.asked_to_leave.as_mut() => None,
         }
-    }
-    let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
-    tokio::select! {
-        biased;
-        head = timeout(patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
-        () = seat.asked_to_leave() => None,
     }
 }
 
@@ -254,7 +268,7 @@ mod tests {
 
     async fn next(door: &Door) -> Option<Result<Head, HeadFaultReason>> {
         let seat = Guests::new(1).seat().await?;
-        let read = next_head(door, HeadLimits::STANDARD, &Patience::STANDARD, &CancellationToken::new(), &seat).await?;
+        let read = Between::new(&Patience::STANDARD, &CancellationToken::new(), &seat).next_head(door, HeadLimits::STANDARD).await?;
         Some(read.map_err(|fault| fault.reason))
     }
 
@@ -267,6 +281,7 @@ mod tests {
                 break;
             };
             door.begin(&head);
+            door.let_in(&head);
             let mut given = Vec::new();
             let mut pingora = door.clone();
             while !given.ends_with(b"\r\n\r\n") || !door.is_whole() {
@@ -341,10 +356,10 @@ mod tests {
         ends.cancel();
         let (idle, _client) = door();
         let seat = Guests::new(1).seat().await.unwrap();
-        assert!(next_head(&idle, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.is_none());
+        assert!(Between::new(&Patience::STANDARD, &ends, &seat).next_head(&idle, HeadLimits::STANDARD).await.is_none());
         let (busy, mut client) = door();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        assert!(next_head(&busy, HeadLimits::STANDARD, &Patience::STANDARD, &ends, &seat).await.unwrap().is_ok());
+        assert!(Between::new(&Patience::STANDARD, &ends, &seat).next_head(&busy, HeadLimits::STANDARD).await.unwrap().is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -400,6 +400,12 @@ mod tests {
         (Door::new(Wire::Memory(ours), PACE), client)
     }
 
+    /// As for a request that may go on.
+    fn begin(door: &Door, head: &Head) {
+        door.begin(head);
+        door.let_in(head);
+    }
+
     fn head(lines: &str) -> Head {
         let text = format!("{}\r\n\r\n", lines.replace('\n', "\r\n"));
         Head::read(&Bytes::from(text), &HeadLimits::STANDARD).unwrap()
@@ -441,7 +447,7 @@ mod tests {
             for room in [1, 4096] {
                 let (door, mut client) = door(room);
                 let head = head(&format!("POST / HTTP/1.1\nHost: a\n{framing}"));
-                door.begin(&head);
+                begin(&door, &head);
                 door.lock().request.ready = Bytes::new();
                 door.limit_body(100);
                 let sends = async {
@@ -478,7 +484,7 @@ mod tests {
             let (door, mut client) = door(1024);
             client.write_all(sent.as_bytes()).await.unwrap();
             let head = head(&format!("PUT / HTTP/1.1\nHost: a\n{framing}"));
-            door.begin(&head);
+            begin(&door, &head);
             let (given, fault) = given(&door).await;
             let given = given.strip_prefix(std::str::from_utf8(&head_for_pingora(&head)).unwrap()).unwrap();
             assert_eq!((given, fault), (body, None), "{framing}: {sent}");
@@ -507,20 +513,20 @@ mod tests {
             if ends {
                 AsyncWriteExt::shutdown(&mut client).await.unwrap();
             }
-            door.begin(&head(&format!("PUT / HTTP/1.1\nHost: a\n{framing}")));
+            begin(&door, &head(&format!("PUT / HTTP/1.1\nHost: a\n{framing}")));
             door.limit_body(8);
             assert_eq!(given(&door).await.1, fault, "{framing}: {sent}");
         }
         let (door, mut client) = door(1024);
         client.write_all(b"zz\r\n").await.unwrap();
-        door.begin(&head("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked"));
+        begin(&door, &head("PUT / HTTP/1.1\nHost: a\nTransfer-Encoding: chunked"));
         assert!(matches!(given(&door).await.1, Some(BodyFault::Ambiguous(_))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_keeps_its_pace_may_take_longer_than_the_grace() {
         let (door, mut client) = door(1024);
-        door.begin(&head("PUT / HTTP/1.1\nHost: a\nContent-Length: 102400"));
+        begin(&door, &head("PUT / HTTP/1.1\nHost: a\nContent-Length: 102400"));
         let sends = async {
             for _ in 0..100 {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -534,7 +540,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_sends_no_more_is_no_news_and_one_that_is_gone_is() {
         let (door, mut client) = door(1024);
-        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        begin(&door, &head("GET / HTTP/1.1\nHost: a"));
         let mut pingora = door.clone();
         let mut space = [0; 256];
         assert_ne!(pingora.read(&mut space).await.unwrap(), 0);
@@ -551,7 +557,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_overdue_ends_the_wait() {
         let (door, _client) = door(1024);
-        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        begin(&door, &head("GET / HTTP/1.1\nHost: a"));
         door.await_answer(Duration::from_secs(60));
         door.answer_came();
         door.await_answer(Duration::from_secs(10));
@@ -567,7 +573,7 @@ mod tests {
     #[tokio::test]
     async fn a_raw_connection_gives_all_that_comes_and_ends_with_the_client() {
         let (door, mut client) = door(1024);
-        door.begin(&head("GET / HTTP/1.1\nHost: a"));
+        begin(&door, &head("GET / HTTP/1.1\nHost: a"));
         client.write_all(b"sent ahead, ").await.unwrap();
         assert!(given(&door).await.0.ends_with("\r\n\r\n"));
         door.go_raw();

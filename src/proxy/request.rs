@@ -5,7 +5,7 @@ use super::door::Client;
 use super::side::Side;
 use crate::gateway::{Answer, BodyAtHand, BodyEnd, BodyFault, Ending, Exchange, Forward, Step};
 use bytes::{Bytes, BytesMut};
-use http::HeaderValue;
+use http::{HeaderValue, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::ALPN;
 use pingora::proxy::Session;
@@ -216,11 +216,15 @@ impl Visit {
         self.heard = false;
         let forward = self.forward()?;
         let head = &forward.head;
-        let mut request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(head.headers.len() + 1))?;
+        let request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(0))?;
+        // pingora would make a second name for each header, in the case in which it once came
+        let mut parts = request::Parts::from(request);
+        parts.headers.reserve(head.headers.len() + 1);
         for (name, value) in &head.headers {
             let value = HeaderValue::from_maybe_shared(value.clone()).or_else(|_| Error::err(ErrorType::InvalidHTTPHeader))?;
-            request.append_header(name.clone(), value)?;
+            parts.headers.append(name, value);
         }
+        let mut request = RequestHeader::from(parts);
         let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         if version == http::Version::HTTP_2 {
             request.set_version(version);
@@ -253,7 +257,8 @@ impl Visit {
         if let Some(anew) = self.forward.as_ref().and_then(|forward| forward.body.as_ref()) {
             *body = Some(if end == BodyEnd::Last { anew.clone() } else { Bytes::new() });
         }
-        if let (BodyEnd::Last, false, Some(forward)) = (end, self.heard, &self.forward) {
+        // where there was none, it has been waited for since the head
+        if let (BodyEnd::Last, false, 1.., Some(forward)) = (end, self.heard, self.counted, &self.forward) {
             self.side.await_answer(forward.head_timeout);
         }
     }

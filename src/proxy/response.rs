@@ -6,12 +6,26 @@ use super::request::{Departure, Visit};
 use crate::gateway::{Answer, BodyEnd, Ending, Reply, UpstreamFailure};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use scopegate_core::request::Version;
+
+/// Not by pingora's own means: they make a second name for each header, in the case in which it once came.
+fn with_headers(status: StatusCode, headers: impl ExactSizeIterator<Item = (HeaderName, HeaderValue)>) -> ResponseHeader {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.status = status;
+    parts.headers.reserve(headers.len() + FRAMING);
+    for (name, value) in headers {
+        parts.headers.append(name, value);
+    }
+    parts.into()
+}
+
+/// So many headers may be added to an answer: its framing, its date, and whether its connection stays.
+const FRAMING: usize = 3;
 
 /// More than the head of an answer of our own takes.
 const HEAD: usize = 768;
@@ -50,11 +64,8 @@ impl Visit {
 
     /// Exactly the headers that the gateway gave, and what an allowed upgrade needs.
     fn passes(&self, came: &ResponseHeader, headers: Vec<(HeaderName, HeaderValue)>) -> Result<ResponseHeader> {
-        let mut answer = ResponseHeader::build_no_case(came.status, Some(headers.len() + 2))?;
+        let mut answer = with_headers(came.status, headers.into_iter());
         answer.set_version(came.version);
-        for (name, value) in headers {
-            answer.append_header(name, value)?;
-        }
         if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             if !self.forward.as_ref().is_some_and(|forward| forward.websocket) {
                 return Err(Error::new_up(ErrorType::InvalidHTTPHeader));
@@ -183,10 +194,8 @@ fn status_sent(session: &Session) -> Option<u16> {
 
 /// The head of an answer of our own, but for what belongs to its connection.
 pub(super) fn head_of(answer: &Answer) -> Result<ResponseHeader> {
-    let mut head = ResponseHeader::build_no_case(answer.status, Some(answer.headers.len() + 3))?;
-    for (name, value) in &answer.headers {
-        head.append_header(name.clone(), value.clone())?;
-    }
+    let status = StatusCode::from_u16(answer.status).or_else(|_| Error::err(ErrorType::InvalidHTTPHeader))?;
+    let mut head = with_headers(status, answer.headers.iter().cloned());
     head.insert_header("content-length", answer.body.len().to_string())?;
     Ok(head)
 }

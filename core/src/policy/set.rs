@@ -55,7 +55,7 @@ impl PolicySet {
     /// A connector by name.
     #[must_use]
     pub fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
-        self.connectors.get(name).map(|rules| &rules.connector)
+        self.rules_of(name).map(|rules| &rules.connector)
     }
 
     /// All connectors, sorted by name.
@@ -121,8 +121,12 @@ impl PolicySet {
     }
 
     pub(super) fn rules(&self, connector: &ConnectorId) -> Option<&Rules> {
+        self.rules_of(connector.as_str())
+    }
+
+    fn rules_of(&self, connector: &str) -> Option<&Rules> {
         // There are few, and comparing some names takes less than hashing one.
-        let at = self.connectors.binary_search_keys(connector).ok()?;
+        let at = self.connectors.binary_search_by(|known, _| known.as_str().cmp(connector)).ok()?;
         self.connectors.get_index(at).map(|(_, rules)| rules)
     }
 }

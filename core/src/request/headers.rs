@@ -72,10 +72,9 @@ impl Headers {
     pub(super) fn judge(&self) -> Result<(), Ambiguity> {
         let mut seen = [false; ONCE.len()];
         for (name, _) in self.iter() {
-            for (known, seen) in ONCE.iter().zip(&mut seen) {
-                if name == *known && std::mem::replace(seen, true) {
-                    return Err(TWICE);
-                }
+            let stands_once = ONCE.iter().position(|known| name == *known).and_then(|at| seen.get_mut(at));
+            if stands_once.is_some_and(|seen| std::mem::replace(seen, true)) {
+                return Err(TWICE);
             }
             if name.as_bytes().contains(&b'_') {
                 let twin = name.replace('_', "-");
