@@ -38,6 +38,8 @@ impl Grants {
         log(facts, "connected");
         let habits = habits(self.0.connector(&facts.connector).as_ref());
         let wake = first_wake(&known_of(facts, None), facts.used_at, &habits, self.0.moment());
-        self.0.schedule.set(&facts.id, wake);
+        if let Some(at) = wake {
+            self.0.schedule.begin(&facts.id, at);
+        }
     }
 }

@@ -253,6 +253,6 @@ impl Shared {
             seat.lock().waiting.clear();
         }
         self.opened.forget(grant);
-        self.schedule.set(grant, None);
+        self.schedule.forget(grant);
     }
 }

@@ -7,8 +7,9 @@ use super::provider::Place;
 use scopegate_core::id::GrantId;
 use scopegate_core::refresh::first_wake;
 use scopegate_core::time::Instant;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
 /// What is due when; each grant at most once.
@@ -20,50 +21,91 @@ pub(super) struct Schedule {
     lines: Mutex<HashMap<String, mpsc::UnboundedSender<GrantId>>>,
 }
 
+/// Of a million grants most are never used: each of them takes one entry, and no more.
 #[derive(Debug, Default)]
 struct Plan {
-    by_time: BTreeSet<(Instant, GrantId)>,
-    of: HashMap<GrantId, Instant>,
+    /// When to look at which grant, the next first. What stands here may have been planned anew since.
+    by_time: BinaryHeap<Reverse<(Instant, GrantId)>>,
+    /// Of grants that were planned more than once: what holds now; none: nothing.
+    anew: HashMap<GrantId, Option<Instant>>,
+}
+
+impl Plan {
+    /// Puts an entry in. Before there are more of them than ever, those go that do not hold any more.
+    fn put(&mut self, at: Instant, grant: &GrantId) {
+        if self.by_time.len() == self.by_time.capacity() {
+            let anew = &self.anew;
+            self.by_time.retain(|Reverse((at, grant))| holds(anew, *at, grant));
+        }
+        self.by_time.push(Reverse((at, grant.clone())));
+    }
+}
+
+fn holds(anew: &HashMap<GrantId, Option<Instant>>, at: Instant, grant: &GrantId) -> bool {
+    anew.get(grant).is_none_or(|now| *now == Some(at))
 }
 
 impl Schedule {
+    /// Looks for the first time at `grant` then.
+    pub(super) fn begin(&self, grant: &GrantId, at: Instant) {
+        let mut plan = self.lock();
+        if plan.anew.contains_key(grant) {
+            drop(plan);
+            return self.set(grant, Some(at));
+        }
+        self.put(&mut plan, at, grant);
+    }
+
     /// Looks at `grant` then, and not at another time; none: not at all.
     pub(super) fn set(&self, grant: &GrantId, at: Option<Instant>) {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = plan.by_time.first().map(|(first, _)| *first);
-        if let Some(old) = plan.of.remove(grant) {
-            plan.by_time.remove(&(old, grant.clone()));
+        let mut plan = self.lock();
+        let before = plan.anew.insert(grant.clone(), at);
+        if let Some(at) = at
+            && before != Some(Some(at))
+        {
+            self.put(&mut plan, at, grant);
         }
-        if let Some(at) = at {
-            plan.of.insert(grant.clone(), at);
-            plan.by_time.insert((at, grant.clone()));
-            if first.is_none_or(|first| at < first) {
-                self.changed.notify_one();
-            }
+    }
+
+    /// Forgets a grant that is gone.
+    pub(super) fn forget(&self, grant: &GrantId) {
+        self.lock().anew.remove(grant);
+    }
+
+    fn put(&self, plan: &mut Plan, at: Instant, grant: &GrantId) {
+        let is_first = plan.by_time.peek().is_none_or(|Reverse((first, _))| at < *first);
+        plan.put(at, grant);
+        if is_first {
+            self.changed.notify_one();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When what is planned is due.
     #[cfg(test)]
     pub(super) fn planned(&self) -> Vec<Instant> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).by_time.iter().map(|(at, _)| *at).collect()
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).by_time.is_empty()
+        let plan = self.lock();
+        plan.by_time.iter().filter(|Reverse((at, grant))| holds(&plan.anew, *at, grant)).map(|Reverse((at, _))| *at).collect()
     }
 
     /// Takes out what is due; else says when the next one is.
     fn due(&self, now: Instant) -> Result<GrantId, Option<Instant>> {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        match plan.by_time.first() {
-            None => Err(None),
-            Some((at, _)) if *at > now => Err(Some(*at)),
-            Some(_) => {
-                let (_, grant) = plan.by_time.pop_first().ok_or(None)?;
-                plan.of.remove(&grant);
-                Ok(grant)
+        let mut plan = self.lock();
+        loop {
+            match plan.by_time.peek() {
+                None => return Err(None),
+                Some(Reverse((at, _))) if *at > now => return Err(Some(*at)),
+                Some(_) => {}
+            }
+            let Reverse((at, grant)) = plan.by_time.pop().ok_or(None)?;
+            if holds(&plan.anew, at, &grant) {
+                if let Some(planned) = plan.anew.get_mut(&grant) {
+                    *planned = None;
+                }
+                return Ok(grant);
             }
         }
     }
@@ -97,7 +139,9 @@ impl Shared {
         let policies = (self.policies)();
         self.directory.each_grant(|facts| {
             let habits = habits(policies.connector(facts.connector.as_str()));
-            self.schedule.set(&facts.id, first_wake(&known_of(facts, None), facts.used_at, &habits, self.moment()));
+            if let Some(at) = first_wake(&known_of(facts, None), facts.used_at, &habits, self.moment()) {
+                self.schedule.begin(&facts.id, at);
+            }
         });
     }
 
@@ -145,9 +189,11 @@ mod tests {
     fn a_grant_is_due_once_and_at_the_time_that_was_set_last() {
         let (schedule, at) = (Schedule::default(), Instant::from_millis);
         let [a, b] = [1, 2].map(|number| GrantId::from_bytes([number; 16]));
-        schedule.set(&a, Some(at(5)));
-        schedule.set(&b, Some(at(7)));
+        schedule.begin(&a, at(5));
+        schedule.begin(&b, at(7));
         schedule.set(&a, Some(at(9)));
+        schedule.set(&a, Some(at(9)));
+        assert_eq!(schedule.planned().len(), 2);
         assert_eq!(schedule.due(at(6)), Err(Some(at(7))));
         assert_eq!(schedule.due(at(9)), Ok(b));
         assert_eq!(schedule.due(at(9)), Ok(a.clone()));
@@ -155,5 +201,20 @@ mod tests {
         schedule.set(&a, Some(at(5)));
         schedule.set(&a, None);
         assert_eq!(schedule.due(at(9)), Err(None));
+        schedule.set(&a, Some(at(5)));
+        schedule.set(&a, Some(at(8)));
+        schedule.begin(&a, at(6));
+        assert_eq!((schedule.due(at(9)), schedule.due(at(9))), (Ok(a.clone()), Err(None)), "the last one holds");
+    }
+
+    #[test]
+    fn however_often_a_grant_is_planned_the_plan_stays_small() {
+        let (schedule, grant) = (Schedule::default(), GrantId::from_bytes([1; 16]));
+        for number in 0..100_000 {
+            schedule.set(&grant, Some(Instant::from_millis(1_000_000 - number)));
+        }
+        assert!(schedule.lock().by_time.capacity() < 16);
+        schedule.forget(&grant);
+        assert!(schedule.lock().anew.is_empty());
     }
 }
