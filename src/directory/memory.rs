@@ -2,6 +2,7 @@
 
 use super::index::Index;
 use crate::store::{News, Snapshot};
+use arc_swap::ArcSwap;
 use papaya::{Equivalent, HashMap};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, HandleTarget};
 use scopegate_core::id::{AccountId, ConnectorId, GrantId, HandleId, Identifier};
@@ -14,9 +15,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 /// Everything. Only the store's follower changes it, one batch after the other; anybody reads.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    by_name: HashMap<Named, Arc<AccountRecord>>,
-    accounts: HashMap<AccountId, Arc<AccountRecord>>,
-    grants: HashMap<GrantId, Arc<GrantFacts>>,
+    by_name: HashMap<Named, ()>,
+    accounts: HashMap<Account, ()>,
+    grants: HashMap<Grant, ()>,
     handles: HashMap<HandleDigest, Arc<HandleRecord>>,
     /// What administrators ask for; requests do not need it.
     index: RwLock<Index>,
@@ -24,9 +25,18 @@ pub(super) struct Memory {
     batches: AtomicU64,
 }
 
-/// An account by what an agent names it by. Names do not change, so that any version of its record will do.
+/// An account as it stands, found by what an agent names it by. That is the same in every version of its record; so the record is exchanged
+/// in its place, and the place is all that the map keeps.
 #[derive(Debug)]
-struct Named(Arc<AccountRecord>);
+struct Named(ArcSwap<AccountRecord>);
+
+/// The same, found by its id.
+#[derive(Debug)]
+struct Account(ArcSwap<AccountRecord>);
+
+/// A grant as it stands, found by its id.
+#[derive(Debug)]
+struct Grant(ArcSwap<GrantFacts>);
 
 /// A name to look up by. Hashes as [`Named`].
 #[derive(Eq, Hash, PartialEq)]
@@ -41,37 +51,58 @@ impl<'a> Name<'a> {
     }
 }
 
-impl Hash for Named {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Name::of(&self.0).hash(state);
-    }
-}
-
-impl PartialEq for Named {
-    fn eq(&self, other: &Self) -> bool {
-        Name::of(&self.0) == Name::of(&other.0)
-    }
-}
-
-impl Eq for Named {}
-
 impl Equivalent<Named> for Name<'_> {
     fn equivalent(&self, named: &Named) -> bool {
-        *self == Name::of(&named.0)
+        *self == Name::of(&named.0.load())
+    }
+}
+
+macro_rules! found_by {
+    ($($place:ident, $key:expr;)+) => {$(
+        impl Hash for $place {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                ($key)(&self.0.load()).hash(state);
+            }
+        }
+
+        impl PartialEq for $place {
+            fn eq(&self, other: &Self) -> bool {
+                ($key)(&self.0.load()) == ($key)(&other.0.load())
+            }
+        }
+
+        impl Eq for $place {}
+    )+};
+}
+found_by! {
+    Named, Name::of;
+    Account, |record: &Arc<AccountRecord>| record.id.clone();
+    Grant, |facts: &Arc<GrantFacts>| facts.id.clone();
+}
+
+impl Equivalent<Account> for AccountId {
+    fn equivalent(&self, account: &Account) -> bool {
+        *self == account.0.load().id
+    }
+}
+
+impl Equivalent<Grant> for GrantId {
+    fn equivalent(&self, grant: &Grant) -> bool {
+        *self == grant.0.load().id
     }
 }
 
 impl Memory {
     pub(super) fn account_named(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<Arc<AccountRecord>> {
-        self.by_name.pin().get(&Name { connector, identifier }).cloned()
+        self.by_name.pin().get_key_value(&Name { connector, identifier }).map(|(named, ())| named.0.load_full())
     }
 
     pub(super) fn account(&self, id: &AccountId) -> Option<Arc<AccountRecord>> {
-        self.accounts.pin().get(id).cloned()
+        self.accounts.pin().get_key_value(id).map(|(account, ())| account.0.load_full())
     }
 
     pub(super) fn grant(&self, id: &GrantId) -> Option<Arc<GrantFacts>> {
-        self.grants.pin().get(id).cloned()
+        self.grants.pin().get_key_value(id).map(|(grant, ())| grant.0.load_full())
     }
 
     pub(super) fn handle(&self, digest: &HandleDigest) -> Option<Arc<HandleRecord>> {
@@ -81,14 +112,15 @@ impl Memory {
     /// Each account, as it stands at this moment.
     pub(super) fn each_account(&self, mut visit: impl FnMut(ConnectedAccount)) {
         let accounts = self.accounts.pin();
-        for record in accounts.values() {
+        for account in accounts.keys() {
+            let record = account.0.load_full();
             let grant = record.grant.as_ref().and_then(|id| self.grant(id));
-            visit(ConnectedAccount { record: Arc::clone(record), grant });
+            visit(ConnectedAccount { record, grant });
         }
     }
 
-    pub(super) fn each_grant(&self, visit: impl FnMut(&Arc<GrantFacts>)) {
-        self.grants.pin().values().for_each(visit);
+    pub(super) fn each_grant(&self, mut visit: impl FnMut(&Arc<GrantFacts>)) {
+        self.grants.pin().keys().for_each(|grant| visit(&grant.0.load()));
     }
 
     pub(super) fn handles_for(&self, target: &HandleTarget) -> Vec<Arc<HandleRecord>> {
@@ -157,9 +189,10 @@ impl Memory {
 
     fn replace(&self, snapshot: Snapshot) {
         let accounts: HashSet<&AccountId> = snapshot.accounts.iter().map(|record| &record.id).collect();
-        let gone: Vec<AccountId> = self.accounts.pin().keys().filter(|id| !accounts.contains(id)).cloned().collect();
+        let gone: Vec<AccountId> =
+            self.accounts.pin().keys().map(|account| account.0.load().id.clone()).filter(|id| !accounts.contains(id)).collect();
         let grants: HashSet<&GrantId> = snapshot.grants.iter().map(|facts| &facts.id).collect();
-        let ended: Vec<GrantId> = self.grants.pin().keys().filter(|id| !grants.contains(id)).cloned().collect();
+        let ended: Vec<GrantId> = self.grants.pin().keys().map(|grant| grant.0.load().id.clone()).filter(|id| !grants.contains(id)).collect();
         let handles: HashSet<&HandleDigest> = snapshot.handles.iter().map(|record| &record.digest).collect();
         let lost: Vec<HandleId> =
             self.handles.pin().values().filter(|handle| !handles.contains(&handle.digest)).map(|handle| handle.id.clone()).collect();
@@ -177,7 +210,12 @@ impl Memory {
         index.share_names(&mut facts.connector, &mut facts.customer);
         index.share_scopes(&mut facts.granted);
         drop(index);
-        self.grants.pin().insert(facts.id.clone(), Arc::new(facts));
+        let grants = self.grants.pin();
+        let facts = Arc::new(facts);
+        match grants.get_key_value(&facts.id) {
+            Some((grant, ())) => grant.0.store(facts),
+            None => drop(grants.insert(Grant(ArcSwap::new(facts)), ())),
+        }
     }
 
     fn put_account(&self, mut record: AccountRecord) {
@@ -185,8 +223,15 @@ impl Memory {
         index.share_names(&mut record.connector, &mut record.customer);
         index.share_role(&mut record.role);
         let record = Arc::new(record);
-        self.by_name.pin().insert(Named(Arc::clone(&record)), Arc::clone(&record));
-        self.accounts.pin().insert(record.id.clone(), Arc::clone(&record));
+        let (names, accounts) = (self.by_name.pin(), self.accounts.pin());
+        match names.get_key_value(&Name::of(&record)) {
+            Some((named, ())) => named.0.store(Arc::clone(&record)),
+            None => drop(names.insert(Named(ArcSwap::new(Arc::clone(&record))), ())),
+        }
+        match accounts.get_key_value(&record.id) {
+            Some((account, ())) => account.0.store(Arc::clone(&record)),
+            None => drop(accounts.insert(Account(ArcSwap::new(Arc::clone(&record))), ())),
+        }
         index.put(record);
     }
 
@@ -197,14 +242,14 @@ impl Memory {
 
     fn remove_account(&self, id: &AccountId) {
         let accounts = self.accounts.pin();
-        let Some(record) = accounts.remove(id) else { return };
+        let Some(record) = accounts.remove_entry(id).map(|(account, ())| account.0.load_full()) else { return };
         let names = self.by_name.pin();
-        let name = Name::of(record);
+        let name = Name::of(&record);
         // The name may have been given to another account in the same batch.
-        if names.get(&name).is_some_and(|named| named.id == *id) {
+        if names.get_key_value(&name).is_some_and(|(named, ())| named.0.load().id == *id) {
             names.remove(&name);
         }
-        self.index_mut().remove(record);
+        self.index_mut().remove(&record);
     }
 
     fn remove_handle(&self, id: &HandleId) {
