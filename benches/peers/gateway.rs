@@ -4,7 +4,8 @@ use crate::contender::{Contender, free_port};
 use crate::crm;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ pub(crate) struct Gateway {
     contender: Contender,
     folder: PathBuf,
     port: u16,
+    admin: u16,
 }
 
 /// What a restart showed.
@@ -29,6 +31,8 @@ pub(crate) struct Restart {
     /// MiB before it.
     pub(crate) before: u64,
     /// From the start of the process until it listened.
+    pub(crate) listens: Duration,
+    /// Until it was ready, with all accounts.
     pub(crate) ready: Duration,
     /// MiB behind it.
     pub(crate) resident: u64,
@@ -56,7 +60,7 @@ impl Gateway {
         );
         fs::write(folder.join("scopegate.yaml"), settings).unwrap();
         said(command(folder).args(["keys", "generate"]).arg(folder.join("kek")));
-        let gateway = Self { contender: serve(folder, port), folder: folder.to_owned(), port };
+        let gateway = Self { contender: serve(folder, port), folder: folder.to_owned(), port, admin };
         let accounts = folder.join("accounts.jsonl");
         write_accounts(&accounts, size.accounts);
         let began = Instant::now();
@@ -71,12 +75,14 @@ impl Gateway {
     }
 
     pub(crate) fn restarted(self) -> Restart {
-        let Self { contender, folder, port } = self;
+        let Self { contender, folder, port, admin } = self;
         let before = contender.resident() / 1024;
         drop(contender);
         let began = Instant::now();
         let contender = serve(&folder, port);
-        Restart { before, ready: began.elapsed(), resident: contender.resident() / 1024 }
+        let listens = began.elapsed();
+        until_ready(admin);
+        Restart { before, listens, ready: began.elapsed(), resident: contender.resident() / 1024 }
     }
 }
 
@@ -88,6 +94,19 @@ fn command(folder: &Path) -> Command {
 
 fn serve(folder: &Path, port: u16) -> Contender {
     Contender::start("Scopegate", port, command(folder).arg("serve"))
+}
+
+fn until_ready(admin: u16) {
+    let ready = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    };
+    while ready().is_none() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn said(command: &mut Command) {

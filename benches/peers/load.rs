@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Connections at once.
 const CONNECTIONS: usize = 32;
-/// So many different requests, each of another account where there are as many, in a session of its customer.
-const REQUESTS: usize = 10_000;
+/// So many different requests, each in a session of its account's customer.
+pub(crate) const REQUESTS: usize = 10_000;
 
 /// A script for wrk.
 pub(crate) struct Load {
@@ -32,14 +32,14 @@ pub(crate) struct Turn {
 }
 
 impl Load {
-    /// Requests that are allowed, or that are denied.
-    pub(crate) fn new(folder: &Path, name: &str, size: Size, allowed: bool) -> Self {
+    /// Requests that are allowed, or that are denied, of so many of the accounts in turn.
+    pub(crate) fn new(folder: &Path, name: &str, size: Size, asking: usize, allowed: bool) -> Self {
         let script = folder.join(format!("{name}.lua"));
         let method = if allowed { "GET" } else { "POST" };
         let operations: Vec<usize> = crm::some(size.operations, 1_000, allowed).collect();
         let mut text = String::from("local paths, accounts = {}, {}\n");
         operations.iter().for_each(|operation| _ = writeln!(text, "paths[#paths + 1] = \"/crm{}\"", crm::path(*operation)));
-        let accounts = (0..REQUESTS).map(|step| (step * 7_919) % size.accounts);
+        let accounts = (0..REQUESTS).map(|step| (step % asking * 7_919) % size.accounts);
         accounts.for_each(|account| _ = writeln!(text, "accounts[#accounts + 1] = {{\"{}\", \"run-{}\"}}", identifier(account), customer(account)));
         let _ = write!(
             text,

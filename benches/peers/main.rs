@@ -29,7 +29,7 @@ mod upstream;
 use clap::{Parser, Subcommand};
 use contender::Contender;
 use gateway::{Gateway, Size};
-use load::Load;
+use load::{Load, REQUESTS};
 use std::path::Path;
 use table::Table;
 
@@ -78,7 +78,8 @@ fn beside_others(arguments: &Arguments) {
     let upstream = contender::upstream();
     let size = Size { operations: 5_000, accounts: 100_000 };
     let gateway = Gateway::start(&folder.path().join("gateway"), size, &upstream);
-    let (allowed, denied) = (Load::new(folder.path(), "allowed", size, true), Load::new(folder.path(), "denied", size, false));
+    let load = |name, allowed| Load::new(folder.path(), name, size, REQUESTS, allowed);
+    let (allowed, denied) = (load("allowed", true), load("denied", false));
     let mut turns: Vec<(&str, &Contender, &Load)> = vec![("direct", &upstream, &allowed)];
     let others = peers::all(folder.path(), &upstream, size.accounts);
     turns.extend(others.iter().map(|peer| (peer.name(), peer, &allowed)));
@@ -95,21 +96,32 @@ fn scale(arguments: &Arguments) {
     let sizes = sizes.map(|(operations, accounts)| Size { operations, accounts });
     let names = sizes.map(|size| format!("{} operations, {} accounts", size.operations, size.accounts));
     let gateways = sizes.map(|size| Gateway::start(&folder.path().join(format!("{}-{}", size.operations, size.accounts)), size, &upstream));
-    let loads = sizes.map(|size| Load::new(folder.path(), &format!("{}-{}", size.operations, size.accounts), size, true));
-    let turns: Vec<(&str, &Contender, &Load)> =
-        names.iter().zip(&gateways).zip(&loads).map(|((name, gateway), load)| (name.as_str(), gateway.contender(), load)).collect();
-    let table = measure(&turns, arguments);
-    println!("{}", table.beside(&names[0]));
+    // The same hundred ask as often in a small crowd as in a large one; in a large one ten thousand others may ask too.
+    let asking = sizes.map(|size| [FEW, REQUESTS].into_iter().filter(|asking| *asking <= size.accounts).collect::<Vec<_>>());
+    let mut turns: Vec<(String, &Contender, Load)> = Vec::new();
+    for (((size, name), gateway), asking) in sizes.iter().zip(&names).zip(&gateways).zip(&asking) {
+        for asking in asking {
+            let name = format!("{name}, {asking} ask");
+            turns.push((name.clone(), gateway.contender(), Load::new(folder.path(), &name, *size, *asking, true)));
+        }
+    }
+    let table = measure(&turns.iter().map(|(name, contender, load)| (name.as_str(), *contender, load)).collect::<Vec<_>>(), arguments);
+    println!("{}", table.beside(&turns[0].0));
+    drop(turns);
     for (name, gateway) in names.iter().zip(gateways) {
         let again = gateway.restarted();
         println!(
-            "{name}: {} MiB resident at work; after a restart ready in {:.2} s with {} MiB",
+            "{name}: {} MiB resident at work; after a restart listening in {:.2} s, ready in {:.2} s with {} MiB",
             again.before,
+            again.listens.as_secs_f64(),
             again.ready.as_secs_f64(),
             again.resident
         );
     }
 }
+
+/// So many accounts ask at every size.
+const FEW: usize = 100;
 
 /// So many seconds fill the caches of everybody with everything that is asked for.
 const WARM: u64 = 4;

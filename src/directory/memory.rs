@@ -3,6 +3,7 @@
 use super::index::Index;
 use crate::store::{News, Snapshot};
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use papaya::{Equivalent, HashMap};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, HandleTarget};
 use scopegate_core::id::{AccountId, ConnectorId, GrantId, HandleId, Identifier};
@@ -12,12 +13,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Everything. Only the store's follower changes it, one batch after the other; anybody reads.
+/// Everything. What names are kept is the administrators' doing, and ids are of chance: a quick hash does. Only the store's follower changes it, one batch after the other; anybody reads.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    by_name: HashMap<Named, ()>,
-    accounts: HashMap<Account, ()>,
-    grants: HashMap<Grant, ()>,
+    by_name: HashMap<Named, (), RandomState>,
+    accounts: HashMap<Account, (), RandomState>,
+    grants: HashMap<Grant, (), RandomState>,
     handles: HashMap<HandleDigest, Arc<HandleRecord>>,
     /// What administrators ask for; requests do not need it.
     index: RwLock<Index>,

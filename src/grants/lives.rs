@@ -6,6 +6,7 @@ use super::provider::{Place, Urgency};
 use super::{NoToken, Shared};
 use crate::chance;
 use crate::store::{Change, Intent};
+use foldhash::fast::RandomState;
 use scopegate_core::account::{GrantFacts, GrantState};
 use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::RefreshMode;
@@ -27,7 +28,7 @@ const ROUNDS: usize = 4;
 
 /// The lives of grants that were touched since the process began.
 #[derive(Debug, Default)]
-pub(super) struct Lives(papaya::HashMap<GrantId, Arc<Seat>>);
+pub(super) struct Lives(papaya::HashMap<GrantId, Arc<Seat>, RandomState>);
 
 /// One grant's life, and who waits for its flight.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Opened token sets, within a bound.
 
+use foldhash::fast::RandomState;
 use scopegate_core::account::{Credential, GrantFacts};
 use scopegate_core::answer::Needle;
 use scopegate_core::connector::Inject;
@@ -42,7 +43,7 @@ pub(super) struct OpenedGrants {
 #[derive(Debug, Default)]
 struct Clock {
     places: Vec<Place>,
-    at: HashMap<GrantId, usize>,
+    at: HashMap<GrantId, usize, RandomState>,
     hand: usize,
 }
 

@@ -1,8 +1,9 @@
 //! How many requests of one account are under way at once.
 
+use foldhash::fast::RandomState;
 use scopegate_core::id::AccountId;
 use std::collections::HashMap;
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ pub struct AccountPlaces(Option<Arc<Places>>);
 struct Places {
     most: NonZeroUsize,
     hasher: RandomState,
-    shards: [Mutex<HashMap<AccountId, usize>>; SHARDS],
+    shards: [Mutex<HashMap<AccountId, usize, RandomState>>; SHARDS],
 }
 
 /// A request that is under way; dropped, it is not.
@@ -36,7 +37,7 @@ impl AccountPlaces {
     /// `None` switches it off.
     #[must_use]
     pub fn new(most: Option<NonZeroUsize>) -> Self {
-        Self(most.map(|most| Arc::new(Places { most, hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::default()) })))
+        Self(most.map(|most| Arc::new(Places { most, hasher: RandomState::default(), shards: std::array::from_fn(|_| Mutex::default()) })))
     }
 
     /// Takes a place for one request of `account`.
@@ -55,7 +56,7 @@ impl AccountPlaces {
 }
 
 impl Places {
-    fn shard(&self, account: &AccountId) -> MutexGuard<'_, HashMap<AccountId, usize>> {
+    fn shard(&self, account: &AccountId) -> MutexGuard<'_, HashMap<AccountId, usize, RandomState>> {
         let number = usize::try_from(self.hasher.hash_one(account)).unwrap_or(0) % SHARDS;
         let [first, ..] = &self.shards;
         self.shards.get(number).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)

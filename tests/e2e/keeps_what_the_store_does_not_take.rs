@@ -117,6 +117,21 @@ async fn the_end_of_a_grant_is_told_at_once_and_written_when_it_can_be() {
     assert_eq!(provider.refreshes(&label).arrived, 1);
 }
 
+/// After half of a lease its holder renews it before it writes; that it cannot does not mean that it has lost it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_grant_is_written_also_after_a_long_outage() {
+    let (stage, label) = obedient().await;
+    let provider = stage.practice.provider();
+    provider.withdraw(&label);
+    stopped_behind_the_call(&stage, &label, async |stage| stage.cue(TAKE_NOTHING).await).await;
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    stage.cue(GO_ON).await;
+    while stage.status("user_1").await != "reauthorization_required" {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((provider.refreshes(&label).arrived, provider.problems()), (1, vec![]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_on_files_behind_the_call_loses_no_token() {
     let mut stage = Stage::new().await;

@@ -75,7 +75,7 @@ impl CanonicalPath {
     /// is this path itself. If policy reads the two differently, the request has two readings.
     #[must_use]
     pub fn plain_twin(&self) -> Option<Self> {
-        if !self.text.contains('%') {
+        if !self.text.as_bytes().contains(&b'%') {
             return None;
         }
         let mut text = String::with_capacity(self.text.len());
@@ -101,7 +101,7 @@ impl CanonicalPath {
         let behind = self.text.strip_prefix('/').unwrap_or_default();
         let (first, rest) = behind.split_once('/').unwrap_or((behind, ""));
         let encoded = self.encoded.iter().map(|encoded| Encoded { segment: encoded.segment - 1, ..*encoded }).collect();
-        Ok((first, Self { text: format!("/{rest}"), encoded }))
+        Ok((first, Self { text: ["/", rest].concat(), encoded }))
     }
 }
 
@@ -129,7 +129,7 @@ impl CanonicalPath {
         if let Some(byte) = raw.bytes().find(|byte| !is_plain(*byte) && *byte != b'%') {
             return Err(misplaced(byte));
         }
-        if !raw.contains('%') {
+        if !raw.as_bytes().contains(&b'%') {
             if matches!(raw, "." | "..") {
                 return Err(DOT_SEGMENT);
             }

@@ -39,7 +39,7 @@ impl FromStr for Target {
         if !raw.starts_with('/') {
             return Err(FORM);
         }
-        if raw.contains('#') {
+        if raw.as_bytes().contains(&b'#') {
             return Err(FRAGMENT);
         }
         let (path, query) = match raw.split_once('?') {
