@@ -1,5 +1,6 @@
 //! Counters for operators. No label ever carries an identifier, or anything else that came with a request.
 
+use arcstr::ArcStr;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -61,7 +62,7 @@ pub struct Families {
 
 /// The name of a connector of the policies; empty where a request names none of them.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Name(Arc<str>);
+pub struct Name(ArcStr);
 
 impl From<&ConnectorId> for Name {
     fn from(connector: &ConnectorId) -> Self {

@@ -74,7 +74,8 @@ impl Gateway {
         &self.contender
     }
 
-    pub(crate) fn restarted(self) -> Restart {
+    /// The same after a restart.
+    pub(crate) fn restarted(self) -> (Self, Restart) {
         let Self { contender, folder, port, admin } = self;
         let before = contender.resident() / 1024;
         drop(contender);
@@ -82,7 +83,8 @@ impl Gateway {
         let contender = serve(&folder, port);
         let listens = began.elapsed();
         until_ready(admin);
-        Restart { before, listens, ready: began.elapsed(), resident: contender.resident() / 1024 }
+        let restart = Restart { before, listens, ready: began.elapsed(), resident: contender.resident() / 1024 };
+        (Self { contender, folder, port, admin }, restart)
     }
 }
 

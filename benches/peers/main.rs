@@ -95,7 +95,10 @@ fn scale(arguments: &Arguments) {
     let sizes = [(100, 100), (5_000, 100), (50_000, 100), (5_000, 100_000), (5_000, arguments.accounts)];
     let sizes = sizes.map(|(operations, accounts)| Size { operations, accounts });
     let names = sizes.map(|size| format!("{} operations, {} accounts", size.operations, size.accounts));
-    let gateways = sizes.map(|size| Gateway::start(&folder.path().join(format!("{}-{}", size.operations, size.accounts)), size, &upstream));
+    let (gateways, restarts): (Vec<_>, Vec<_>) = sizes
+        .iter()
+        .map(|size| Gateway::start(&folder.path().join(format!("{}-{}", size.operations, size.accounts)), *size, &upstream).restarted())
+        .unzip();
     // The same hundred ask as often in a small crowd as in a large one; in a large one ten thousand others may ask too.
     let asking = sizes.map(|size| [FEW, REQUESTS].into_iter().filter(|asking| *asking <= size.accounts).collect::<Vec<_>>());
     let mut turns: Vec<(String, &Contender, Load)> = Vec::new();
@@ -107,15 +110,13 @@ fn scale(arguments: &Arguments) {
     }
     let table = measure(&turns.iter().map(|(name, contender, load)| (name.as_str(), *contender, load)).collect::<Vec<_>>(), arguments);
     println!("{}", table.beside(&turns[0].0));
-    drop(turns);
-    for (name, gateway) in names.iter().zip(gateways) {
-        let again = gateway.restarted();
+    for (name, restart) in names.iter().zip(restarts) {
         println!(
-            "{name}: {} MiB resident at work; after a restart listening in {:.2} s, ready in {:.2} s with {} MiB",
-            again.before,
-            again.listens.as_secs_f64(),
-            again.ready.as_secs_f64(),
-            again.resident
+            "{name}: {} MiB resident behind the import; after a restart listening in {:.2} s, ready in {:.2} s with {} MiB",
+            restart.before,
+            restart.listens.as_secs_f64(),
+            restart.ready.as_secs_f64(),
+            restart.resident
         );
     }
 }

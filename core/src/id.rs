@@ -1,8 +1,8 @@
 //! Names of things. Each is parsed once; from then on the compiler carries the proof.
 
+use arcstr::ArcStr;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 /// A text that is not a name of the kind asked for. It never repeats the text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -18,7 +18,7 @@ macro_rules! names {
     ($($(#[$doc:meta])* $name:ident, $kind:literal, $legal:path, $rule:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub struct $name(Arc<str>);
+        pub struct $name(ArcStr);
 
         impl $name {
             /// The name as text.
@@ -29,8 +29,8 @@ macro_rules! names {
 
             /// The same text, for whoever keeps it as such.
             #[must_use]
-            pub fn to_shared(&self) -> Arc<str> {
-                Arc::clone(&self.0)
+            pub fn to_shared(&self) -> ArcStr {
+                self.0.clone()
             }
         }
 

@@ -1,5 +1,6 @@
 //! The event: what is written of a request.
 
+use arcstr::ArcStr;
 use scopegate_core::id::{ConnectorId, CustomerId, RequestId, RoleName, SessionId};
 use scopegate_core::refusal::Reason;
 use scopegate_core::scope::Scope;
@@ -22,20 +23,20 @@ pub struct Event {
     /// The API; none where none of that name is known.
     pub connector: Option<ConnectorId>,
     /// The resolved identifier; an unknown one as given, unless it is a handle.
-    pub account: Option<Arc<str>>,
+    pub account: Option<ArcStr>,
     /// The account's role.
     pub role: Option<RoleName>,
     /// The caller's name in the settings.
-    pub caller: Option<Arc<str>>,
+    pub caller: Option<ArcStr>,
     /// None where it could not be read.
     pub method: Option<Cow<'static, str>>,
     /// The canonical path without the connector's segment and without a query; none where it could not be read.
     pub path: Option<String>,
     /// The operation's id, several sorted and joined with `+`.
-    pub operation: Option<Arc<str>>,
+    pub operation: Option<ArcStr>,
     /// The operations of the parts of a batch, sorted, each once.
     #[serde(default)]
-    pub parts: Vec<Arc<str>>,
+    pub parts: Vec<ArcStr>,
     /// The alternatives of what is needed.
     pub required: Arc<[Vec<Scope>]>,
     /// What of them is not held.
@@ -60,7 +61,7 @@ pub struct Event {
     /// Bytes of the answer's body.
     pub bytes_out: u64,
     /// The policies that decided.
-    pub policy_hash: Option<Arc<str>>,
+    pub policy_hash: Option<ArcStr>,
 }
 
 /// What was decided.

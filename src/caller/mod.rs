@@ -6,6 +6,7 @@
 
 mod network;
 
+use arcstr::ArcStr;
 use aws_lc_rs::{constant_time, digest};
 use ipnet::IpNet;
 use scopegate_core::id::{ConnectorId, CustomerId};
@@ -50,7 +51,7 @@ pub enum By {
 #[derive(Debug)]
 pub struct Caller {
     /// Its name in the audit: `network`, `handle`, or the key's name.
-    pub name: Arc<str>,
+    pub name: ArcStr,
     /// Whose accounts it may use; none: everybody's.
     pub customers: Option<Vec<CustomerId>>,
     /// Which connectors it may use; none: all.

@@ -96,7 +96,7 @@ impl Exchange {
         let approach =
             Approach { peer: self.arrival.peer, local: self.arrival.local, host: Some(head.host.name()), headers: &head.headers, named_by };
         let caller = parts.callers.judge(&approach).map_err(Refusal::CallerUnauthenticated)?;
-        self.record.event.caller = Some(Arc::clone(&caller.name));
+        self.record.event.caller = Some(caller.name.clone());
         self.known.named = Some(found.named());
         self.known.caller = Some(caller);
         Ok(())

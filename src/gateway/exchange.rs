@@ -66,7 +66,7 @@ impl Exchange {
     pub(super) fn new(gateway: Arc<Gateway>, arrival: Arrival) -> Self {
         let policies = gateway.parts.policies.policies();
         let mut record = Record::new(&gateway);
-        record.event.policy_hash = Some(Arc::clone(policies.shared_hash()));
+        record.event.policy_hash = Some(policies.shared_hash().clone());
         Self { policies, arrival, record, known: Known::default(), gateway }
     }
 

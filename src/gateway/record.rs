@@ -74,9 +74,9 @@ impl Record {
 
     /// It is about these operations.
     pub(super) fn concerns(&mut self, operations: &Operations) {
-        self.event.operation = Some(Arc::clone(operations.name()));
+        self.event.operation = Some(operations.name().clone());
         self.event.required = Arc::clone(operations.shared_required());
-        self.event.parts = operations.parts().map(|part| Arc::clone(part.name())).collect::<BTreeSet<_>>().into_iter().collect();
+        self.event.parts = operations.parts().map(|part| part.name().clone()).collect::<BTreeSet<_>>().into_iter().collect();
     }
 
     /// It was refused, or went wrong afterwards.

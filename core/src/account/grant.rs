@@ -75,7 +75,7 @@ impl Granted {
 
 /// Provider scopes, sorted, each once. Grants share them: of a million grants, most hold the same few sets.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct GrantedScopes(Arc<[ProviderScope]>);
+pub struct GrantedScopes(Arc<Vec<ProviderScope>>);
 
 impl std::ops::Deref for GrantedScopes {
     type Target = [ProviderScope];
@@ -89,7 +89,7 @@ impl FromIterator<ProviderScope> for GrantedScopes {
         let mut scopes: Vec<_> = scopes.into_iter().collect();
         scopes.sort_unstable();
         scopes.dedup();
-        Self(scopes.into())
+        Self(Arc::new(scopes))
     }
 }
 

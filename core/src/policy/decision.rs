@@ -6,6 +6,7 @@ use crate::id::OperationId;
 use crate::inspect::GraphqlKind;
 use crate::request::Ambiguity;
 use crate::scope::Scope;
+use arcstr::ArcStr;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -83,7 +84,7 @@ pub struct Operations(Arc<Listed>);
 
 #[derive(Debug)]
 struct Listed {
-    name: Arc<str>,
+    name: ArcStr,
     all: Arc<[Arc<Operation>]>,
     required: Arc<[Vec<Scope>]>,
     contained: Box<[Contained]>,
@@ -109,7 +110,7 @@ impl Operations {
     /// The same with what the content holds.
     pub(super) fn containing(&self, required: Arc<[Vec<Scope>]>, contained: Box<[Contained]>) -> Self {
         let Listed { name, all, .. } = &*self.0;
-        Self(Arc::new(Listed { name: Arc::clone(name), all: Arc::clone(all), required, contained }))
+        Self(Arc::new(Listed { name: name.clone(), all: Arc::clone(all), required, contained }))
     }
 
     /// What the content holds, as far as it was read: objects and fields, or the parts of a batch in order.
@@ -144,7 +145,7 @@ impl Operations {
 
     /// Their ids joined with `+`: `report.left+report.right`.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &ArcStr {
         &self.0.name
     }
 
@@ -191,7 +192,7 @@ fn ids(operations: &[Arc<Operation>]) -> impl Iterator<Item = &OperationId> {
     operations.iter().map(|operation| &operation.id).filter(move |id| last.replace(*id) != Some(*id))
 }
 
-fn joined(operations: &[Arc<Operation>]) -> Arc<str> {
+fn joined(operations: &[Arc<Operation>]) -> ArcStr {
     match operations {
         [only] => only.id.to_shared(),
         several => ids(several).map(OperationId::as_str).collect::<Vec<_>>().join("+").into(),

@@ -10,6 +10,7 @@ use crate::connector::Connector;
 use crate::id::{ConnectorId, RoleName};
 use crate::request::{Ambiguity, Encoded, Request};
 use crate::scope::{ProviderScope, Scope};
+use arcstr::ArcStr;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 /// All policies, compiled.
 #[derive(Debug)]
 pub struct PolicySet {
-    hash: Arc<str>,
+    hash: ArcStr,
     /// Sorted by name.
     connectors: IndexMap<ConnectorId, Rules>,
     roles: BTreeSet<RoleName>,
@@ -48,7 +49,7 @@ impl PolicySet {
 
     /// The same, for whoever keeps it.
     #[must_use]
-    pub fn shared_hash(&self) -> &Arc<str> {
+    pub fn shared_hash(&self) -> &ArcStr {
         &self.hash
     }
 
