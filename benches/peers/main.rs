@@ -109,7 +109,7 @@ fn scale(arguments: &Arguments) {
         }
     }
     let table = measure(&turns.iter().map(|(name, contender, load)| (name.as_str(), *contender, load)).collect::<Vec<_>>(), arguments);
-    println!("{}", table.beside(&turns[0].0));
+    println!("{}", table.beside(&turns.first().unwrap().0));
     for (name, restart) in names.iter().zip(restarts) {
         println!(
             "{name}: {} MiB resident behind the import; after a restart listening in {:.2} s, ready in {:.2} s with {} MiB",
