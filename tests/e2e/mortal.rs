@@ -79,8 +79,10 @@ struct Script {
 }
 
 impl Cue {
+    /// Says that it has heard before anybody can die of it: whoever gave the cue waits for that.
     fn hear(&self, line: &str) {
         let mut script = self.0.lock().unwrap();
+        eprintln!("{ARMED}");
         match line {
             TAKE_NOTHING => script.takes_nothing = true,
             GO_ON => script.takes_nothing = false,
@@ -240,7 +242,6 @@ fn gateway() {
     let listen = move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             heard.hear(&line);
-            eprintln!("{ARMED}");
         }
         // Whoever started it is gone.
         std::process::exit(0);
