@@ -257,8 +257,9 @@ impl Visit {
         if let Some(anew) = self.forward.as_ref().and_then(|forward| forward.body.as_ref()) {
             *body = Some(if end == BodyEnd::Last { anew.clone() } else { Bytes::new() });
         }
-        // where there was none, it has been waited for since the head
-        if let (BodyEnd::Last, false, 1.., Some(forward)) = (end, self.heard, self.counted, &self.forward) {
+        // where there is none, the answer has been waited for since the head
+        let has_body = !matches!(self.head.framing, Framing::None | Framing::Length(0));
+        if let (BodyEnd::Last, false, true, Some(forward)) = (end, self.heard, has_body, &self.forward) {
             self.side.await_answer(forward.head_timeout);
         }
     }
