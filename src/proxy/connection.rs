@@ -6,6 +6,7 @@
 
 use super::Patience;
 use super::door::{Client, Door};
+use super::due::Due;
 use super::request::{Departure, Visit};
 use super::response::AnswerHead;
 use super::side::Side;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How much of a body that nobody wants is read past in order to keep the connection.
@@ -84,7 +85,7 @@ pub(super) async fn serve(mut door: Door, arrival: Arrival, seat: Seat, shared: 
 /// hear of it once, and not with each request.
 struct Between {
     patience: Patience,
-    silence: Pin<Box<Sleep>>,
+    silence: Due,
     drained: Pin<Box<WaitForCancellationFutureOwned>>,
     asked_to_leave: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -93,42 +94,51 @@ impl Between {
     fn new(patience: &Patience, idle_ends: &CancellationToken, seat: &Seat) -> Self {
         // A token of its own: all connections would meet at the one that they share.
         let drained = Box::pin(idle_ends.child_token().cancelled_owned());
-        Self { patience: *patience, silence: Box::pin(sleep(patience.idle)), drained, asked_to_leave: Box::pin(seat.leaves()) }
+        Self { patience: *patience, silence: Due::default(), drained, asked_to_leave: Box::pin(seat.leaves()) }
     }
 
     /// The next head; none where the client, its silence, a drain, or another who needs the place ends the connection.
     async fn next_head(&mut self, door: &mut Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
         if door.came().is_empty() {
-            self.silence.as_mut().reset(sleep(self.patience.idle).deadline());
+            self.silence.put(self.patience.idle);
             tokio::select! {
                 biased;
                 came = door.fill() => came.then_some(())?,
-                () = self.silence.as_mut() => return None,
+                () = poll_fn(|cx| self.silence.poll(cx)) => return None,
                 () = self.drained.as_mut() => return None,
                 // A request that is here already, and was only not seen yet, is served.
                 () = self.asked_to_leave.as_mut() => timeout(GLANCE, door.fill()).await.ok()?.then_some(())?,
             }
         }
+        let mut scanner = HeadScanner::new(limits);
+        if let Some(head) = scanned(door, &mut scanner, &limits) {
+            return Some(head);
+        }
         let late = HeadFault { reason: HeadFaultReason::TooSlow, method: None, target: None };
         tokio::select! {
             biased;
-            head = timeout(self.patience.head, whole_head(door, limits)) => head.unwrap_or(Some(Err(late))),
+            head = timeout(self.patience.head, rest_of_head(door, scanner, &limits)) => head.unwrap_or(Some(Err(late))),
             () = self.asked_to_leave.as_mut() => None,
+            // a head that is all but here still comes; a drain does not wait for one that does not
+            () = async { self.drained.as_mut().await; sleep(LINGER).await } => None,
         }
     }
 }
 
-async fn whole_head(door: &mut Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
-    let mut scanner = HeadScanner::new(limits);
+/// The head, if all of it is here.
+fn scanned(door: &mut Door, scanner: &mut HeadScanner, limits: &HeadLimits) -> Option<Result<Head, HeadFault>> {
+    match scanner.scan(door.came()) {
+        Ok(Scan::Head(length)) => Some(Head::read(&door.came().split_to(length).freeze(), limits)),
+        Ok(Scan::More) => None,
+        Err(fault) => Some(Err(fault)),
+    }
+}
+
+async fn rest_of_head(door: &mut Door, mut scanner: HeadScanner, limits: &HeadLimits) -> Option<Result<Head, HeadFault>> {
     loop {
-        let scanned = scanner.scan(door.came());
-        match scanned {
-            Ok(Scan::Head(length)) => {
-                let head = door.came().split_to(length).freeze();
-                return Some(Head::read(&head, &limits));
-            }
-            Ok(Scan::More) => door.fill().await.then_some(())?,
-            Err(fault) => return Some(Err(fault)),
+        door.fill().await.then_some(())?;
+        if let Some(head) = scanned(door, &mut scanner, limits) {
+            return Some(head);
         }
     }
 }
@@ -302,6 +312,12 @@ mod tests {
         let (mut busy, mut client) = door();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         assert!(Between::new(&Patience::STANDARD, &ends, &seat).next_head(&mut busy, HeadLimits::STANDARD).await.unwrap().is_ok());
+        // Of this one no more comes.
+        let (mut half, mut client) = door();
+        client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let mut between = Between::new(&Patience::STANDARD, &ends, &seat);
+        let ended = timeout(LINGER + Duration::from_millis(1), between.next_head(&mut half, HeadLimits::STANDARD));
+        assert!(ended.await.unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,7 +68,7 @@ impl Door {
 
     /// The request that `head` began is under way.
     pub(super) fn begin(&mut self, head: &Head) {
-        self.request = UnderWay::begin(head, self.pace);
+        self.request.begin(head, self.pace);
     }
 
     /// The body may have at most `limit` bytes.

@@ -9,6 +9,7 @@
 
 mod connection;
 mod door;
+mod due;
 mod listen;
 mod multiplex;
 mod progress;

@@ -51,7 +51,8 @@ impl Stream {
             Framing::Length(length) => (length, false),
             Framing::Chunked => (0, false),
         };
-        let progress = Progress::begin((!whole).then_some(pace));
+        let mut progress = Progress::default();
+        progress.begin((!whole).then_some(pace));
         Self { pace, progress, announced, whole, client: Client::Open, body, answer, sending: None, ended: false, stalls: None, answered }
     }
 

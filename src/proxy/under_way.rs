@@ -26,20 +26,20 @@ pub(super) enum Stage {
 }
 
 impl UnderWay {
-    /// The request that `head` began.
-    pub(super) fn begin(head: &Head, pace: Pace) -> Self {
-        let stage = match head.framing {
+    /// No request.
+    pub(super) fn none() -> Self {
+        Self { stage: Stage::Whole, progress: Progress::default() }
+    }
+
+    /// From here on it is the request that `head` began.
+    pub(super) fn begin(&mut self, head: &Head, pace: Pace) {
+        self.stage = match head.framing {
             Framing::None | Framing::Length(0) => Stage::Whole,
             Framing::Length(left) => Stage::Sized { left },
             Framing::Chunked => Stage::Chunked(ChunkReader::new()),
         };
-        let expected = matches!(stage, Stage::Sized { .. } | Stage::Chunked(_)).then_some(pace);
-        Self { stage, progress: Progress::begin(expected) }
-    }
-
-    /// No request.
-    pub(super) fn none() -> Self {
-        Self { stage: Stage::Whole, progress: Progress::begin(None) }
+        let expected = matches!(self.stage, Stage::Sized { .. } | Stage::Chunked(_)).then_some(pace);
+        self.progress.begin(expected);
     }
 
     /// Takes what is here of the body's content out of `came`; nothing where none of it is.
