@@ -169,7 +169,7 @@ impl Flight {
             Err(ProviderFault::Said(TokenFault::Failed { retry_after, .. })) => Spent::Lost { retry_after },
             Err(ProviderFault::Said(TokenFault::Garbage) | ProviderFault::Lost(_)) => Spent::Lost { retry_after: None },
             Err(
-                ProviderFault::Said(TokenFault::ClientRefused { .. })
+                ProviderFault::Said(TokenFault::ClientRefused { .. } | TokenFault::RequestRefused { .. })
                 | ProviderFault::NotSent(_)
                 | ProviderFault::NoCall(_)
                 | ProviderFault::NoEvidence(_)

@@ -97,7 +97,7 @@ impl ProviderFault {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Said(TokenFault::Declined { retry_after, .. } | TokenFault::Failed { retry_after, .. }) => *retry_after,
-            Self::Said(TokenFault::NotHonoured | TokenFault::ClientRefused { .. } | TokenFault::Garbage)
+            Self::Said(TokenFault::NotHonoured | TokenFault::ClientRefused { .. } | TokenFault::RequestRefused { .. } | TokenFault::Garbage)
             | Self::NotSent(_)
             | Self::Lost(_)
             | Self::NoCall(_)
@@ -133,6 +133,7 @@ impl Provider {
 
     /// Our registration for this connector.
     pub(super) fn registration(&self, connector: &Connector) -> Option<&ClientRegistration> {
+            Self::Said(TokenFault::RequestRefused { .. }) => "request_refused",
         self.clients.get(&connector.id)
     }
 
@@ -332,3 +333,6 @@ fn not_answered(error: CallError) -> ProviderFault {
 fn text(answer: &HttpAnswer, name: header::HeaderName) -> Option<&str> {
     answer.headers.get(name).and_then(|value| value.to_str().ok())
 }
+            Some(ProviderFault::Said(TokenFault::RequestRefused { code })) => {
+                tracing::error!(connector = %connector.id, code, "the provider refuses the way in which it is asked: check the connector's `oauth`; no account dies of it");
+            }
