@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings, Watch};
-use crate::store::{Rollback, SqliteStore, Store, StoreError};
+use crate::store::{Notes, Rollback, SqliteStore, Store, StoreError};
 use crate::tasks::Tasks;
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
@@ -25,7 +25,6 @@ use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -208,7 +207,7 @@ impl App {
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
         let open = |settings: &Settings, clock| {
-            let store = SqliteStore::open_marked(&settings.store, clock, &mark_file(settings), rollback)?;
+            let store = SqliteStore::open_marked(&settings.store, clock, &notes(settings), rollback)?;
             Ok(Arc::new(store) as Arc<dyn Store>)
         };
         Self::start_over(settings, watcher, open).await
@@ -317,10 +316,12 @@ fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
 }
 
-/// Where it is noted how far the store is: beside the audit, and not one of its files.
-fn mark_file(settings: &Settings) -> PathBuf {
+/// Where it is noted how far the store is: beside the audit, and not one of its files; and beside the key, which whoever puts the
+/// store's folder back as a whole leaves where it is.
+fn notes(settings: &Settings) -> Notes {
     let audit = &settings.audit.file;
-    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
+    let file = audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()));
+    Notes { file, also_in: settings.encryption.key_file.parent().map(Into::into) }
 }
 
 /// The keys in force; the next ones come from the settings as they are then.
