@@ -20,7 +20,7 @@ mod verify;
 
 pub use event::{Event, Recorded, Verdict};
 pub use past::read_past;
-pub use search::{Cursor, Filter, InvalidCursor, Page};
+pub use search::{Beginning, Cursor, Filter, InvalidCursor, Page};
 pub use sink::Place;
 pub use verify::{Finding, Verified, Walked, verify, verify_end, verify_watched};
 
@@ -101,22 +101,24 @@ impl AuditLog {
     /// # Errors
     /// The files cannot be read.
     pub async fn search(&self, filter: Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page, AuditError> {
-        // Where the disk takes nothing, what is on it is found all the same.
-        let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
-        let files = self.files.clone();
-        let searched = self.tasks.blocking(move || search::search(&files, &filter, cursor.as_ref(), limit)).await;
-        searched.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
+        self.look(move |files| search::search(files, &filter, cursor.as_ref(), limit)).await
     }
 
-    /// The events of a session, oldest first; the newest 10,000.
+    /// The events of a session, oldest first: the oldest 10,000.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub async fn session(&self, session: &SessionId) -> Result<Vec<Recorded>, AuditError> {
+    pub async fn session(&self, session: &SessionId) -> Result<Beginning, AuditError> {
         let filter = Filter { session: Some(session.clone()), ..Filter::default() };
-        let mut events = self.search(filter, None, SESSION).await?.events;
-        events.reverse();
-        Ok(events)
+        self.look(move |files| search::beginning(files, &filter, SESSION)).await
+    }
+
+    async fn look<F: Send + 'static>(&self, what: impl FnOnce(&Files) -> Result<F, AuditError> + Send + 'static) -> Result<F, AuditError> {
+        // Where the disk takes nothing, what is on it is found all the same.
+        let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
+        let files = self.files.clone();
+        let looked = self.tasks.blocking(move || what(&files)).await;
+        looked.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
     }
 
     /// Whether events reach the disk; for readiness.

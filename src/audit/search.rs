@@ -1,13 +1,13 @@
 //! Looking for events.
 
-use super::backwards::{Backwards, Ending};
+use super::backwards::{Backwards, Ending, Line};
 use super::files::{Files, failed};
 use super::{AuditError, Event, Recorded, Verdict};
 use memchr::memmem::Finder;
 use scopegate_core::id::{ConnectorId, CustomerId, SessionId};
 use scopegate_core::refusal::Reason;
 use scopegate_core::time::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -69,9 +69,42 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+/// The first events of something that happened.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Oldest first.
+    pub events: Vec<Recorded>,
+    /// Whether there are more, later ones.
+    pub truncated: bool,
+}
+
 /// Reads the files from their ends. Blocks.
 pub(super) fn search(files: &Files, filter: &Filter, cursor: Option<&Cursor>, limit: usize) -> Result<Page, AuditError> {
     let mut search = Search { filter, needles: filter.needles(), after: cursor, found: Vec::new(), limit };
+    backwards(files, filter, |file| search.read(file))?;
+    Ok(search.page())
+}
+
+/// The oldest events that the filter lets through, at most `limit`. Blocks.
+pub(super) fn beginning(files: &Files, filter: &Filter, limit: usize) -> Result<Beginning, AuditError> {
+    let (needles, mut found, mut truncated) = (filter.needles(), VecDeque::new(), false);
+    backwards(files, filter, |file| {
+        let mut lines = Backwards::new(file)?;
+        while let Some(line) = lines.next_line()? {
+            let Some(event) = filter.event_of(&line, &needles) else { continue };
+            found.push_front(event);
+            if found.len() > limit {
+                found.pop_back();
+                truncated = true;
+            }
+        }
+        Ok(Progress::GoOn)
+    })?;
+    Ok(Beginning { events: found.into(), truncated })
+}
+
+/// Each file that may hold events of the filter, the newest first, until `read` has enough.
+fn backwards(files: &Files, filter: &Filter, mut read: impl FnMut(&File) -> std::io::Result<Progress>) -> Result<(), AuditError> {
     let mut seen = HashSet::new();
     // The current file first: should it get a number meanwhile, it is met again and left out.
     let older = std::iter::once_with(|| files.older().map(|older| older.into_iter().rev().map(|(_, path)| path).collect::<Vec<_>>()));
@@ -83,12 +116,12 @@ pub(super) fn search(files: &Files, filter: &Filter, cursor: Option<&Cursor>, li
             };
             let facts = file.metadata().map_err(failed("read", &path))?;
             let too_old = filter.since.is_some_and(|since| facts.mtime().saturating_add(1).saturating_mul(1_000) < since.millis());
-            if seen.insert((facts.dev(), facts.ino())) && !too_old && search.read(&file).map_err(failed("read", &path))? == Progress::Enough {
-                return Ok(search.page());
+            if seen.insert((facts.dev(), facts.ino())) && !too_old && read(&file).map_err(failed("read", &path))? == Progress::Enough {
+                return Ok(());
             }
         }
     }
-    Ok(search.page())
+    Ok(())
 }
 
 struct Search<'a> {
@@ -111,20 +144,16 @@ impl Search<'_> {
         let mut lines = Backwards::new(file)?;
         let cursor = self.after.map(|cursor| Finder::new(cursor.0.as_bytes()).into_owned());
         while let Some(line) = lines.next_line()? {
-            // What is being written has no line feed yet.
-            if line.ending == Ending::EndOfFile {
-                continue;
-            }
             if let (Some(after), Some(finder)) = (self.after, &cursor) {
-                if finder.find(&line.text).is_some() && parsed(&line.text).is_some_and(|event| event.hash == after.0) {
+                if line.ending == Ending::LineFeed
+                    && finder.find(&line.text).is_some()
+                    && parsed(&line.text).is_some_and(|event| event.hash == after.0)
+                {
                     self.after = None;
                 }
                 continue;
             }
-            if !self.needles.iter().all(|needle| needle.find(&line.text).is_some()) {
-                continue;
-            }
-            if let Some(event) = parsed(&line.text).filter(|recorded| self.filter.lets_through(&recorded.event)) {
+            if let Some(event) = self.filter.event_of(&line, &self.needles) {
                 self.found.push(event);
                 // One more tells whether there is another page.
                 if self.found.len() > self.limit {
@@ -160,6 +189,12 @@ impl Filter {
         ];
         let given = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
         given.map(|(name, value)| Finder::new(&format!("\"{name}\":{}", serde_json::Value::from(value))).into_owned()).collect()
+    }
+
+    /// The event of this line, if it is let through. What is being written has no line feed yet.
+    fn event_of(&self, line: &Line, needles: &[Finder<'static>]) -> Option<Recorded> {
+        let may_be = line.ending == Ending::LineFeed && needles.iter().all(|needle| needle.find(&line.text).is_some());
+        may_be.then(|| parsed(&line.text)).flatten().filter(|recorded| self.lets_through(&recorded.event))
     }
 
     fn lets_through(&self, event: &Event) -> bool {
