@@ -7,13 +7,13 @@
 use super::Patience;
 use super::door::{Client, Door};
 use super::due::Due;
+use super::pool::Pool;
 use super::request::{Departure, Visit};
 use super::response::AnswerHead;
 use super::side::Side;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
 use crate::limits::Seat;
 use crate::tasks::Tasks;
-use pingora::connectors::http::Connector;
 use scopegate_core::request::{Head, HeadFault, HeadFaultReason, HeadLimits, HeadScanner, Scan};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -36,8 +36,7 @@ const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duratio
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
-    /// Connects to upstreams, and keeps connections for others.
-    pub(super) upstreams: Connector,
+    pub(super) pool: Pool,
     pub(super) heads: HeadLimits,
     pub(super) patience: Patience,
     pub(super) tasks: Tasks,

@@ -2,6 +2,7 @@
 
 use super::connection::{self, Shared};
 use super::door::Door;
+use super::pool::Pool;
 use super::tap::PREFACE;
 use super::wire::{Rewound, Wire};
 use super::{Patience, ProxyError, multiplex, trust};
@@ -11,8 +12,6 @@ use crate::http_client::Trust;
 use crate::limits::{Guests, Seat};
 use crate::tasks::Tasks;
 use bytes::{Bytes, BytesMut};
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector;
 use scopegate_core::request::HeadLimits;
 use std::io;
 use std::net::SocketAddr;
@@ -127,14 +126,12 @@ impl Proxy {
     pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, connections: usize, tasks: Tasks) -> Result<Self, ProxyError> {
         let bundle = trust::bundle(trust)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let mut options = ConnectorOptions::new(POOL * threads);
-        options.ca_file = Some(bundle.path().to_string_lossy().into_owned());
         // reads the bundle, which may go then
-        let upstreams = Connector::new(Some(options));
+        let pool = Pool::new(bundle.path(), POOL * threads, &tasks);
         let (closing, watched) = watch::channel(false);
         let door_shuts = CancellationToken::new();
         let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
-        let shared = Shared { gateway, upstreams, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
+        let shared = Shared { gateway, pool, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
         Ok(Self {
             shared: Arc::new(shared),
             tasks,

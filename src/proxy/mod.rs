@@ -12,6 +12,7 @@ mod door;
 mod due;
 mod listen;
 mod multiplex;
+mod pool;
 mod progress;
 mod request;
 mod response;

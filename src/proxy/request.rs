@@ -2,6 +2,7 @@
 
 use super::connection::{Next, SKIP, Shared};
 use super::door::{Broken, Client};
+use super::pool::Peer;
 use super::response::{AnswerHead, failure, has_one_framing};
 use super::side::{Side, Wants};
 use super::upstream::{Came, Conversation, Link};
@@ -10,23 +11,13 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, StatusCode, request};
 use pingora::http::RequestHeader;
-use pingora::protocols::ALPN;
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, RetryType};
 use scopegate_core::request::{Framing, Head, Version};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
-/// How long an idle connection to an upstream is kept.
-const POOLED: Duration = Duration::from_secs(60);
-/// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead.
-const STREAMS: usize = 100;
-const ALIVE: Duration = Duration::from_secs(15);
-const WINDOW: u32 = 1 << 20;
 /// So many addresses of an upstream are tried, each time that a request is sent.
 const ADDRESSES: usize = 3;
 /// The most of a body that is kept in order to send it again, where nobody here reads it.
@@ -285,54 +276,35 @@ impl<'a> Visit<'a> {
 
     /// One connection's try; a pooled one that was dead is made up for by another, once.
     async fn attempt(&mut self, forward: &Forward) -> Result<(), Failure> {
-        let peer = self.peer(forward)?;
+        let Some(address) = forward.addresses.get(self.address) else { return Err(Error::new_up(ErrorType::ConnectNoRoute).into()) };
+        let peer = Peer {
+            address: *address,
+            tls: forward.tls.as_deref(),
+            // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
+            http1: self.head.websocket || self.head.version == Version::Http10,
+            group: forward.group_key,
+            timeout: forward.connect_timeout,
+        };
+        let pool = &self.shared.pool;
         loop {
-            let (session, reused) = self.shared.upstreams.get_http_session(&peer).await.map_err(Failure::Unreached)?;
-            let link = if reused { Link::Pooled } else { Link::Fresh };
+            let (session, link) = pool.connect(&peer).await.map_err(Failure::Unreached)?;
             let mut upstream = Conversation::new(session, forward.idle_timeout);
             let relayed = self.relay(&mut upstream, forward).await;
             let session = upstream.into_session();
-            // a stream leaves its connection to others, however it ended
-            if matches!(relayed, Ok(Leaves::Clean)) || matches!(session, HttpSession::H2(_)) {
-                self.shared.upstreams.release_http_session(session, &peer, Some(POOLED)).await;
+            match &relayed {
+                Ok(Leaves::Clean) => pool.keep(session, &peer).await,
+                Ok(Leaves::Spoilt) | Err(_) => pool.let_go(session, &peer).await,
             }
             match relayed {
                 Ok(_) => return Ok(()),
                 Err(Failure::Upstream(error)) if self.tries_again(&error, link) => {
                     if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
-                        self.shared.upstreams.prefer_h1(&peer);
+                        pool.prefer_http1(&peer);
                     }
                 }
                 Err(failure) => return Err(failure),
             }
         }
-    }
-
-    /// Where an attempt goes.
-    fn peer(&self, forward: &Forward) -> Result<HttpPeer, Failure> {
-        let Some(address) = forward.addresses.get(self.address) else { return Err(Error::new_up(ErrorType::ConnectNoRoute).into()) };
-        // an IPv6 address stands in a certificate without its brackets
-        let name = forward.tls.as_deref().map(|name| name.trim_start_matches('[').trim_end_matches(']'));
-        // without a name pingora would take any certificate
-        if name.is_some_and(str::is_empty) {
-            return Err(Error::new_in(ErrorType::InvalidCert).into());
-        }
-        let mut peer = HttpPeer::new(address, name.is_some(), name.unwrap_or_default().to_owned());
-        // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
-        let http1 = self.head.websocket || self.head.version == Version::Http10;
-        if name.is_some() && !http1 {
-            peer.options.alpn = ALPN::H2H1;
-            peer.options.max_h2_streams = STREAMS;
-            peer.options.h2_ping_interval = Some(ALIVE);
-            peer.options.h2_stream_window_size = Some(WINDOW);
-            peer.options.h2_connection_window_size = Some(4 * WINDOW);
-        }
-        // pingora's pool does not look at protocols
-        peer.group_key = forward.group_key << 1 | u64::from(http1);
-        peer.options.connection_timeout = Some(forward.connect_timeout);
-        peer.options.total_connection_timeout = Some(forward.connect_timeout);
-        peer.options.idle_timeout = Some(POOLED);
-        Ok(peer)
     }
 
     /// The head that the upstream gets: the gateway's, and the framing of the body at hand.

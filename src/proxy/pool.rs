@@ -1,0 +1,217 @@
+//! Connections to upstreams: made by pingora, and kept for others.
+//!
+//! Those that speak HTTP/1 are kept here: pingora's own pool starts a task for each one that waits, which costs more than the rest of
+//! keeping it. Those that speak HTTP/2 carry many requests at once, and stay with pingora.
+
+use super::upstream::Link;
+use crate::tasks::Tasks;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
+use pingora::protocols::ALPN;
+use pingora::protocols::Stream;
+use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession as Http1;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::interval;
+
+/// How often idle connections are looked after, and how many such times one is kept: a minute in all.
+const LOOK: Duration = Duration::from_secs(10);
+const LOOKS: u8 = 6;
+/// How long an idle connection over HTTP/2 is kept.
+const IDLE: Duration = Duration::from_secs(60);
+/// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead.
+const STREAMS: usize = 100;
+const ALIVE: Duration = Duration::from_secs(15);
+const WINDOW: u32 = 1 << 20;
+
+/// Where a connection goes, and what it may be used for.
+#[derive(Debug)]
+pub(super) struct Peer<'a> {
+    pub(super) address: SocketAddr,
+    /// The name that its certificate must hold; none for plain http.
+    pub(super) tls: Option<&'a str>,
+    /// Whether nothing but HTTP/1 will do.
+    pub(super) http1: bool,
+    /// Connections are shared within one group only.
+    pub(super) group: u64,
+    /// How long connecting may take, TLS included.
+    pub(super) timeout: Duration,
+}
+
+type Key = (SocketAddr, u64);
+
+/// The pool of all connections.
+pub(super) struct Pool {
+    connector: Connector,
+    idle: Arc<Mutex<Idle>>,
+}
+
+/// HTTP/1 connections that nobody uses.
+#[derive(Debug, Default)]
+struct Idle {
+    most: usize,
+    count: usize,
+    by_key: HashMap<Key, Vec<Waiting>, foldhash::fast::FixedState>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    stream: Stream,
+    /// How often it was looked after.
+    looks: u8,
+}
+
+impl Pool {
+    /// Keeps at most so many idle connections; upstreams must show certificates of `bundle`, which is read here.
+    pub(super) fn new(bundle: &Path, most: usize, tasks: &Tasks) -> Self {
+        let mut options = ConnectorOptions::new(most);
+        options.ca_file = Some(bundle.to_string_lossy().into_owned());
+        let idle = Arc::new(Mutex::new(Idle { most, ..Idle::default() }));
+        let (looked_after, ends) = (Arc::downgrade(&idle), tasks.token());
+        tasks.spawn("idle connections", async move {
+            tokio::select! {
+                () = ends.cancelled() => {}
+                () = look_after(looked_after) => {}
+            }
+        });
+        Self { connector: Connector::new(Some(options)), idle }
+    }
+
+    /// A connection, the one that was used last if there is any.
+    /// # Errors
+    /// There is none to be had.
+    pub(super) async fn connect(&self, to: &Peer<'_>) -> Result<(HttpSession, Link)> {
+        if let Some(stream) = lock(&self.idle).take(&to.key()) {
+            return Ok((HttpSession::H1(Http1::new(stream)), Link::Pooled));
+        }
+        let (session, reused) = self.connector.get_http_session(&to.for_pingora()?).await?;
+        Ok((session, if reused { Link::Pooled } else { Link::Fresh }))
+    }
+
+    /// Keeps what a whole answer has left.
+    pub(super) async fn keep(&self, session: HttpSession, to: &Peer<'_>) {
+        match session {
+            HttpSession::H1(mut session) => {
+                session.respect_keepalive();
+                if let Some(stream) = session.reuse().await {
+                    let refused = lock(&self.idle).put(to.key(), stream);
+                    drop(refused);
+                }
+            }
+            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => self.let_go(other, to).await,
+        }
+    }
+
+    /// Leaves a stream's connection to others, however the stream ended. One of HTTP/1 ends.
+    pub(super) async fn let_go(&self, session: HttpSession, to: &Peer<'_>) {
+        if let (HttpSession::H2(_), Ok(peer)) = (&session, to.for_pingora()) {
+            self.connector.release_http_session(session, &peer, Some(IDLE)).await;
+        }
+    }
+
+    /// Speaks HTTP/1 there from now on.
+    pub(super) fn prefer_http1(&self, to: &Peer<'_>) {
+        if let Ok(peer) = to.for_pingora() {
+            self.connector.prefer_h1(&peer);
+        }
+    }
+}
+
+impl Peer<'_> {
+    fn key(&self) -> Key {
+        (self.address, self.group << 1 | u64::from(self.http1))
+    }
+
+    fn for_pingora(&self) -> Result<HttpPeer> {
+        // an IPv6 address stands in a certificate without its brackets
+        let name = self.tls.map(|name| name.trim_start_matches('[').trim_end_matches(']'));
+        // without a name pingora would take any certificate
+        if name.is_some_and(str::is_empty) {
+            return Error::err(ErrorType::InvalidCert);
+        }
+        let mut peer = HttpPeer::new(self.address, name.is_some(), name.unwrap_or_default().to_owned());
+        if name.is_some() && !self.http1 {
+            peer.options.alpn = ALPN::H2H1;
+            peer.options.max_h2_streams = STREAMS;
+            peer.options.h2_ping_interval = Some(ALIVE);
+            peer.options.h2_stream_window_size = Some(WINDOW);
+            peer.options.h2_connection_window_size = Some(4 * WINDOW);
+        }
+        // pingora's pool does not look at protocols
+        (_, peer.group_key) = self.key();
+        peer.options.connection_timeout = Some(self.timeout);
+        peer.options.total_connection_timeout = Some(self.timeout);
+        peer.options.idle_timeout = Some(IDLE);
+        Ok(peer)
+    }
+}
+
+impl Idle {
+    /// The one that was used last of those that are still good.
+    fn take(&mut self, key: &Key) -> Option<Stream> {
+        let all = self.by_key.get_mut(key)?;
+        while let Some(mut waiting) = all.pop() {
+            self.count -= 1;
+            if is_silent(&mut waiting.stream) {
+                return Some(waiting.stream);
+            }
+        }
+        None
+    }
+
+    /// Gives it back where there is no room, or where it is of no use any more.
+    fn put(&mut self, key: Key, mut stream: Stream) -> Option<Stream> {
+        if self.count >= self.most || !is_silent(&mut stream) {
+            return Some(stream);
+        }
+        self.count += 1;
+        self.by_key.entry(key).or_default().push(Waiting { stream, looks: 0 });
+        None
+    }
+
+    /// Takes out all that are closed, or have been here for long.
+    fn old(&mut self) -> Vec<Waiting> {
+        let mut old = Vec::new();
+        for all in self.by_key.values_mut() {
+            old.extend(all.extract_if(.., |waiting| {
+                waiting.looks += 1;
+                waiting.looks > LOOKS || !is_silent(&mut waiting.stream)
+            }));
+        }
+        self.by_key.retain(|_, all| !all.is_empty());
+        self.count -= old.len();
+        old
+    }
+}
+
+/// Whether the other end says nothing, as it should where nobody has asked: what it says now would be taken for the answer to another
+/// request.
+fn is_silent(stream: &mut Stream) -> bool {
+    let mut byte = [0];
+    let nobody = &mut Context::from_waker(Waker::noop());
+    Pin::new(stream).poll_read(nobody, &mut ReadBuf::new(&mut byte)).is_pending()
+}
+
+async fn look_after(idle: Weak<Mutex<Idle>>) {
+    let mut looks = interval(LOOK);
+    loop {
+        looks.tick().await;
+        let Some(idle) = idle.upgrade() else { return };
+        let old = lock(&idle).old();
+        // they are closed while nobody waits for the pool
+        drop(old);
+    }
+}
+
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
