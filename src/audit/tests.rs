@@ -1,5 +1,6 @@
 //! The audit as a whole, on real files.
 
+use super::chain::Head;
 use super::event::tests::full_event;
 use super::*;
 use crate::clock::Hands;
@@ -249,10 +250,10 @@ async fn whatever_was_changed_afterwards_is_found() {
         assert_ne!(verify(&room.path()).unwrap().findings, [], "cut after {cut} bytes");
         assert_ne!(verify_end(&room.path()).unwrap().unwrap().findings, [], "cut after {cut} bytes");
     }
-    fs::write(&older, &first).unwrap();
     fs::remove_file(&older).unwrap();
-    assert_eq!(room.sound().first_seq, Some(3));
-    assert_eq!(verify_end(&room.path()).unwrap().unwrap().findings, []);
+    let what = "event 3 is the first that is kept, and nothing was deleted for its age: events were removed or exchanged".to_owned();
+    let gone = [Finding { file: room.path(), line: 1, what }];
+    assert_eq!((verify(&room.path()).unwrap().findings, verify_end(&room.path()).unwrap().unwrap().findings), (gone.to_vec(), gone.to_vec()));
     fs::write(room.path(), "").unwrap();
     assert!(verify_end(&room.path()).unwrap().is_none(), "there is no event");
 }
@@ -289,8 +290,101 @@ async fn files_end_by_size_and_age_and_are_deleted_when_too_old() {
     room.hands.advance(room.rotation.keep);
     audit.note(room.event(7).into());
     audit.flush().await;
-    assert_eq!(room.files(), ["audit.jsonl"], "all others are too old");
-    assert_eq!(room.sound().first_seq, Some(7));
+    assert_eq!(room.files(), ["audit.jsonl", "pruned-audit.jsonl"], "all others are too old");
+    let verified = room.sound();
+    assert_eq!((verified.first_seq, verified.last_seq), (Some(7), Some(7)));
+    assert_eq!(verify_end(&room.path()).unwrap().unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn what_is_missing_beyond_what_was_too_old_is_found() {
+    let mut room = Room::new();
+    room.rotation.size = 1;
+    let audit = room.audit();
+    for number in 1..=6 {
+        audit.note(room.event(number).into());
+        audit.flush().await;
+    }
+    end(audit).await;
+    let old = (Clock::system().timestamp().millis() / 1000 - 91 * 86_400).unsigned_abs();
+    for number in 1..=3 {
+        let file = OpenOptions::new().append(true).open(room.path().with_extension(format!("jsonl.{number}"))).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(old)).unwrap();
+    }
+    room.run(&[7]).await;
+    let verified = room.sound();
+    assert_eq!((verified.first_seq, verified.last_seq), (Some(4), Some(7)));
+    fs::remove_file(room.path().with_extension("jsonl.4")).unwrap();
+    let what = "event 5 is the first that is kept, and what was deleted for its age ends with 3: events were removed or exchanged";
+    assert_eq!(verify(&room.path()).unwrap().findings.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), [what]);
+}
+
+#[tokio::test]
+async fn files_are_deleted_when_they_are_too_old_also_while_nothing_happens() {
+    let room = Room::new();
+    room.run(&[1]).await;
+    let (mut segment, _) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+    assert_eq!(room.files(), ["audit.jsonl", "audit.jsonl.1"]);
+    room.hands.advance(room.rotation.keep + Duration::from_secs(1));
+    segment.rotate(room.rotation, room.clock.timestamp()).unwrap();
+    assert_eq!(room.files(), ["audit.jsonl", "pruned-audit.jsonl"]);
+}
+
+#[tokio::test]
+async fn what_a_failed_write_left_does_not_stay_in_a_file_that_is_left_for_another() {
+    for moved in [true, false] {
+        let room = Room::new();
+        let (queue, messages) = Queue::new(room.metrics.clone());
+        let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+        let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
+        let write = |writer: &mut Writer, number| {
+            queue.note(room.event(number).into());
+            messages.try_iter().for_each(|message| writer.take(message));
+            writer.write_out();
+        };
+        write(&mut writer, 1);
+        let real = writer.segment().exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        write(&mut writer, 2);
+        // A whole line and half of another came to the disk before it was full.
+        let (mut chain, mut lines) = (Chain::new(Head { seq: 1, hash: verify(&room.path()).unwrap().head.unwrap() }), Vec::new());
+        (2..=3).for_each(|number| chain.append(&room.event(number), &mut lines));
+        room.append(&lines[..lines.len() - 10]);
+        writer.segment().exchange(real);
+        if moved {
+            fs::rename(room.path(), room.path().with_extension("jsonl.1")).unwrap();
+        } else {
+            room.hands.advance(Duration::from_hours(24));
+        }
+        write(&mut writer, 3);
+        assert_eq!(fs::read_to_string(room.path().with_extension("jsonl.1")).unwrap().lines().count(), 1);
+        let verified = room.sound();
+        assert_eq!((verified.events, verified.files, verified.torn), (3, 2, None));
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_does_not_keep_others_from_beginning_a_file() {
+    let room = Room::new();
+    room.run(&[1, 2]).await;
+    let mut read = 0;
+    read_past(&room.path(), |_| {
+        read += 1;
+        Files::at(&room.path()).folder().unwrap().try_lock().unwrap();
+    })
+    .unwrap();
+    assert_eq!(read, 2);
+    let audit = room.audit();
+    for number in 0..=255_u8 {
+        (0..10).for_each(|_| audit.note(room.event(number).into()));
+    }
+    audit.flush().await;
+    let mut told = 0;
+    let verified = verify_watched(&room.path(), &mut |_| {
+        told += 1;
+        let (began, _) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+        drop(began);
+    });
+    assert_eq!((verified.unwrap().findings, told), (vec![], 1), "what is walked is more than a MiB");
 }
 
 #[tokio::test]
@@ -318,11 +412,12 @@ async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
 #[tokio::test]
 async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_events_again() {
     let room = Room::new();
-    let (queue, _messages) = Queue::new(room.metrics.clone());
+    let (queue, messages) = Queue::new(room.metrics.clone());
     let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
     let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
     let write = |writer: &mut Writer, number| {
-        writer.take(Message::Event(Box::new(room.event(number))));
+        queue.note(room.event(number).into());
+        messages.try_iter().for_each(|message| writer.take(message));
         writer.write_out();
     };
     write(&mut writer, 1);
@@ -339,8 +434,9 @@ async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_e
     writer.segment().exchange(real);
     write(&mut writer, 3);
     assert!(queue.is_healthy() && queue.reserve().is_ok());
-    assert_eq!(room.sound().events, 3);
+    assert_eq!(room.sound().events, 4);
     drop(before);
+    assert_eq!(room.metrics.audit_queue.get(), 0);
 }
 
 #[tokio::test]
@@ -362,6 +458,23 @@ async fn a_flood_of_refusals_leaves_places_for_calls() {
     assert_eq!(taken + room.metrics.audit_lost.get(), 1 << 16);
     assert_eq!(taken, 1 << 15);
     assert!(queue.reserve().is_ok());
+}
+
+#[tokio::test]
+async fn events_wait_within_a_bound_however_long_their_paths_are() {
+    let room = Room::new();
+    let (queue, messages) = Queue::new(room.metrics.clone());
+    let long = Event { path: Some("/a".repeat(16 << 10)), ..room.event(1) };
+    (0..10_000).for_each(|_| queue.note(long.clone().into()));
+    let taken = messages.try_iter().count();
+    assert!((950..1_050).contains(&taken), "{taken} refusals of 32 KiB each in 32 MiB");
+    assert_eq!(room.metrics.audit_lost.get(), 10_000 - taken as u64);
+    let mut calls = 0;
+    while let Ok(place) = queue.reserve() {
+        place.write(long.clone().into());
+        calls += 1;
+    }
+    assert!((950..1_050).contains(&calls), "{calls} calls of 32 KiB each in the other 32 MiB");
 }
 
 #[tokio::test]
