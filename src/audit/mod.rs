@@ -96,10 +96,11 @@ impl AuditLog {
         self.queue.note(event);
     }
 
-    /// Events that the filter lets through, newest first, at most `limit`, after `cursor`. Finds also what is not on disk yet.
+    /// Events that the filter lets through, newest first unless it says behind which number, at most `limit`, after `cursor`. Finds
+    /// also what is not on disk yet.
     ///
     /// # Errors
-    /// The files cannot be read.
+    /// [`AuditError::UnknownCursor`], or the files cannot be read.
     pub async fn search(&self, filter: Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page, AuditError> {
         // Where the disk takes nothing, what is on it is found all the same.
         let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
@@ -143,6 +144,9 @@ impl AuditLog {
 /// The audit's files could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// The event of a cursor is not there: it never was, or is too old to be kept.
+    #[error("no event that is kept is the one of this cursor")]
+    UnknownCursor,
     /// Reading or writing failed.
     #[error("cannot {deed} the audit file {}", path.display())]
     Io {

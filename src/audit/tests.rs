@@ -546,6 +546,48 @@ async fn a_search_goes_on_at_its_cursor_whatever_was_written_and_rotated_since()
         audit.flush().await;
     }
     assert_eq!(seen, [5, 4, 3, 2, 1]);
-    let unknown = Some("0".repeat(64).parse().unwrap());
-    assert_eq!(audit.search(Filter::default(), unknown, 2).await.unwrap().events, []);
+    for after_seq in [None, Some(0)] {
+        for text in [format!("0-{}", "0".repeat(64)), cursor.clone().unwrap().to_string().replacen('-', "0-", 1)] {
+            let filter = Filter { after_seq, ..Filter::default() };
+            let unknown = audit.search(filter, Some(text.parse().unwrap()), 2).await;
+            assert!(matches!(unknown, Err(AuditError::UnknownCursor)), "{text}: {unknown:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_number_events_come_as_they_happened_over_all_files() {
+    let mut room = Room::new();
+    // The first file is large enough to be halved.
+    room.rotation.size = 400_000;
+    let audit = room.audit();
+    for number in 0..1_000_u32 {
+        let account = if number % 100 == 7 { "seven" } else { "other" };
+        audit.note(Event { account: Some(account.into()), ..room.event(0) }.into());
+        if number % 300 == 299 {
+            audit.flush().await;
+        }
+    }
+    audit.flush().await;
+    assert_eq!(room.files().len(), 2);
+    let seqs = |page: &Page| page.events.iter().map(|event| event.seq).collect::<Vec<_>>();
+    let after = |seq| Filter { after_seq: Some(seq), ..Filter::default() };
+    for seq in [0, 1, 2, 299, 300, 598, 599, 600, 601, 899, 900, 901, 998, 999, 1_000, 2_000] {
+        let page = audit.search(after(seq), None, 3).await.unwrap();
+        let expected: Vec<u64> = (seq + 1..=1_000).take(3).collect();
+        assert_eq!((seqs(&page), page.next.is_some()), (expected, seq < 997), "behind {seq}");
+        assert_eq!(page.last_seq, Some((seq + 3).min(1_000)), "behind {seq}");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = audit.search(after(5), cursor, 199).await.unwrap();
+        seen.extend(seqs(&page));
+        let Some(next) = page.next else { break };
+        cursor = Some(next);
+    }
+    assert_eq!(seen, (6..=1_000).collect::<Vec<_>>());
+    let narrowed = audit.search(Filter { account: Some("seven".into()), ..after(500) }, None, 10).await.unwrap();
+    assert_eq!((seqs(&narrowed), narrowed.last_seq), (vec![508, 608, 708, 808, 908], Some(1_000)), "what was left out counts as looked at");
+    let newest = audit.search(Filter { account: Some("seven".into()), ..Filter::default() }, None, 1).await.unwrap();
+    assert_eq!((seqs(&newest), newest.last_seq), (vec![908], Some(1_000)));
 }
