@@ -11,7 +11,7 @@ mod sign_in;
 pub(in crate::admin) use sign_in::SignedIn;
 
 use super::Plane;
-use super::connect::is_own_form;
+use super::connect::is_foreign_form;
 use crate::audit::{self, Verdict};
 use crate::directory::AccountFilter;
 use axum::extract::{Form, Query, State};
@@ -56,8 +56,8 @@ struct Typed {
 
 async fn sign_in(State(plane): State<Plane>, headers: HeaderMap, typed: Result<Form<Typed>, axum::extract::rejection::FormRejection>) -> Response {
     let Ok(Form(Typed { token })) = typed else { return page(StatusCode::BAD_REQUEST, &SignIn { wrong: true }) };
-    // a browser that sends no Origin with a form is none that we know; other pages cannot sign anybody in
-    if headers.contains_key(header::ORIGIN) && !is_own_form(&headers, &plane) {
+    // other pages cannot sign anybody in
+    if is_foreign_form(&headers, &plane) {
         return page(StatusCode::FORBIDDEN, &SignIn { wrong: false });
     }
     if !plane.token.is(token.trim().as_bytes()) {
@@ -68,7 +68,7 @@ async fn sign_in(State(plane): State<Plane>, headers: HeaderMap, typed: Result<F
 }
 
 async fn sign_out(State(plane): State<Plane>, headers: HeaderMap) -> Response {
-    if is_own_form(&headers, &plane) {
+    if !is_foreign_form(&headers, &plane) {
         plane.signed_in.forget(&headers);
     }
     to_the_overview(sign_in::no_cookie())
