@@ -11,9 +11,10 @@ use std::path::Path;
 /// # Errors
 /// No file is there, or one cannot be read.
 pub fn read_past(path: &Path, mut each: impl FnMut(Recorded)) -> Result<(), AuditError> {
-    let opened = Files::at(path).open_all()?;
+    let files = Files::at(path);
+    let opened = files.open_all()?;
     if opened.is_empty() {
-        File::open(path).map_err(failed("open", path))?;
+        File::open(files.current()).map_err(failed("open", &files.current()))?;
     }
     for one in opened {
         let mut lines = BufReader::new(one.file.take(one.length));

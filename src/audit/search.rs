@@ -219,9 +219,7 @@ impl Search<'_> {
                 }
                 Some(_) => continue,
             };
-            let changed = file.metadata().map_err(&failed)?.mtime();
-            let too_old = self.filter.since.is_some_and(|since| changed.saturating_add(1).saturating_mul(1_000) < since.millis());
-            if !too_old && self.read_backwards(lines).map_err(&failed)? == Progress::Enough {
+            if !self.is_too_old(&file).map_err(&failed)? && self.read_backwards(lines).map_err(&failed)? == Progress::Enough {
                 break;
             }
         }
@@ -240,7 +238,7 @@ impl Search<'_> {
 
     fn onwards(&mut self, files: &Files, after: u64, cursor: Option<&Cursor>) -> Result<(), AuditError> {
         // The current file is kept open, for its name may pass to another; names of older ones stay.
-        let (mut newest, mut older, mut begin) = (None, Vec::new(), None);
+        let (mut places, mut begin): (Vec<(PathBuf, Option<File>)>, _) = (Vec::new(), None);
         for opened in youngest_first(files) {
             let (path, file) = opened?;
             let failed = failed("read", &path);
@@ -251,10 +249,8 @@ impl Search<'_> {
                 }
                 None => {}
             }
-            match newest {
-                None => newest = Some((path, file)),
-                Some(_) => older.push(path),
-            }
+            let is_current = places.is_empty();
+            places.push((path, is_current.then_some(file)));
             if begin.is_some() {
                 break;
             }
@@ -262,18 +258,25 @@ impl Search<'_> {
         if cursor.is_some() && begin.is_none() {
             return Err(AuditError::UnknownCursor);
         }
-        let older = older.into_iter().rev().filter_map(|path| match File::open(&path) {
-            // It was too old.
-            Err(fault) if fault.kind() == ErrorKind::NotFound => None,
-            opened => Some(opened.map_err(failed("open", &path)).map(|file| (path, file))),
-        });
-        for opened in older.chain(newest.map(Ok)) {
-            let (path, file) = opened?;
-            if self.read_onwards(&file, begin.take().unwrap_or(0)).map_err(failed("read", &path))? == Progress::Enough {
+        for (path, file) in places.into_iter().rev() {
+            let offset = begin.take().unwrap_or(0);
+            let file = match file.map_or_else(|| File::open(&path), Ok) {
+                // It was too old.
+                Err(fault) if fault.kind() == ErrorKind::NotFound => continue,
+                opened => opened.map_err(failed("open", &path))?,
+            };
+            let failed = failed("read", &path);
+            if !self.is_too_old(&file).map_err(&failed)? && self.read_onwards(&file, offset).map_err(&failed)? == Progress::Enough {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Whether all of a file is from before the time that is asked for.
+    fn is_too_old(&self, file: &File) -> io::Result<bool> {
+        let changed = file.metadata()?.mtime();
+        Ok(self.filter.since.is_some_and(|since| changed.saturating_add(1).saturating_mul(1_000) < since.millis()))
     }
 
     fn read_onwards(&mut self, file: &File, mut offset: u64) -> io::Result<Progress> {

@@ -133,7 +133,11 @@ impl Segment {
             if changed.mtime().saturating_mul(1_000) >= oldest {
                 break;
             }
-            if let Some(last) = last_event(&path)? {
+            if let Some(last) = last_event(&path)?
+                && self.files.note_pruned(&last).is_err()
+            {
+                // A full disk has no room for the note until what it is about has gone.
+                OpenOptions::new().write(true).truncate(true).open(&path).map_err(failed("empty", &path))?;
                 self.files.note_pruned(&last)?;
             }
             fs::remove_file(&path).map_err(failed("delete", &path))?;

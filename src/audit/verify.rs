@@ -62,7 +62,7 @@ pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Walked)) -> Result<Veri
     let files = Files::at(path);
     let opened = files.open_all()?;
     if opened.is_empty() {
-        File::open(path).map_err(failed("open", path))?;
+        File::open(files.current()).map_err(failed("open", &files.current()))?;
     }
     let total = opened.iter().map(|one| one.length).sum();
     let way = Way { walked: Walked { done: 0, total }, told: 0, watch };

@@ -17,7 +17,7 @@ mod serve;
 mod store;
 mod version;
 
-use crate::process;
+use crate::{limits, process};
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Output;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -119,6 +119,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         output::complain(&error.context("a file that may not grow would end this process, and that cannot be prevented"));
         return ExitCode::from(2);
     }
+    // Who reads the audit opens all of its files at once. Where the limit stays, that may be too many; all else goes on.
+    let _ = limits::files::raise();
     let ended = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments.verb.run(arguments.output),
         Err(error) if error.use_stderr() => {
