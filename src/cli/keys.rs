@@ -81,7 +81,10 @@ fn rotate(api: &Api, no_wait: bool, format: Format) -> anyhow::Result<Outcome> {
         return Ok(Outcome::No);
     }
     if finished(&answer) && current(&answer) == before {
-        tell("scopegate: nothing to do: everything is sealed under the key that the settings name");
+        tell(
+            "scopegate: nothing to do: everything is sealed under the key that the settings name; for another one, \
+             name it in `encryption.key_file`, and this one in `older_key_files`",
+        );
     }
     let mut looks = 0;
     while !no_wait && !finished(&answer) {
