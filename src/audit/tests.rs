@@ -440,6 +440,26 @@ async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_e
 }
 
 #[tokio::test]
+async fn a_disk_that_takes_nothing_is_tried_now_and_then_and_not_for_each_event() {
+    let room = Room::new();
+    let (queue, messages) = Queue::new(room.metrics.clone());
+    let (mut segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+    let real = segment.exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
+    let written = tasks::thread("audit-writer", move || writer.run(&messages)).unwrap();
+    // More than are flushed together.
+    for events in [5_000, 500] {
+        (0..events).for_each(|_| queue.note(room.event(1).into()));
+        let (done, tried) = oneshot::channel();
+        queue.send(Message::Flush(done));
+        tried.await.unwrap();
+    }
+    assert!((2..6).contains(&room.metrics.audit_failures.get()), "{}", room.metrics.audit_failures.get());
+    drop((queue, real));
+    room.tasks().blocking(move || written.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
 async fn no_more_calls_are_let_in_than_there_are_places() {
     let room = Room::new();
     let (queue, _messages) = Queue::new(room.metrics.clone());
