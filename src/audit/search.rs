@@ -244,7 +244,8 @@ impl Search<'_> {
             let failed = failed("read", &path);
             match cursor {
                 Some(cursor) => begin = cursor.end_in(&file).map_err(&failed)?,
-                None if first_seq(&file).map_err(&failed)?.is_some_and(|first| first <= after.saturating_add(1)) => {
+                // Behind nothing is everything, also where two processes have both begun with the first number.
+                None if after > 0 && first_seq(&file).map_err(&failed)?.is_some_and(|first| first <= after.saturating_add(1)) => {
                     begin = Some(near(&file, after).map_err(&failed)?);
                 }
                 None => {}

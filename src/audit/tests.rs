@@ -182,10 +182,21 @@ async fn two_processes_side_by_side_write_two_sound_files() {
     }
     room.sound();
     assert_eq!(numbers(&new.search(Filter::default(), None, 10).await.unwrap().events), [6, 4, 5, 3, 2, 1]);
+    let onwards = Filter { after_seq: Some(0), ..Filter::default() };
+    assert_eq!(numbers(&new.search(onwards.clone(), None, 10).await.unwrap().events), [1, 2, 3, 5, 4, 6]);
     end(new).await;
     drop(old);
     room.run(&[7]).await;
     assert_eq!(room.sound().events, 7);
+
+    let room = Room::new();
+    let (old, new) = (room.audit(), room.audit());
+    for (audit, number) in [(&old, 1), (&new, 2), (&old, 3)] {
+        audit.note(room.event(number).into());
+        audit.flush().await;
+    }
+    room.sound();
+    assert_eq!(numbers(&new.search(onwards, None, 10).await.unwrap().events), [1, 3, 2]);
 }
 
 #[tokio::test]
