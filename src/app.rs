@@ -17,15 +17,14 @@ use crate::metrics::Metrics;
 use crate::process;
 use crate::proxy::{BindError, Listener, Patience, Proxy, ProxyError, Speaks};
 use crate::settings::{self, EncryptionSettings, ListenSettings, Protocol, Settings, Watch};
-use crate::store::{Rollback, SqliteStore, Store, StoreError};
-use crate::tasks::Tasks;
+use crate::store::{Notes, Rollback, SqliteStore, Store, StoreError};
+use crate::tasks::{Shutdown, Tasks};
 use crate::vault::key_file::KeyFileError;
 use crate::vault::{KeyRoom, Keyring, Vault, VaultError};
 use scopegate_core::policy::{Diagnostic, Look, Severity, Source, compile, render};
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -35,6 +34,11 @@ use url::Url;
 
 /// How often accounts that have been quiet are forgotten by the limits.
 const FORGETTING: Duration = Duration::from_secs(60);
+
+/// What is left of the grace at least for what goes on behind the requests.
+const A_MOMENT: Duration = Duration::from_secs(1);
+/// How long the audit's disk may take at the end, whatever is left of the grace.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// Starts a gateway.
 #[derive(Debug)]
@@ -208,7 +212,7 @@ impl App {
     /// Why nothing was started: nothing listens then.
     pub async fn start(settings: Settings, watcher: Option<Watcher>, rollback: Rollback) -> Result<Running, StartError> {
         let open = |settings: &Settings, clock| {
-            let store = SqliteStore::open_marked(&settings.store, clock, &mark_file(settings), rollback)?;
+            let store = SqliteStore::open_marked(&settings.store, clock, &notes(settings), rollback)?;
             Ok(Arc::new(store) as Arc<dyn Store>)
         };
         Self::start_over(settings, watcher, open).await
@@ -232,12 +236,13 @@ impl App {
         let metrics = Metrics::new();
         let policies = Arc::new(policies(&settings, &clock, metrics.clone())?);
         let keyring = keyring(&settings.encryption)?;
+        let store = open(&settings, clock.clone())?;
+        let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
+        // From here on the system takes connections: they wait until all is loaded, and there is a key that opens it.
         let listeners = Listeners::bind(&settings)?;
         let public_url = settings.public_url(listeners.admin.1, listeners.public.as_ref().map(|(_, address)| *address));
         let public_url = Url::parse(&public_url).map_err(|_| StartError::PublicUrl(public_url))?;
 
-        let store = open(&settings, clock.clone())?;
-        let vault = Vault::open(keyring, Arc::clone(&store), clock.clone()).await?;
         let keys = keys(&settings, &vault, &tasks);
         let directory = Directory::open(Arc::clone(&store)).await?;
         directory.keep_swept(&clock, &tasks);
@@ -317,10 +322,12 @@ fn keyring(settings: &EncryptionSettings) -> Result<Keyring, KeyFileError> {
     Keyring::read(&settings.key_file, &settings.older_key_files)
 }
 
-/// Where it is noted how far the store is: beside the audit, and not one of its files.
-fn mark_file(settings: &Settings) -> PathBuf {
+/// Where it is noted how far the store is: beside the audit, and not one of its files; and beside the key, which whoever puts the
+/// store's folder back as a whole leaves where it is.
+fn notes(settings: &Settings) -> Notes {
     let audit = &settings.audit.file;
-    audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()))
+    let file = audit.with_file_name(format!("store-mark-{}", audit.file_name().unwrap_or_default().to_string_lossy()));
+    Notes { file, also_in: settings.encryption.key_file.parent().map(Into::into) }
 }
 
 /// The keys in force; the next ones come from the settings as they are then.
@@ -475,15 +482,23 @@ impl Running {
         format!("{}://{address}", if tls { "https" } else { "http" })
     }
 
-    /// Readiness first, then drain, then requests in flight end whole.
+    /// Readiness first, then drain, then requests in flight end whole, and what goes on behind them: both within the grace. Where
+    /// requests took all of it, the rest has a moment, and so has the audit.
     /// # Errors
-    /// Some did not end in time.
+    /// Some requests did not end in time.
     pub async fn shutdown(self) -> Result<(), EndError> {
         self.draining.cancel();
         self.clock.sleep(self.drain).await;
+        let end = self.clock.instant().plus(self.grace);
         let drained = self.proxy.drain(self.grace).await;
-        self.tasks.shutdown(self.grace).await;
-        self.audit.flush().await;
+        let left = end.since(self.clock.instant()).max(A_MOMENT);
+        if let Shutdown::Left(tasks) = self.tasks.shutdown(left).await {
+            tracing::warn!(tasks, "what goes on in the background did not end within `gateway.grace` and is cut off");
+        }
+        tokio::select! {
+            () = self.audit.flush() => {}
+            () = self.clock.sleep(LAST_EVENTS) => tracing::error!("the audit's disk does not answer: the last events may be missing"),
+        }
         match drained {
             crate::proxy::Drained::Whole => Ok(()),
             crate::proxy::Drained::Cut(count) => Err(EndError::Cut(count)),
@@ -542,6 +557,27 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_listens_before_the_key_opens_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = |key: &str| {
+            crate::vault::key_file::generate(&folder.path().join(key)).unwrap();
+            let (file, at) = (folder.path().join("scopegate.yaml"), taken.local_addr().unwrap());
+            let text = format!(
+                "gateway: {{listen: [\"{at}\"]}}\nadmin: {{token: secret, listen: \"{at}\"}}\npolicies: []\nwatch: false\n\
+                 store: {{embedded: ./data}}\nencryption: {{key_file: ./{key}}}\naudit: {{file: ./data/audit.jsonl}}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            Settings::read(&file).unwrap()
+        };
+        let error = App::start(settings("right"), None, Rollback::Refused).await.err();
+        assert!(matches!(error, Some(StartError::Address { key: "gateway.listen", .. })), "{error:?}");
+        // Had anything been bound, it would be the address that is complained of.
+        let error = App::start(settings("wrong"), None, Rollback::Refused).await.err();
+        assert!(matches!(error, Some(StartError::Vault(VaultError::WrongKey { .. }))), "{error:?}");
+    }
 
     #[test]
     fn pages_whose_cookies_cannot_work_are_pointed_at() {

@@ -1,6 +1,6 @@
 //! The one outgoing client, for token endpoints, lookups and key sets.
 //!
-//! Every call has 15 s in all and reads at most 64 KiB; redirects are not followed,
+//! Every call has 15 s in all, 10 s of them to connect, and reads at most 64 KiB; redirects are not followed,
 //! the environment's proxies are not asked, and the connection goes to an address
 //! that [`Egress`] allowed. Connections are not kept: a request on a connection that
 //! the other side had just closed would leave open whether it was read.
@@ -22,6 +22,8 @@ use thiserror::Error;
 use url::Url;
 
 const TIME: Duration = Duration::from_secs(15);
+/// Less than all, so that a connection that does not come about is told from an answer that got lost.
+const CONNECTING: Duration = Duration::from_secs(10);
 const MOST: usize = 64 * 1024;
 
 /// The client; cheap to clone.
@@ -115,6 +117,7 @@ impl HttpClient {
             .retry(reqwest::retry::never())
             .no_proxy()
             .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECTING)
             .timeout(TIME)
             .user_agent(concat!("scopegate/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -320,6 +323,14 @@ mod tests {
             }
             assert_eq!(dripping.await.unwrap(), whole);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_does_not_come_about_in_time_is_told_from_an_answer_that_got_lost() {
+        // It takes connections, and never says a word of TLS.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let result = open().post(&call(&format!("https://{}/token", listener.local_addr().unwrap()))).await;
+        assert!(matches!(result, Err(CallError::Unconnected(_))), "{result:?}");
     }
 
     #[tokio::test]

@@ -33,6 +33,10 @@ use load::{Load, REQUESTS};
 use std::path::Path;
 use table::Table;
 
+/// As Scopegate has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct Arguments {
     /// How often everybody has a turn.

@@ -20,7 +20,7 @@ mod verify;
 
 pub use event::{Event, Recorded, Verdict};
 pub use past::read_past;
-pub use search::{Cursor, Filter, InvalidCursor, Page};
+pub use search::{Beginning, Cursor, Filter, InvalidCursor, Page};
 pub use sink::Place;
 pub use verify::{Finding, Verified, Walked, verify, verify_end, verify_watched};
 
@@ -109,15 +109,14 @@ impl AuditLog {
         searched.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
     }
 
-    /// The events of a session, oldest first; the newest 10,000.
+    /// The events of a session, oldest first: the oldest 10,000.
     ///
     /// # Errors
     /// The files cannot be read.
-    pub async fn session(&self, session: &SessionId) -> Result<Vec<Recorded>, AuditError> {
-        let filter = Filter { session: Some(session.clone()), ..Filter::default() };
-        let mut events = self.search(filter, None, SESSION).await?.events;
-        events.reverse();
-        Ok(events)
+    pub async fn session(&self, session: &SessionId) -> Result<Beginning, AuditError> {
+        let filter = Filter { session: Some(session.clone()), after_seq: Some(0), ..Filter::default() };
+        let Page { events, next, .. } = self.search(filter, None, SESSION).await?;
+        Ok(Beginning { events, truncated: next.is_some() })
     }
 
     /// Whether events reach the disk; for readiness.

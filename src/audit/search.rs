@@ -94,6 +94,15 @@ pub struct Page {
     pub last_seq: Option<u64>,
 }
 
+/// The first events of something that happened.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Oldest first.
+    pub events: Vec<Recorded>,
+    /// Whether there are more, later ones.
+    pub truncated: bool,
+}
+
 /// Reads the files from their ends, or from a number on. Blocks.
 pub(super) fn search(files: &Files, filter: &Filter, cursor: Option<&Cursor>, limit: usize) -> Result<Page, AuditError> {
     // What is written from here on may be found and need not be.

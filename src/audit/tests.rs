@@ -558,7 +558,26 @@ async fn events_are_found_by_each_filter_over_all_files() {
         }
         assert_eq!(one_by_one, expected, "{filter:?}, a page for each");
     }
-    assert_eq!(numbers(&audit.session(&"run-1".parse().unwrap()).await.unwrap()), [1, 3, 4]);
+    let run = audit.session(&"run-1".parse().unwrap()).await.unwrap();
+    assert_eq!((numbers(&run.events), run.truncated), (vec![1, 3, 4], false));
+}
+
+#[tokio::test]
+async fn of_a_session_with_very_many_events_the_beginning_is_shown_and_that_it_is_not_all() {
+    let mut room = Room::new();
+    room.rotation.size = 1 << 22;
+    let audit = room.audit();
+    for (more, truncated) in [(SESSION, false), (2, true)] {
+        for _ in 0..more {
+            room.hands.advance(Duration::from_millis(1));
+            audit.note(room.event(7).into());
+        }
+        let run = audit.session(&"run-1".parse().unwrap()).await.unwrap();
+        assert_eq!((run.events.len(), run.truncated), (SESSION, truncated));
+        let time = |event: Option<&Recorded>| event.unwrap().event.time;
+        assert_eq!(time(run.events.last()).since(time(run.events.first())), Duration::from_millis(SESSION as u64 - 1));
+    }
+    assert!(room.files().len() > 1, "{:?}", room.files());
 }
 
 #[tokio::test]

@@ -8,6 +8,10 @@ use crate::store::Rollback;
 use crate::{app, logs};
 use anyhow::Context;
 use scopegate_core::policy::{Look, render};
+use std::time::Duration;
+
+/// How long what cannot be told to end is waited for when everything else has ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// Runs the gateway until it is told to stop.
 #[derive(Debug, clap::Args)]
@@ -56,7 +60,9 @@ fn serve(settings: Settings, rollback: Rollback) -> anyhow::Result<Outcome> {
     logs::begin(logs::USUAL);
     let threads = settings.gateway.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("starting the threads")?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
+        // First of all: whoever tells the process to stop while it starts is heard.
+        let mut signals = Signals::listen().context("cannot wait for signals")?;
         let running = match App::start(settings, None, rollback).await {
             Ok(running) => running,
             Err(StartError::Policies { diagnostics, sources }) => {
@@ -65,12 +71,14 @@ fn serve(settings: Settings, rollback: Rollback) -> anyhow::Result<Outcome> {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut signals = Signals::listen().context("cannot wait for signals")?;
         tell(&format!("scopegate: gateway at {}, admin at {}", running.gateway_addresses(), running.admin_address()));
         signals.told_to_stop(&running).await;
         if let Err(error) = running.shutdown().await {
             complain(&error.into());
         }
         Ok(Outcome::Yes)
-    })
+    });
+    // A thread that asks the system for an address cannot be told to end.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    outcome
 }

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::Notify;
 
 /// Everything. What names are kept is the administrators' doing, and ids are of chance: a quick hash does. Only the store's follower changes it, one batch after the other; anybody reads.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct Memory {
     index: RwLock<Index>,
     /// Batches that were taken over.
     batches: AtomicU64,
+    /// Told after each of them.
+    changed: Notify,
 }
 
 /// An account as it stands, found by what an agent names it by. That is the same in every version of its record; so the record is exchanged
@@ -163,6 +166,19 @@ impl Memory {
         self.batches.load(Ordering::Acquire)
     }
 
+    /// Waits until the age is another one than this.
+    pub(super) async fn changed_since(&self, age: u64) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on it hears, also of what happens before it waits.
+            changed.as_mut().enable();
+            if self.age() != age {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Takes one committed batch over. Grants come before accounts that use them, and go after.
     pub(super) fn take_over(&self, mut news: Vec<News>) {
         news.sort_by_key(|news| match news {
@@ -186,6 +202,7 @@ impl Memory {
             }
         }
         self.batches.fetch_add(1, Ordering::Release);
+        self.changed.notify_waiters();
     }
 
     fn replace(&self, snapshot: Snapshot) {

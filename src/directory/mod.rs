@@ -67,6 +67,11 @@ impl Directory {
         self.memory.age()
     }
 
+    /// Waits until something has changed since it was of this age.
+    pub async fn changed_since(&self, age: u64) {
+        self.memory.changed_since(age).await;
+    }
+
     /// An account by its name, as of this moment.
     #[must_use]
     pub fn find(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<ConnectedAccount> {

@@ -18,6 +18,10 @@ use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead, Request};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What waits looks again so often at most, however much changes: very many may wait while very much changes.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 const TWIN: Ambiguity = Ambiguity { code: "header-twin", sentence: "a header that names the account is spelled with underscores" };
 const SESSION: Ambiguity = Ambiguity { code: "session", sentence: "Scopegate-Session is not exactly one legal session id" };
@@ -155,6 +159,30 @@ impl Exchange {
         }
     }
 
+    /// What `token` brings, unless this request may not be sent any more before that.
+    /// # Errors
+    /// What is to be answered then.
+    pub(super) async fn unless_it_may_not<T>(&self, token: impl Future<Output = T>) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            brought = token => Ok(brought),
+            refusal = self.may_not_any_more() => Err(refusal),
+        }
+    }
+
+    /// Waits until this request may not be sent any more.
+    async fn may_not_any_more(&self) -> Refusal {
+        let parts = &self.gateway.parts;
+        loop {
+            let age = parts.directory.age();
+            if let Err(refusal) = self.still_may() {
+                return refusal;
+            }
+            parts.directory.changed_since(age).await;
+            parts.clock.sleep(A_MOMENT).await;
+        }
+    }
+
     /// `refusal`, but of an account that is not there any more nothing is told.
     pub(super) fn gone_or(&self, refusal: Refusal) -> Refusal {
         match self.still_may() {
@@ -248,7 +276,7 @@ impl Exchange {
     async fn send(&mut self, permit: Permit) -> Result<Step, Refusal> {
         let operations = permit.operations().clone();
         let body = permit.allowance().body.clone();
-        let opened = self.gateway.parts.grants.open(&self.policies, permit).await;
+        let opened = self.unless_it_may_not(self.gateway.parts.grants.open(&self.policies, permit)).await?;
         let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
         if let (Some(body), Some(request)) = (body, &mut self.known.request) {
             request.body = Body::Whole(body.clone());

@@ -95,15 +95,16 @@ impl Exchange {
     }
 
     async fn after_401(&mut self, body: BodyAtHand) -> Result<Option<Reply>, Refusal> {
-        let (Some(admission), Some(connector), Some(request), Some(operations)) =
-            (&mut self.known.admission, &self.known.connector, &self.known.request, &self.known.operations)
+        let (Some(mut admission), Some(connector), Some(request), Some(operations)) =
+            (self.known.admission.take(), &self.known.connector, &self.known.request, &self.known.operations)
         else {
             return Ok(None);
         };
         let harmless = request.method.is_idempotent() || connector.replay_after_401 || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
-        let verdict = admission.after_401(replayable).await;
-        match verdict {
+        let verdict = self.unless_it_may_not(admission.after_401(replayable)).await;
+        self.known.admission = Some(admission);
+        match verdict? {
             After401::Answer => Ok(None),
             After401::Refuse(why) => Err(self.gone_or(no_token(why, operations))),
             After401::Replay => self.replayed().await.map(Some),

@@ -52,6 +52,16 @@ pub enum NotForgotten {
     Store,
 }
 
+/// How an end went here.
+enum Ending {
+    /// The grant has ended.
+    Ended(EndedHere),
+    /// There is no such grant, and no such account any more.
+    Gone,
+    /// The account that was to end with it has changed: somebody may share the grant by now.
+    Overtaken,
+}
+
 /// A grant that ended here.
 struct EndedHere {
     facts: GrantFacts,
@@ -69,8 +79,10 @@ impl Grants {
         let shared = Arc::clone(&self.0);
         // A task of its own: whoever asked may hang up.
         let told = self.0.tasks.spawn("revoke", async move {
-            let ended = shared.end_here(&grant, None).await.map_err(failed)?.ok_or(NotRevoked::NotConnected)?;
-            Ok(shared.tell(ended).await)
+            match shared.end_here(&grant, None).await.map_err(failed)? {
+                Ending::Ended(ended) => Ok(shared.tell(ended).await),
+                Ending::Gone | Ending::Overtaken => Err(NotRevoked::NotConnected),
+            }
         });
         told.await.unwrap_or(Err(NotRevoked::Store))
     }
@@ -83,25 +95,17 @@ impl Grants {
             tracing::error!(account = %account.record.id, error = &error as &dyn Error, "an account could not be deleted");
             NotForgotten::Store
         };
-        let Some(account) = self.0.directory.by_id(&account.record.id) else { return Ok(()) };
-        let grant = account.record.grant.as_ref();
-        let unconfirmed = self.0.unconfirmed_of(&account.record.id).await.map_err(not_forgotten)?;
-        let done = match grant.filter(|grant| self.0.is_last(&account.record, grant)) {
-            Some(grant) => self.0.end_behind(grant, Some(&account.record)).await.map_err(not_forgotten),
-            None => {
-                // Where it conflicts it is gone already.
-                let _: Applied = self.0.delete(&account.record).await.map_err(not_forgotten)?;
-                // Two that shared it may have gone at the same time.
-                match grant.filter(|grant| self.0.directory.sharers(grant).is_empty()) {
-                    Some(grant) => self.0.end_behind(grant, None).await.map_err(not_forgotten),
-                    None => Ok(()),
+        for _ in 0..TRIES {
+            let Some(account) = self.0.directory.by_id(&account.record.id) else { return Ok(()) };
+            let unconfirmed = self.0.unconfirmed_of(&account.record.id).await.map_err(not_forgotten)?;
+            if self.0.forget_as_it_is(&account.record).await.map_err(not_forgotten)? == Applied::Done {
+                if !account.record.grant.as_ref().is_some_and(|grant| self.0.is_used(grant)) {
+                    unconfirmed.into_iter().for_each(|(record, tokens)| self.0.revoke_in_background(record.facts, tokens));
                 }
+                return Ok(());
             }
-        };
-        if done.is_ok() && !grant.is_some_and(|grant| self.0.is_used(grant)) {
-            unconfirmed.into_iter().for_each(|(record, tokens)| self.0.revoke_in_background(record.facts, tokens));
         }
-        done
+        Err(not_forgotten(KeepError::Unsettled { account: account.record.id.clone() }))
     }
 }
 
@@ -115,32 +119,54 @@ impl Shared {
         self.directory.sharers(grant).iter().all(|sharer| sharer.id == account.id)
     }
 
+    /// Deletes the account, and its grant with it where nobody else shares that; conflicts where the account is not as `account` shows it.
+    pub(super) async fn forget_as_it_is(self: &Arc<Self>, account: &AccountRecord) -> Result<Applied, KeepError> {
+        let grant = account.grant.as_ref();
+        if let Some(grant) = grant.filter(|grant| self.is_last(account, grant)) {
+            return self.end_behind(grant, Some(account)).await;
+        }
+        let deleted = self.delete(account).await?;
+        // Two that shared it may have gone at the same time.
+        match grant.filter(|grant| deleted == Applied::Done && !self.is_used(grant)) {
+            Some(grant) => self.end_behind(grant, None).await,
+            None => Ok(deleted),
+        }
+    }
+
     async fn delete(&self, account: &AccountRecord) -> Result<Applied, KeepError> {
-        let done = self.directory.apply(vec![Change::DeleteAccount(account.id.clone())]).await;
+        let done = self.directory.apply(deletion(account).into()).await;
         done.map_err(|cause| KeepError::Account { account: account.id.clone(), cause })
     }
 
-    /// Ends a grant here, and tells the provider in the background.
-    async fn end_behind(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<(), KeepError> {
-        if let Some(ended) = self.end_here(grant, account).await? {
-            let shared = Arc::clone(self);
-            self.tasks.spawn("revoke", async move { shared.tell(ended).await });
+    /// Ends a grant here, and tells the provider in the background; conflicts where `account`, which is to end with it, has changed.
+    pub(super) async fn end_behind(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<Applied, KeepError> {
+        match self.end_here(grant, account).await? {
+            Ending::Ended(ended) => {
+                let shared = Arc::clone(self);
+                self.tasks.spawn("revoke", async move { shared.tell(ended).await });
+                Ok(Applied::Done)
+            }
+            Ending::Gone => Ok(Applied::Done),
+            Ending::Overtaken => Ok(Applied::Conflict),
         }
-        Ok(())
     }
 
-    /// Makes the end of a grant durable, and the end of `account` with it; none where there is no such grant.
-    async fn end_here(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<Option<EndedHere>, KeepError> {
+    /// Makes the end of a grant durable, and the end of `account` with it, if that is as it was.
+    async fn end_here(self: &Arc<Self>, grant: &GrantId, account: Option<&AccountRecord>) -> Result<Ending, KeepError> {
         let store = |cause| KeepError::Store { grant: grant.clone(), cause };
         for _ in 0..TRIES {
-            if account.is_some_and(|account| self.directory.by_id(&account.id).is_none()) {
-                return Ok(None);
+            if let Some(account) = account {
+                match self.directory.by_id(&account.id) {
+                    None => return Ok(Ending::Gone),
+                    Some(known) if known.record.version != account.version => return Ok(Ending::Overtaken),
+                    Some(_) => {}
+                }
             }
             let Some(mut record) = self.record(grant).await? else {
-                if let Some(account) = account {
-                    let _: Applied = self.delete(account).await?;
-                }
-                return Ok(None);
+                return match account {
+                    Some(account) if self.delete(account).await? == Applied::Conflict => Ok(Ending::Overtaken),
+                    Some(_) | None => Ok(Ending::Gone),
+                };
             };
             // The provider's address may need them when the account is gone.
             for (name, value) in account.into_iter().flat_map(|account| &account.variables) {
@@ -148,15 +174,15 @@ impl Shared {
                     record.facts.variables.insert(name.clone(), value.clone());
                 }
             }
-            let credential = self.unseal(&record).await?;
+            let credential = self.unseal_the_last_time(&record).await?;
             let ended = self.ended(record, credential.as_ref()).await?;
             let put = Change::PutGrant { expected: Some(ended.record.facts.version - 1), record: ended.record.clone() };
-            let deletion = account.map(|account| Change::DeleteAccount(account.id.clone()));
-            if self.directory.apply([put].into_iter().chain(deletion).collect()).await.map_err(store)? == Applied::Done {
+            let changes = [put].into_iter().chain(account.into_iter().flat_map(deletion)).collect();
+            if self.directory.apply(changes).await.map_err(store)? == Applied::Done {
                 log(&ended.record.facts, "revoked");
                 self.opened.forget(grant);
                 self.step(&ended.record.facts, Event::Learned(super::lives::known_of(&ended.record.facts, None)));
-                return Ok(Some(EndedHere { facts: ended.record.facts, tokens: ended.tokens }));
+                return Ok(Ending::Ended(EndedHere { facts: ended.record.facts, tokens: ended.tokens }));
             }
         }
         Err(KeepError::Restless { grant: grant.clone() })
@@ -213,7 +239,8 @@ impl Shared {
         }
     }
 
-    /// Tells the provider until it hears: 2 s, 4 s ... 5 min apart, for a day.
+    /// Tells the provider until it hears: 2 s, 4 s ... 5 min apart, for a day, and no more once the grant is in use again: with one
+    /// token many providers end all that they gave a customer.
     pub(super) fn revoke_in_background(self: &Arc<Self>, facts: GrantFacts, tokens: TokenSet) {
         let (shared, end) = (Arc::clone(self), self.tasks.token());
         self.tasks.spawn("revoke at the provider", async move {
@@ -224,6 +251,9 @@ impl Shared {
                     () = shared.clock.sleep(pause) => {}
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
+                if shared.directory.grant(&facts.id).is_some_and(|known| known.state == GrantState::Live && known.version > facts.version) {
+                    return tracing::info!(connector = %facts.connector, grant = %facts.id, "the provider never heard a revocation; the grant is connected again");
+                }
                 match shared.tell_once(&facts, &tokens).await {
                     AtProvider::Confirmed | AtProvider::NoEndpoint => return shared.told(&facts).await,
                     AtProvider::NotYet => {}
@@ -287,18 +317,24 @@ impl Shared {
     async fn resume(self: &Arc<Self>, grant: &GrantId) -> Result<(), KeepError> {
         let Some(record) = self.record(grant).await? else { return Ok(()) };
         match record.facts.state {
-            GrantState::Ended(Ended::Revoked) => match self.unseal(&record).await? {
+            GrantState::Ended(Ended::Revoked) => match self.unseal_the_last_time(&record).await? {
                 Some(Credential::Tokens(tokens)) => self.revoke_in_background(record.facts, tokens),
                 Some(Credential::Key(_) | Credential::Basic { .. }) | None => self.told(&record.facts).await,
             },
             GrantState::Live | GrantState::Ended(Ended::NotHonoured) if self.directory.sharers(grant).is_empty() => {
-                self.end_behind(grant, None).await?;
+                let _: Applied = self.end_behind(grant, None).await?;
             }
             // A refresh: whoever needs the token sees it in the record.
             GrantState::Live | GrantState::Ended(Ended::NotHonoured) => {}
         }
         Ok(())
     }
+}
+
+/// The end of an account that is as `account` shows it: to share its grant counts its version up, and so does all that changes it.
+fn deletion(account: &AccountRecord) -> [Change; 2] {
+    let as_it_is = AccountRecord { version: account.version.saturating_add(1), ..account.clone() };
+    [Change::UpdateAccount(as_it_is), Change::DeleteAccount(account.id.clone())]
 }
 
 /// What a grant's end leaves in the store.

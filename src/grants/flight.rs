@@ -22,9 +22,12 @@ use scopegate_core::time::Timestamp;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Longer than a call and the writes around it take.
 const LEASE: Duration = Duration::from_secs(60);
+/// How often a process that ends offers the store what it must not take along.
+const AT_THE_END: Duration = Duration::from_millis(250);
 /// A write under a lease that ends sooner than this renews it first.
 const SHORT: Duration = Duration::from_secs(30);
 
@@ -44,6 +47,12 @@ pub(super) struct Flight {
 impl Drop for Flight {
     /// Nobody is left waiting for a flight that a panic or the end of the process cut short, and nobody finds its lease taken.
     fn drop(&mut self) {
+        if self.hand.is_some() {
+            tracing::error!(
+                grant = %self.grant,
+                "a refresh is cut short before the store has taken what it brought, and its tokens are lost: the one that bought them is tried once more"
+            );
+        }
         if !self.landed {
             self.shared.fly_on(&self.grant, Event::Aborted, &habits(self.connector().as_ref()));
         }
@@ -67,18 +76,16 @@ impl Flight {
         Self { shared, grant, urgency, place, lease: None, record: None, hand: None, landed: false }
     }
 
-    /// Flies to the end. A process that ends cuts pauses short and gives up after one more try.
+    /// Flies to the end. A process that ends cuts pauses short and gives up after one more try, but not on tokens that are in hand:
+    /// it goes on with them as long as it is let.
     pub(super) async fn run(mut self, first: (Deed, Duration)) {
         let end = self.shared.tasks.token();
         let mut next = Some(first);
         while let Some((deed, pause)) = next {
-            tokio::select! {
-                biased;
-                () = self.shared.clock.sleep(pause), if !pause.is_zero() => {}
-                () = end.cancelled(), if !pause.is_zero() => {}
-                else => {}
+            if !pause.is_zero() {
+                self.rest(pause, &end).await;
             }
-            let last = !pause.is_zero() && end.is_cancelled();
+            let last = !pause.is_zero() && end.is_cancelled() && self.hand.is_none();
             let step = self.perform(deed).await;
             let habits = habits(self.connector().as_ref());
             next = self.shared.fly_on(&self.grant, Event::Done(step), &habits);
@@ -88,6 +95,16 @@ impl Flight {
         }
         self.landed = next.is_none();
         self.land().await;
+    }
+
+    async fn rest(&self, pause: Duration, end: &CancellationToken) {
+        tokio::select! {
+            biased;
+            () = self.shared.clock.sleep(pause) => {}
+            () = end.cancelled() => if self.hand.is_some() {
+                self.shared.clock.sleep(pause.min(AT_THE_END)).await;
+            }
+        }
     }
 
     async fn perform(&mut self, deed: Deed) -> Step {
@@ -169,7 +186,7 @@ impl Flight {
             Err(ProviderFault::Said(TokenFault::Failed { retry_after, .. })) => Spent::Lost { retry_after },
             Err(ProviderFault::Said(TokenFault::Garbage) | ProviderFault::Lost(_)) => Spent::Lost { retry_after: None },
             Err(
-                ProviderFault::Said(TokenFault::ClientRefused { .. })
+                ProviderFault::Said(TokenFault::ClientRefused { .. } | TokenFault::RequestRefused { .. })
                 | ProviderFault::NotSent(_)
                 | ProviderFault::NoCall(_)
                 | ProviderFault::NoEvidence(_)

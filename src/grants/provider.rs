@@ -22,7 +22,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 /// How many calls one provider gets at a time.
@@ -46,11 +46,33 @@ struct Places {
     all: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
     outage: Arc<Mutex<Outage>>,
+    /// Told when a rest is over before its time.
+    recovered: Arc<Notify>,
 }
 
 impl Places {
     fn outage(&self) -> MutexGuard<'_, Outage> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The provider has answered somebody: what waits for the end of its rest need not wait any more.
+    fn recover(&self) {
+        *self.outage() = Outage::default();
+        self.recovered.notify_waiters();
+    }
+
+    /// Waits until the provider is not left alone any more.
+    async fn rested(&self, clock: &Clock) {
+        loop {
+            let mut recovered = std::pin::pin!(self.recovered.notified());
+            // From here on it hears, also of what happens before it waits.
+            recovered.as_mut().enable();
+            let Some(rest) = self.outage().rest(clock.instant()) else { return };
+            tokio::select! {
+                () = recovered => {}
+                () = clock.sleep(rest) => {}
+            }
+        }
     }
 }
 
@@ -97,7 +119,7 @@ impl ProviderFault {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Said(TokenFault::Declined { retry_after, .. } | TokenFault::Failed { retry_after, .. }) => *retry_after,
-            Self::Said(TokenFault::NotHonoured | TokenFault::ClientRefused { .. } | TokenFault::Garbage)
+            Self::Said(TokenFault::NotHonoured | TokenFault::ClientRefused { .. } | TokenFault::RequestRefused { .. } | TokenFault::Garbage)
             | Self::NotSent(_)
             | Self::Lost(_)
             | Self::NoCall(_)
@@ -111,6 +133,7 @@ impl ProviderFault {
         match self {
             Self::Said(TokenFault::NotHonoured) => "not_honoured",
             Self::Said(TokenFault::ClientRefused { .. }) => "client_refused",
+            Self::Said(TokenFault::RequestRefused { .. }) => "request_refused",
             Self::Said(TokenFault::Declined { .. }) => "declined",
             Self::Said(TokenFault::Failed { .. }) => "failed",
             Self::Said(TokenFault::Garbage) => "garbage",
@@ -156,17 +179,18 @@ impl Provider {
     pub(super) async fn place_ahead(&self, provider: &str) -> Option<Place> {
         let places = self.places_of(provider);
         let ahead = Arc::clone(&places.ahead).acquire_owned().await.ok()?;
-        loop {
-            let rest = places.outage().rest(self.clock.instant());
-            let Some(rest) = rest else { break };
-            self.clock.sleep(rest).await;
-        }
+        places.rested(&self.clock).await;
         Some(Place { _ahead: Some(ahead), _one: places.all.acquire_owned().await.ok()? })
     }
 
     fn places_of(&self, provider: &str) -> Places {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Places { all: Arc::new(Semaphore::new(AT_A_TIME)), ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)), outage: Arc::default() };
+        let new = || Places {
+            all: Arc::new(Semaphore::new(AT_A_TIME)),
+            ahead: Arc::new(Semaphore::new(AHEAD_AT_A_TIME)),
+            outage: Arc::default(),
+            recovered: Arc::default(),
+        };
         places.entry(provider.to_owned()).or_insert_with(new).clone()
     }
 
@@ -215,7 +239,7 @@ impl Provider {
         self.count(connector, result.as_ref().err());
         let (places, now) = (self.places_of(&connector.provider), self.clock.instant());
         match &result {
-            Ok(_) | Err(ProviderFault::Said(TokenFault::NotHonoured)) => *places.outage() = Outage::default(),
+            Ok(_) | Err(ProviderFault::Said(TokenFault::NotHonoured)) => places.recover(),
             Err(fault) => places.outage().fail(fault.retry_after(), now),
         }
         result
@@ -312,6 +336,9 @@ impl Provider {
         match fault {
             Some(ProviderFault::Said(TokenFault::ClientRefused { code })) => {
                 tracing::error!(connector = %connector.id, code, "the provider refuses our registration: check `clients` of the settings; no account dies of it");
+            }
+            Some(ProviderFault::Said(TokenFault::RequestRefused { code })) => {
+                tracing::error!(connector = %connector.id, code, "the provider refuses the way in which it is asked: check the connector's `oauth`; no account dies of it");
             }
             Some(fault @ (ProviderFault::NoCall(_) | ProviderFault::NoEvidence(_) | ProviderFault::Key(_))) => {
                 tracing::error!(connector = %connector.id, error = fault as &dyn Error, "the token endpoint cannot be called");

@@ -8,7 +8,7 @@ use scopegate_core::id::GrantId;
 use scopegate_core::refresh::first_wake;
 use scopegate_core::time::Instant;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
@@ -18,7 +18,57 @@ pub(super) struct Schedule {
     plan: Mutex<Plan>,
     changed: Notify,
     /// Of each provider: what is due and has no place yet.
-    lines: Mutex<HashMap<String, mpsc::UnboundedSender<GrantId>>>,
+    lines: Mutex<HashMap<String, Line>>,
+}
+
+/// The end of a line of grants that wait for a place. However often one is due meanwhile, it stands there once.
+#[derive(Debug)]
+struct Line {
+    end: mpsc::UnboundedSender<GrantId>,
+    standing: Arc<Standing>,
+}
+
+/// Its head.
+#[derive(Debug)]
+struct Head {
+    waiting: mpsc::UnboundedReceiver<GrantId>,
+    standing: Arc<Standing>,
+}
+
+/// Who stands in it.
+#[derive(Debug, Default)]
+struct Standing(Mutex<HashSet<GrantId>>);
+
+impl Standing {
+    fn lock(&self) -> MutexGuard<'_, HashSet<GrantId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn new() -> (Self, Head) {
+        let ((end, waiting), standing) = (mpsc::unbounded_channel(), Arc::<Standing>::default());
+        (Self { end, standing: Arc::clone(&standing) }, Head { waiting, standing })
+    }
+
+    fn join(&self, grant: GrantId) {
+        if self.standing.lock().insert(grant.clone()) {
+            // A line that nobody serves any more is that of a process that ends.
+            let _ = self.end.send(grant);
+        }
+    }
+}
+
+impl Head {
+    /// Who is next; stands in the line until [`leaves`](Self::leaves).
+    async fn next(&mut self) -> Option<GrantId> {
+        self.waiting.recv().await
+    }
+
+    /// From here on it may join the line again.
+    fn leaves(&self, grant: &GrantId) {
+        self.standing.lock().remove(grant);
+    }
 }
 
 /// Of a million grants most are never used: each of them takes one entry, and no more.
@@ -156,18 +206,18 @@ impl Shared {
         let Some(connector) = self.connector(&facts.connector) else { return };
         let mut lines = self.schedule.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry(connector.provider.clone()).or_insert_with(|| {
-            let (line, waiting) = mpsc::unbounded_channel();
-            self.tasks.spawn("refresh ahead", Arc::clone(self).serve_line(connector.provider.clone(), waiting));
+            let (line, head) = Line::new();
+            self.tasks.spawn("refresh ahead", Arc::clone(self).serve_line(connector.provider.clone(), head));
             line
         });
-        // A line that nobody serves any more is that of a process that ends.
-        let _ = line.send(grant);
+        line.join(grant);
     }
 
-    async fn serve_line(self: Arc<Self>, provider: String, mut waiting: mpsc::UnboundedReceiver<GrantId>) {
+    async fn serve_line(self: Arc<Self>, provider: String, mut head: Head) {
         let end = self.tasks.token();
-        while let Some(Some(grant)) = end.run_until_cancelled(waiting.recv()).await {
+        while let Some(Some(grant)) = end.run_until_cancelled(head.next()).await {
             let Some(Some(place)) = end.run_until_cancelled(self.provider.place_ahead(&provider)).await else { return };
+            head.leaves(&grant);
             self.look_at(&grant, place);
         }
     }
@@ -211,6 +261,23 @@ mod tests {
         schedule.set(&a, Some(at(8)));
         schedule.begin(&a, at(6));
         assert_eq!((schedule.due(at(9)), schedule.due(at(9))), (Ok(a.clone()), Err(None)), "the last one holds");
+    }
+
+    #[tokio::test]
+    async fn however_often_a_grant_is_due_it_stands_in_line_once() {
+        let (line, mut head) = Line::new();
+        let [a, b] = [1, 2].map(|number| GrantId::from_bytes([number; 16]));
+        for _ in 0..1000 {
+            line.join(a.clone());
+            line.join(b.clone());
+        }
+        assert_eq!(head.waiting.len(), 2);
+        assert_eq!(head.next().await, Some(a.clone()));
+        line.join(a.clone());
+        assert_eq!(head.waiting.len(), 1, "it waits for its place");
+        head.leaves(&a);
+        line.join(a.clone());
+        assert_eq!((head.next().await, head.next().await), (Some(b), Some(a)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::store::{GrantRecord, Sealed, StoreError};
 use crate::vault::{Binding, VaultError};
 use scopegate_core::account::{Credential, GrantFacts};
 use scopegate_core::id::{AccountId, GrantId};
+use std::error::Error;
 use std::sync::Arc;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -46,6 +47,12 @@ pub(super) enum KeepError {
         /// Which.
         grant: GrantId,
     },
+    /// Others changed it at every try.
+    #[error("account {account} changed at every try")]
+    Unsettled {
+        /// Which.
+        account: AccountId,
+    },
     /// What was sealed is no credential.
     #[error("the record of grant {grant} holds no credential")]
     Shape {
@@ -76,6 +83,21 @@ impl Shared {
             return Ok(None);
         }
         serde_json::from_slice(&plain).map(Some).map_err(|_| KeepError::Shape { grant: grant() })
+    }
+
+    /// Opens a record whose grant ends; none also where it does not open: what nobody can use nobody can revoke at the provider
+    /// either, and it keeps nothing from ending here.
+    pub(super) async fn unseal_the_last_time(&self, record: &GrantRecord) -> Result<Option<Credential>, KeepError> {
+        match self.unseal(record).await {
+            Err(error @ (KeepError::Shape { .. } | KeepError::Vault { cause: VaultError::DoesNotOpen { .. }, .. })) => {
+                tracing::error!(
+                    connector = %record.facts.connector, grant = %record.facts.id, error = &error as &dyn Error,
+                    "a grant ends whose credential cannot be opened: the provider is not told, and may still honour it"
+                );
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     /// The record of a grant as it stands in the store.

@@ -2,8 +2,6 @@
 
 use super::connection::{self, Shared};
 use super::door::Door;
-use super::relay::Relay;
-use super::request::ATTEMPTS;
 use super::tap::PREFACE;
 use super::wire::{Rewound, Wire};
 use super::{Patience, ProxyError, multiplex, trust};
@@ -13,9 +11,8 @@ use crate::http_client::Trust;
 use crate::limits::{Guests, Seat};
 use crate::tasks::Tasks;
 use bytes::{Bytes, BytesMut};
-use pingora::apps::HttpServerApp;
-use pingora::proxy::http_proxy;
-use pingora::server::configuration::ServerConf;
+use pingora::connectors::ConnectorOptions;
+use pingora::connectors::http::Connector;
 use scopegate_core::request::HeadLimits;
 use std::io;
 use std::net::SocketAddr;
@@ -129,18 +126,15 @@ impl Proxy {
     /// [`ProxyError`]: the certificates cannot be used.
     pub fn new(gateway: Arc<Gateway>, trust: &Trust, patience: Patience, connections: usize, tasks: Tasks) -> Result<Self, ProxyError> {
         let bundle = trust::bundle(trust)?;
-        let conf = ServerConf {
-            threads: std::thread::available_parallelism().map_or(1, NonZero::get),
-            ca_file: Some(bundle.path().to_string_lossy().into_owned()),
-            max_retries: ATTEMPTS,
-            upstream_keepalive_pool_size: POOL,
-            ..ServerConf::default()
-        };
-        let relay = Arc::new(http_proxy(&Arc::new(conf), Relay));
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let mut options = ConnectorOptions::new(POOL * threads);
+        options.ca_file = Some(bundle.path().to_string_lossy().into_owned());
+        // reads the bundle, which may go then
+        let upstreams = Connector::new(Some(options));
         let (closing, watched) = watch::channel(false);
         let door_shuts = CancellationToken::new();
         let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
-        let shared = Shared { gateway, relay, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
+        let shared = Shared { gateway, upstreams, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
         Ok(Self {
             shared: Arc::new(shared),
             tasks,
@@ -166,7 +160,6 @@ impl Proxy {
     /// Lets nobody new in, ends idle connections, and waits as long as `grace` for requests in flight; then cuts them.
     pub async fn drain(&self, grace: Duration) -> Drained {
         self.closing.send_replace(true);
-        self.shared.relay.http_cleanup().await;
         self.door_shuts.cancel();
         self.connections.close();
         if tokio::time::timeout(grace, self.connections.wait()).await.is_ok() {
@@ -228,8 +221,8 @@ async fn serve(stream: TcpStream, speaks: Speaks, arrival: Arrival, seat: Seat, 
     };
     match chosen {
         Chosen::Http1 => {
-            let door = Door::new(wire.wire, shared.patience.body);
-            door.lock().came().extend_from_slice(&wire.first);
+            let mut door = Door::new(wire.wire, shared.patience.body);
+            door.came().extend_from_slice(&wire.first);
             connection::serve(door, arrival, seat, shared).await;
         }
         Chosen::Http2 => multiplex::serve(wire, arrival, seat, shared).await,

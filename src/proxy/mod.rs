@@ -1,7 +1,7 @@
 //! The data plane's sockets: clients on one side, upstreams on the other.
 //!
 //! The only module that names pingora. Connections are accepted here, and heads are read
-//! here, strictly; pingora connects to upstreams, pools those connections and moves bytes.
+//! here, strictly; pingora connects to upstreams, pools those connections and speaks HTTP with them.
 //! What may pass is said by the [`gateway`](crate::gateway) alone.
 //!
 //! **Invariant: nothing reaches an upstream but what the gateway said to send, and every
@@ -9,10 +9,10 @@
 
 mod connection;
 mod door;
+mod due;
 mod listen;
 mod multiplex;
 mod progress;
-mod relay;
 mod request;
 mod response;
 mod side;
@@ -20,6 +20,7 @@ mod stream;
 mod tap;
 mod trust;
 mod under_way;
+mod upstream;
 mod wire;
 
 pub use listen::{BindError, Drained, Listener, Proxy, Speaks};

@@ -5,23 +5,19 @@
 
 use super::connection::{LINGER, Shared};
 use super::request::{Departure, Visit};
-use super::response;
+use super::response::AnswerHead;
 use super::side::Side;
 use super::stream::Stream;
 use super::tap::{Left, Tap};
-use crate::gateway::{Arrival, Ending, Exchange, Step};
+use crate::gateway::{Arrival, BodyEnd, Ending, Exchange, Step};
 use crate::limits::Seat;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
-use http::header::DATE;
 use http::{Request, Response};
-use pingora::apps::HttpServerApp;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::date::get_cached_date;
 use scopegate_core::request::{Head, HeadFault, StreamBody};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -110,49 +106,27 @@ async fn serve_stream(request: Request<RecvStream>, answer: SendResponse<Bytes>,
     }
 }
 
-/// Brings a request through pingora.
-async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, exchange: Box<Exchange>, shared: &Shared, answered: Arc<AtomicU64>) {
-    let Ok((mut stream, door)) = Stream::new(&head, body, answer, shared.patience.body, answered) else {
-        return exchange.finish(Ending::ClientGone);
-    };
-    let (visit, mut departure) = Visit::new(Arc::new(head), Side::Http2(door), exchange, None);
-    stream.carry(Ticket::new(visit));
-    let session = ServerSession::new_custom(Box::new(stream));
-    // a session of a stream leaves nothing behind that could be used again
-    let _ = shared.relay.process_new_http(session, &shared.closing).await;
-    if let Ok(Departure { exchange, ending, .. }) = departure.try_recv() {
-        exchange.finish(ending);
-    }
+/// Asks the gateway, and does what it says.
+async fn visit(head: Head, body: RecvStream, answer: SendResponse<Bytes>, mut exchange: Box<Exchange>, shared: &Shared, answered: Arc<AtomicU64>) {
+    let stream = Stream::new(&head, body, answer, shared.patience.body, answered);
+    let head = Arc::new(head);
+    let step = exchange.admit(Ok(Arc::clone(&head))).await;
+    let side = Side::Http2(Box::new(stream));
+    let Departure { exchange, ending, .. } = Visit::new(shared, head, side, exchange).serve(step).await;
+    exchange.finish(ending);
 }
 
 /// Answers a head that is no request.
 async fn refuse(fault: HeadFault, mut respond: SendResponse<Bytes>, mut exchange: Box<Exchange>) {
-    let wants_no_body = fault.method.as_deref() == Some("HEAD");
+    let method = fault.method.clone().unwrap_or_default();
     let Step::Refuse(answer) = exchange.admit(Err(fault)).await else { return exchange.finish(Ending::ClientGone) };
-    let body = if wants_no_body { Bytes::new() } else { answer.body.clone() };
+    let body = if method == "HEAD" { Bytes::new() } else { answer.body.clone() };
     exchange.answer_out(body.len());
-    let sent = response::head_of(&answer).is_ok_and(|mut head| {
-        // a clock that cannot be written is no reason to say nothing
-        let _ = head.insert_header(DATE, get_cached_date());
-        let head = Response::from_parts(head.as_owned_parts(), ());
-        let sent = respond.send_response(head, body.is_empty());
-        // what the window does not hold yet is kept, and follows as the client reads
-        sent.is_ok_and(|mut sending| body.is_empty() || sending.send_data(body, true).is_ok())
-    });
+    let (status, headers, end) = AnswerHead::own(&answer, &method).for_stream();
+    let (mut parts, ()) = Response::new(()).into_parts();
+    (parts.status, parts.headers) = (status, headers);
+    let sent = respond.send_response(Response::from_parts(parts, ()), end == BodyEnd::Last);
+    // what the window does not hold yet is kept, and follows as the client reads
+    let sent = sent.is_ok_and(|mut sending| end == BodyEnd::Last || sending.send_data(body, true).is_ok());
     exchange.finish(if sent { Ending::Sent { status: answer.status } } else { Ending::ClientGone });
-}
-
-/// Carries a visit to where pingora asks for it: the request of a stream has no other place to put it.
-#[derive(Clone)]
-pub(super) struct Ticket(Arc<Mutex<Option<Box<Visit>>>>);
-
-impl Ticket {
-    fn new(visit: Visit) -> Self {
-        Self(Arc::new(Mutex::new(Some(Box::new(visit)))))
-    }
-
-    /// The visit, once.
-    pub(super) fn redeem(&self) -> Option<Box<Visit>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }

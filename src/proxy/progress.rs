@@ -1,10 +1,9 @@
 //! How far a request under way has come, over either protocol: what is counted of it, and until when the rest must be here.
 
+use super::due::Due;
 use crate::gateway::BodyFault;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
 
 /// How fast a body must come: within `grace`, and a second more for each `per_second` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -16,24 +15,28 @@ pub struct Pace {
 }
 
 /// One request's counters and deadlines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Bytes of content that came.
     received: u64,
     limit: u64,
     fault: Option<BodyFault>,
     /// When the rest of the body must be here.
-    body_due: Option<Pin<Box<Sleep>>>,
+    body_due: Due,
     /// When the upstream must have answered.
-    answer_due: Option<Pin<Box<Sleep>>>,
+    answer_due: Due,
     overdue: bool,
 }
 
 impl Progress {
-    /// Nothing came yet; a body that is expected has `pace` to come.
-    pub(super) fn begin(expected: Option<Pace>) -> Self {
-        let body_due = expected.map(|pace| Box::pin(tokio::time::sleep(pace.grace)));
-        Self { received: 0, limit: u64::MAX, fault: None, body_due, answer_due: None, overdue: false }
+    /// Begins with the next request, of which nothing came yet; a body that is expected has `pace` to come.
+    pub(super) fn begin(&mut self, expected: Option<Pace>) {
+        (self.received, self.limit, self.fault, self.overdue) = (0, u64::MAX, None, false);
+        self.answer_due.clear();
+        match expected {
+            Some(pace) => self.body_due.put(pace.grace),
+            None => self.body_due.clear(),
+        }
     }
 
     /// Bytes of content that came.
@@ -70,10 +73,7 @@ impl Progress {
         if self.received > self.limit {
             self.fail(BodyFault::TooLarge);
         }
-        if let Some(due) = &mut self.body_due {
-            let later = due.deadline() + Duration::from_micros(more as u64 * 1_000_000 / pace.per_second.max(1));
-            due.as_mut().reset(later);
-        }
+        self.body_due.put_off(Duration::from_micros(more as u64 * 1_000_000 / pace.per_second.max(1)));
     }
 
     /// Counts bytes that are no body any more.
@@ -83,17 +83,17 @@ impl Progress {
 
     /// What comes from here on has all the time of the world.
     pub(super) fn is_raw(&mut self) {
-        self.body_due = None;
+        self.body_due.clear();
     }
 
     /// From here on, and while no body is under way, the upstream may take `timeout` to answer.
     pub(super) fn await_answer(&mut self, timeout: Duration) {
-        self.answer_due = Some(Box::pin(tokio::time::sleep(timeout)));
+        self.answer_due.put(timeout);
     }
 
     /// The upstream has answered.
     pub(super) fn answer_came(&mut self) {
-        self.answer_due = None;
+        self.answer_due.clear();
     }
 
     /// Whether the upstream took longer than it may.
@@ -103,22 +103,14 @@ impl Progress {
 
     /// Ready once the rest of the body is late, which is its fault from then on.
     pub(super) fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = &mut self.body_due else { return Poll::Pending };
-        if due.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(self.body_due.poll(cx));
         self.fail(BodyFault::TooSlow);
         Poll::Ready(())
     }
 
     /// Ready once the upstream took longer than it may.
     pub(super) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(due) = &mut self.answer_due
-            && due.as_mut().poll(cx).is_ready()
-        {
-            self.answer_due = None;
-            self.overdue = true;
-        }
+        self.overdue |= self.answer_due.poll(cx).is_ready();
         if self.overdue { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -1,20 +1,25 @@
-//! A request on its way to the upstream.
+//! A request on its way to the upstream, and its answer on the way back.
 
-use super::connection::Next;
-use super::door::Client;
-use super::side::Side;
-use crate::gateway::{Answer, BodyAtHand, BodyEnd, BodyFault, Ending, Exchange, Forward, Step};
+use super::connection::{Next, SKIP, Shared};
+use super::door::{Broken, Client};
+use super::response::{AnswerHead, failure, has_one_framing};
+use super::side::{Side, Wants};
+use super::upstream::{Came, Conversation, Link};
+use crate::gateway::{Answer, BodyAtHand, BodyEnd, Ending, Exchange, Forward, Reply, Step, UpstreamFailure};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, request};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, StatusCode, request};
 use pingora::http::RequestHeader;
 use pingora::protocols::ALPN;
-use pingora::proxy::Session;
+use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, Result, RetryType};
+use pingora::{Error, ErrorType, RetryType};
 use scopegate_core::request::{Framing, Head, Version};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// How long an idle connection to an upstream is kept.
 const POOLED: Duration = Duration::from_secs(60);
@@ -24,26 +29,26 @@ const ALIVE: Duration = Duration::from_secs(15);
 const WINDOW: u32 = 1 << 20;
 /// So many addresses of an upstream are tried, each time that a request is sent.
 const ADDRESSES: usize = 3;
-/// Attempts that pingora makes for one request: it is sent, and once more with another token, and one pooled connection may be dead.
-pub(super) const ATTEMPTS: usize = 2 * ADDRESSES + 1;
+/// The most of a body that is kept in order to send it again, where nobody here reads it.
+const KEPT: usize = 64 * 1024;
 
-/// One request while pingora has it.
-#[derive(Debug)]
-pub(super) struct Visit {
-    pub(super) head: Arc<Head>,
-    pub(super) side: Side,
-    pub(super) exchange: Box<Exchange>,
-    /// What the gateway has said to it already.
-    first: Option<Step>,
-    pub(super) forward: Option<Box<Forward>>,
-    /// What is answered although the upstream said something else.
-    pub(super) instead: Option<Answer>,
-    /// Whether the next attempt is the gateway's wish.
-    pub(super) replays: bool,
-    /// Whether this attempt was answered.
-    pub(super) heard: bool,
+/// One request and its answer.
+pub(super) struct Visit<'a> {
+    shared: &'a Shared,
+    head: Arc<Head>,
+    side: Side<'a>,
+    exchange: Box<Exchange>,
+    /// The body, where a policy read it.
+    whole: Option<Bytes>,
+    /// What came of it, where none did.
+    kept: Kept,
+    /// The status that the client was told.
+    said: Option<StatusCode>,
     /// Whether what the client sees comes from Scopegate itself.
-    pub(super) spoke: bool,
+    spoke: bool,
+    next: Next,
+    /// Whether this attempt was answered.
+    heard: bool,
     /// Which of the addresses is dialled.
     address: usize,
     /// How often another address was turned to since the request was sent, or sent once more.
@@ -54,16 +59,6 @@ pub(super) struct Visit {
     told_to_go_on: bool,
     /// Bytes of the body that the exchange knows of.
     counted: u64,
-    pub(super) leaves: oneshot::Sender<Departure>,
-}
-
-/// How a connection to an upstream was come by.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Link {
-    /// Made for this request.
-    Fresh,
-    /// Left by another.
-    Pooled,
 }
 
 /// What remains of a visit.
@@ -74,122 +69,253 @@ pub(super) struct Departure {
     pub(super) next: Next,
 }
 
-/// The whole body of a stream, which keeps it to send it then.
-async fn collected(session: &mut Session) -> Result<Bytes> {
-    session.enable_retry_buffering();
-    let mut body = BytesMut::new();
-    while let Some(more) = session.read_request_body().await? {
-        body.extend_from_slice(&more);
-    }
-    Ok(body.freeze())
+/// What came of a body, in case it is sent again.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: BytesMut,
+    truncated: bool,
 }
 
-impl Visit {
-    /// A visit, and where to find what remains of it; `first` is what the gateway has said to it already.
-    pub(super) fn new(head: Arc<Head>, side: Side, exchange: Box<Exchange>, first: Option<Step>) -> (Self, oneshot::Receiver<Departure>) {
-        let (leaves, left) = oneshot::channel();
-        let visit = Self {
+impl Kept {
+    fn keep(&mut self, more: &[u8]) {
+        if self.truncated || self.bytes.len() + more.len() > KEPT {
+            *self = Self { bytes: BytesMut::new(), truncated: true };
+        } else {
+            self.bytes.extend_from_slice(more);
+        }
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Failure {
+    /// The body has a fault, the client is gone, or the upstream is overdue: its side knows.
+    Side,
+    /// There is no connection to that address. Nothing was sent.
+    Unreached(Box<Error>),
+    /// The upstream broke off.
+    Upstream(Box<Error>),
+    /// The gateway wants the request sent once more.
+    Replay(Box<Forward>),
+    /// The gateway answers instead.
+    Instead(Answer),
+}
+
+impl From<Broken> for Failure {
+    fn from(Broken: Broken) -> Self {
+        Self::Side
+    }
+}
+
+impl From<Box<Error>> for Failure {
+    fn from(error: Box<Error>) -> Self {
+        Self::Upstream(error)
+    }
+}
+
+/// How the client's side of a visit ended, if not well.
+enum Cut {
+    /// With the client.
+    Client,
+    /// With the upstream, in the middle of its answer.
+    Upstream,
+}
+
+impl From<Broken> for Cut {
+    fn from(Broken: Broken) -> Self {
+        Self::Client
+    }
+}
+
+/// What an upstream's connection is good for behind a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Leaves {
+    /// Another request.
+    Clean,
+    /// Nothing.
+    Spoilt,
+}
+
+/// What moves next.
+enum Event {
+    Client(Result<Option<Bytes>, Broken>),
+    Upstream(pingora::Result<Came>),
+}
+
+/// How far the body of a request is on its way up.
+#[derive(Debug, Default)]
+struct Upload {
+    /// Whether its end is on its way, or it was given up.
+    ended: bool,
+    /// Why it was given up.
+    error: Option<Box<Error>>,
+}
+
+impl Upload {
+    async fn put(&mut self, upstream: &mut Conversation, piece: Bytes, end: BodyEnd) {
+        self.ended = end == BodyEnd::Last;
+        if let Err(error) = upstream.put(piece, end).await {
+            self.give_up(upstream, error);
+        }
+    }
+
+    /// An upstream that takes no more may have answered all the same.
+    fn give_up(&mut self, upstream: &mut Conversation, error: Box<Error>) {
+        tracing::debug!(error = error.etype().as_str(), "an upstream takes no more of a body");
+        upstream.give_up_body();
+        *self = Self { ended: true, error: Some(error) };
+    }
+}
+
+impl<'a> Visit<'a> {
+    pub(super) fn new(shared: &'a Shared, head: Arc<Head>, side: Side<'a>, exchange: Box<Exchange>) -> Self {
+        Self {
+            shared,
             head,
             side,
             exchange,
-            first,
-            forward: None,
-            instead: None,
-            replays: false,
-            heard: false,
+            whole: None,
+            kept: Kept::default(),
+            said: None,
             spoke: false,
+            next: Next::Ends,
+            heard: false,
             address: 0,
             turns: 0,
             pool_failed: false,
             told_to_go_on: false,
             counted: 0,
-            leaves,
-        };
-        (visit, left)
+        }
     }
 
-    /// Asks the gateway; answers here (true) or lets the request go on (false).
-    pub(super) async fn admit(&mut self, session: &mut Session) -> Result<bool> {
-        session.set_read_timeout(None); // the door has deadlines of its own, in both directions
-        session.set_abort_on_close(false);
-        session.set_close_on_response_before_downstream_finish(false);
-        session.set_total_drain_timeout(Some(Duration::ZERO));
-        let mut step = match self.first.take() {
-            Some(step) => step,
-            None => self.exchange.admit(Ok(self.head.clone())).await,
-        };
-        loop {
+    /// Does what the gateway says, up to the last byte of the answer; `step` is what it has said first.
+    pub(super) async fn serve(mut self, mut step: Step) -> Departure {
+        let served = loop {
             step = match step {
-                Step::Forward(forward) => {
-                    self.side.limit_body(forward.body_limit);
-                    self.forward = Some(forward);
-                    self.tell_to_go_on(session).await?;
-                    session.set_ignore_info_resp(true);
-                    return Ok(false);
-                }
-                Step::ReadBody { limit } => match self.whole_body(session, limit).await? {
-                    Ok(body) => self.exchange.admit_body(body).await,
-                    Err(fault) => Step::Refuse(self.exchange.body_failed(fault)),
+                Step::Forward(forward) => break self.forward(forward).await,
+                Step::Refuse(answer) => break self.respond(answer).await,
+                Step::ReadBody { limit } => match (self.whole_body(limit).await, self.side.fault()) {
+                    (_, Some(fault)) => Step::Refuse(self.exchange.body_failed(fault)),
+                    (Ok(body), None) => self.exchange.admit_body(body).await,
+                    (Err(Broken), None) => break Err(Cut::Client),
                 },
-                Step::Refuse(answer) => {
-                    self.respond(session, answer).await?;
-                    return Ok(true);
-                }
             };
-        }
-    }
-
-    /// The whole body; pingora gets it too, and sends it where the request goes on.
-    async fn whole_body(&mut self, session: &mut Session, limit: usize) -> Result<Result<Bytes, BodyFault>> {
-        self.tell_to_go_on(session).await?;
-        self.side.limit_body(limit as u64);
-        let body = match &self.side {
-            Side::Http1(door) => door.whole_body(&self.head).await.map_err(|_| Error::new_down(ErrorType::ConnectionClosed)),
-            Side::Http2(door) => {
-                door.keep_body(limit);
-                collected(session).await
-            }
         };
-        if let Some(fault) = self.side.fault() {
-            return Ok(Err(fault));
-        }
-        let body = body?;
-        self.count_body();
-        Ok(Ok(body))
+        self.departs(served)
     }
 
-    async fn tell_to_go_on(&mut self, session: &mut Session) -> Result<()> {
+    /// The whole body, which is sent from here where the request goes on.
+    async fn whole_body(&mut self, limit: usize) -> Result<Bytes, Broken> {
+        self.tell_to_go_on().await?;
+        self.side.limit_body(limit as u64);
+        let mut body = self.side.body().await?.unwrap_or_default();
+        if !self.side.is_whole() {
+            let mut all = BytesMut::from(body);
+            while let Some(more) = self.side.body().await? {
+                all.extend_from_slice(&more);
+            }
+            body = all.freeze();
+        }
+        self.count_body();
+        self.whole = Some(body.clone());
+        Ok(body)
+    }
+
+    async fn tell_to_go_on(&mut self) -> Result<(), Broken> {
         if self.waits_for_word() {
-            session.write_continue_response().await?;
+            self.side.go_on().await?;
             self.told_to_go_on = true;
         }
         Ok(())
     }
 
     /// Whether the client sends its body only when told to.
-    pub(super) fn waits_for_word(&self) -> bool {
+    fn waits_for_word(&self) -> bool {
         self.head.expects_continue && !self.told_to_go_on && !self.side.is_whole() && self.head.version != Version::Http10
     }
 
-    pub(super) fn count_body(&mut self) {
+    fn count_body(&mut self) {
         let received = self.side.received();
         self.exchange.body_in(usize::try_from(received - self.counted).unwrap_or(usize::MAX));
         self.counted = received;
     }
 
-    fn forward(&self) -> Result<&Forward> {
-        self.forward.as_deref().ok_or_else(|| Error::new_in(ErrorType::InternalError))
+    /// Answers here. The connection is kept where what is left of the request can be read past.
+    async fn respond(&mut self, answer: Answer) -> Result<(), Cut> {
+        let stays = self.side.limit_rest(SKIP) && !self.waits_for_word();
+        self.next = if stays { self.may_follow() } else { Next::Ends };
+        self.spoke = true;
+        let head = AnswerHead::own(&answer, self.head.method.as_str());
+        self.said = StatusCode::from_u16(answer.status).ok();
+        let body = if self.head.method.as_str() == "HEAD" { Bytes::new() } else { answer.body };
+        self.exchange.answer_out(body.len());
+        self.side.send_head(head, self.next)?;
+        self.side.send_body(body, BodyEnd::Last).await?;
+        Ok(self.side.flush().await?)
     }
 
-    /// Where the next attempt goes.
-    pub(super) fn peer(&self) -> Result<Box<HttpPeer>> {
-        let forward = self.forward()?;
-        let address = forward.addresses.get(self.address).ok_or_else(|| Error::new_up(ErrorType::ConnectNoRoute))?;
+    /// Whether another request may follow, as far as client and gateway go.
+    fn may_follow(&self) -> Next {
+        if self.head.keep_alive && !*self.shared.closing.borrow() { Next::Follows } else { Next::Ends }
+    }
+
+    /// Sends the request, as often as may be.
+    async fn forward(&mut self, mut forward: Box<Forward>) -> Result<(), Cut> {
+        self.side.limit_body(forward.body_limit);
+        self.tell_to_go_on().await?;
+        loop {
+            let failure = match self.attempt(&forward).await {
+                Ok(()) => return Ok(self.side.flush().await?),
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Replay(again) => {
+                    self.goes_again(&forward, &again);
+                    forward = again;
+                }
+                Failure::Instead(answer) => return self.respond(answer).await,
+                Failure::Unreached(error) if !self.turns_to_next_address(&forward, &error) => {
+                    return self.has_failed(Some(&error)).await;
+                }
+                Failure::Upstream(error) => return self.has_failed(Some(&error)).await,
+                Failure::Side => return self.has_failed(None).await,
+                Failure::Unreached(_) => {}
+            }
+        }
+    }
+
+    /// One connection's try; a pooled one that was dead is made up for by another, once.
+    async fn attempt(&mut self, forward: &Forward) -> Result<(), Failure> {
+        let peer = self.peer(forward)?;
+        loop {
+            let (session, reused) = self.shared.upstreams.get_http_session(&peer).await.map_err(Failure::Unreached)?;
+            let link = if reused { Link::Pooled } else { Link::Fresh };
+            let mut upstream = Conversation::new(session, forward.idle_timeout);
+            let relayed = self.relay(&mut upstream, forward).await;
+            let session = upstream.into_session();
+            // a stream leaves its connection to others, however it ended
+            if matches!(relayed, Ok(Leaves::Clean)) || matches!(session, HttpSession::H2(_)) {
+                self.shared.upstreams.release_http_session(session, &peer, Some(POOLED)).await;
+            }
+            match relayed {
+                Ok(_) => return Ok(()),
+                Err(Failure::Upstream(error)) if self.tries_again(&error, link) => {
+                    if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
+                        self.shared.upstreams.prefer_h1(&peer);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Where an attempt goes.
+    fn peer(&self, forward: &Forward) -> Result<HttpPeer, Failure> {
+        let Some(address) = forward.addresses.get(self.address) else { return Err(Error::new_up(ErrorType::ConnectNoRoute).into()) };
         // an IPv6 address stands in a certificate without its brackets
         let name = forward.tls.as_deref().map(|name| name.trim_start_matches('[').trim_end_matches(']'));
         // without a name pingora would take any certificate
         if name.is_some_and(str::is_empty) {
-            return Err(Error::new_in(ErrorType::InvalidCert));
+            return Err(Error::new_in(ErrorType::InvalidCert).into());
         }
         let mut peer = HttpPeer::new(address, name.is_some(), name.unwrap_or_default().to_owned());
         // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
@@ -205,16 +331,12 @@ impl Visit {
         peer.group_key = forward.group_key << 1 | u64::from(http1);
         peer.options.connection_timeout = Some(forward.connect_timeout);
         peer.options.total_connection_timeout = Some(forward.connect_timeout);
-        peer.options.read_timeout = Some(forward.idle_timeout);
-        peer.options.write_timeout = Some(forward.idle_timeout);
         peer.options.idle_timeout = Some(POOLED);
-        Ok(Box::new(peer))
+        Ok(peer)
     }
 
     /// The head that the upstream gets: the gateway's, and the framing of the body at hand.
-    pub(super) fn leaves(&mut self, version: http::Version) -> Result<RequestHeader> {
-        self.heard = false;
-        let forward = self.forward()?;
+    fn request(forward: &Forward, version: http::Version, framing: Framing) -> pingora::Result<RequestHeader> {
         let head = &forward.head;
         let request = RequestHeader::build_no_case(head.method.as_str(), head.path_and_query.as_bytes(), Some(0))?;
         // pingora would make a second name for each header, in the case in which it once came
@@ -224,87 +346,232 @@ impl Visit {
             let value = HeaderValue::from_maybe_shared(value.clone()).or_else(|_| Error::err(ErrorType::InvalidHTTPHeader))?;
             parts.headers.append(name, value);
         }
-        let mut request = RequestHeader::from(parts);
-        let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
-        if version == http::Version::HTTP_2 {
-            request.set_version(version);
-            if let Framing::Length(length) = framing {
-                request.insert_header("content-length", length.to_string())?;
-            }
-            return Ok(self.departs_upwards(request));
-        }
         match framing {
-            // without it pingora would announce a body, which an offer to change the protocol has only on its side
-            Framing::None if head.websocket => request.insert_header("content-length", "0")?,
             Framing::None => {}
-            Framing::Length(length) => request.insert_header("content-length", length.to_string())?,
-            Framing::Chunked => request.insert_header("transfer-encoding", "chunked")?,
+            Framing::Length(length) => drop(parts.headers.insert(CONTENT_LENGTH, length.into())),
+            Framing::Chunked if version == http::Version::HTTP_2 => {}
+            Framing::Chunked => drop(parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))),
         }
-        Ok(self.departs_upwards(request))
+        parts.version = version;
+        Ok(parts.into())
     }
 
-    fn departs_upwards(&mut self, request: RequestHeader) -> RequestHeader {
-        if let Some(forward) = &self.forward {
-            self.side.await_answer(forward.head_timeout);
-        }
+    /// Sends the request, and passes on what comes back, both at once.
+    async fn relay(&mut self, upstream: &mut Conversation, forward: &Forward) -> Result<Leaves, Failure> {
+        self.heard = false;
+        let whole = forward.body.as_ref().or(self.whole.as_ref()).cloned();
+        let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
+        let request = Self::request(forward, upstream.version(), framing)?;
+        self.side.await_answer(forward.head_timeout);
         self.exchange.upstream_begins();
-        request
+        let bodiless = matches!(framing, Framing::None | Framing::Length(0));
+        upstream.ask(request, if bodiless { BodyEnd::Last } else { BodyEnd::More }).await?;
+        let mut upload = Upload { ended: bodiless, error: None };
+        match whole {
+            Some(body) if !bodiless => upload.put(upstream, body, BodyEnd::Last).await,
+            None if !self.kept.bytes.is_empty() => upload.put(upstream, self.kept.bytes.clone().freeze(), self.end_of_body()).await,
+            Some(_) | None => {}
+        }
+        let mut answered = false;
+        // whoever moved last comes second where both can move
+        let mut clients_turn = true;
+        while !answered || !upload.ended || upstream.waits() {
+            let wants = if upload.ended || upstream.waits() { Wants::Nothing } else { Wants::Body };
+            let listens = !answered || upstream.waits();
+            let event = {
+                let mut next = pin!(upstream.next());
+                poll_fn(|cx| {
+                    if clients_turn
+                        && wants == Wants::Body
+                        && let Poll::Ready(came) = self.side.poll_body(cx)
+                    {
+                        return Poll::Ready(Event::Client(came));
+                    }
+                    if listens && let Poll::Ready(came) = next.as_mut().poll(cx) {
+                        return Poll::Ready(Event::Upstream(came));
+                    }
+                    // what was collected is sent when nothing more is there to go with it
+                    self.side.poll_attend(cx, wants).map(Event::Client)
+                })
+                .await
+            };
+            clients_turn = matches!(event, Event::Upstream(_));
+            match event {
+                Event::Client(Ok(piece)) => {
+                    self.count_body();
+                    // the end of either side ends what is no HTTP any more
+                    answered |= piece.is_none() && self.is_raw();
+                    let end = if piece.is_none() { BodyEnd::Last } else { self.end_of_body() };
+                    let piece = piece.unwrap_or_default();
+                    if self.whole.is_none() && !self.is_raw() {
+                        self.kept.keep(&piece);
+                    }
+                    upload.put(upstream, piece, end).await;
+                    if upload.ended && !self.heard {
+                        self.side.await_answer(forward.head_timeout);
+                    }
+                }
+                // the client has what it asked for, and leaves the rest of its own body out
+                Event::Client(Err(Broken)) if answered => {
+                    self.next = Next::Ends;
+                    return Ok(Leaves::Spoilt);
+                }
+                Event::Client(Err(broken)) => return Err(broken.into()),
+                Event::Upstream(Ok(Came::Head(end))) => {
+                    self.answered(upstream, forward, end).await?;
+                    answered = end == BodyEnd::Last;
+                    upload.ended &= !self.is_raw();
+                }
+                Event::Upstream(Ok(Came::Body(piece, end))) => {
+                    self.passes(Some(piece), end).await?;
+                    answered = end == BodyEnd::Last;
+                }
+                Event::Upstream(Ok(Came::End)) => {
+                    self.passes(None, BodyEnd::Last).await?;
+                    answered = true;
+                }
+                Event::Upstream(Ok(Came::Trailers(mut trailers))) => {
+                    self.exchange.trailers(&mut trailers);
+                    // what was held back of the body
+                    let mut rest = None;
+                    self.body_out(&mut rest, BodyEnd::Last)?;
+                    self.side.send_body(rest.unwrap_or_default(), BodyEnd::More).await?;
+                    self.side.send_trailers(trailers).await?;
+                    answered = true;
+                }
+                Event::Upstream(Ok(Came::Left)) if upload.ended && !self.heard => self.side.await_answer(forward.head_timeout),
+                Event::Upstream(Ok(Came::Left)) => {}
+                Event::Upstream(Ok(Came::Stuck(error))) => upload.give_up(upstream, error),
+                Event::Upstream(Err(error)) => return Err(upload.error.unwrap_or(error).into()),
+            }
+            if answered && self.is_raw() {
+                break;
+            }
+        }
+        Ok(if upload.error.is_none() { Leaves::Clean } else { Leaves::Spoilt })
     }
 
-    /// A piece of the body goes up. A body that was written anew goes instead of the one that was read whole.
-    pub(super) fn body_passes(&mut self, body: &mut Option<Bytes>, end: BodyEnd) {
-        self.count_body();
-        if let Some(anew) = self.forward.as_ref().and_then(|forward| forward.body.as_ref()) {
-            *body = Some(if end == BodyEnd::Last { anew.clone() } else { Bytes::new() });
+    fn is_raw(&self) -> bool {
+        self.said == Some(StatusCode::SWITCHING_PROTOCOLS)
+    }
+
+    /// Whether anything of the body is still to come from the client.
+    fn end_of_body(&self) -> BodyEnd {
+        if self.side.is_whole() { BodyEnd::Last } else { BodyEnd::More }
+    }
+
+    /// The head of the upstream's answer came: what of it passes, or what happens instead.
+    async fn answered(&mut self, upstream: &mut Conversation, forward: &Forward, end: BodyEnd) -> Result<(), Failure> {
+        let unreadable = || Failure::Upstream(Error::new_up(ErrorType::InvalidHTTPHeader));
+        self.heard = true;
+        self.side.answer_came();
+        let at_hand = self.body_at_hand();
+        let head = upstream.head().filter(|head| has_one_framing(&head.headers));
+        let Some(head) = head else {
+            tracing::warn!("an upstream's answer says in no plain way where it ends");
+            return Err(unreadable());
+        };
+        let status = head.status;
+        let headers = match self.exchange.answered(status, &head.headers, at_hand).await {
+            Reply::Pass { headers } => headers,
+            Reply::Replay(forward) => return Err(Failure::Replay(forward)),
+            Reply::Refuse(answer) => return Err(Failure::Instead(answer)),
+        };
+        let raw = status == StatusCode::SWITCHING_PROTOCOLS;
+        if raw && !(forward.websocket && upstream.go_raw()) {
+            return Err(unreadable());
         }
-        // where there is none, the answer has been waited for since the head
-        let has_body = !matches!(self.head.framing, Framing::None | Framing::Length(0));
-        if let (BodyEnd::Last, false, true, Some(forward)) = (end, self.heard, has_body, &self.forward) {
-            self.side.await_answer(forward.head_timeout);
+        let answer = AnswerHead::passing(status, headers, &self.head, end);
+        self.next = if raw || answer.ends_with_the_connection() { Next::Ends } else { self.may_follow() };
+        self.side.send_head(answer, self.next)?;
+        self.said = Some(status);
+        if raw {
+            self.side.go_raw();
+        }
+        if end == BodyEnd::Last { self.passes(None, end).await } else { Ok(()) }
+    }
+
+    /// A piece of the upstream's answer goes to the client.
+    async fn passes(&mut self, mut piece: Option<Bytes>, end: BodyEnd) -> Result<(), Failure> {
+        self.body_out(&mut piece, end)?;
+        Ok(self.side.send_body(piece.unwrap_or_default(), end).await?)
+    }
+
+    fn body_out(&mut self, piece: &mut Option<Bytes>, end: BodyEnd) -> Result<(), Failure> {
+        self.exchange.body_out(piece, end).map_err(|_| Failure::Upstream(Error::new_up(ErrorType::InvalidHTTPHeader)))
+    }
+
+    /// How much of the body could be sent again.
+    fn body_at_hand(&self) -> BodyAtHand {
+        match self.head.framing {
+            Framing::None | Framing::Length(0) => BodyAtHand::None,
+            Framing::Length(_) | Framing::Chunked if self.whole.is_some() => BodyAtHand::Whole,
+            Framing::Length(_) | Framing::Chunked if self.side.is_whole() && !self.kept.truncated => BodyAtHand::Whole,
+            Framing::Length(_) | Framing::Chunked => BodyAtHand::Gone,
         }
     }
 
     /// The request is sent once more, first to the address that has just answered, where it still leads there.
-    pub(super) fn goes_again(&mut self, forward: Box<Forward>) {
-        let answered = self.forward.as_ref().and_then(|before| before.addresses.get(self.address)).copied();
-        self.address = forward.addresses.iter().position(|address| Some(*address) == answered).unwrap_or(0);
+    fn goes_again(&mut self, before: &Forward, again: &Forward) {
+        let answered = before.addresses.get(self.address);
+        self.address = again.addresses.iter().position(|address| Some(address) == answered).unwrap_or(0);
         self.turns = 0;
-        self.forward = Some(forward);
-        self.replays = true;
     }
 
-    /// Whether another address is tried after `peer` could not be reached. Nothing was sent, so any request may.
-    pub(super) fn turns_to_next_address(&mut self, peer: &HttpPeer, error: &Error) -> bool {
-        tracing::warn!(address = %peer._address, error = error.etype().as_str(), "upstream cannot be reached");
+    /// Whether another address is tried after one that could not be reached. Nothing was sent, so any request may.
+    fn turns_to_next_address(&mut self, forward: &Forward, error: &Error) -> bool {
+        let address = forward.addresses.get(self.address);
+        tracing::warn!(address = address.map(tracing::field::display), error = error.etype().as_str(), "upstream cannot be reached");
         self.address += 1;
         self.turns += 1;
-        self.turns < ADDRESSES && self.forward.as_ref().is_some_and(|forward| self.address < forward.addresses.len())
+        self.turns < ADDRESSES && self.address < forward.addresses.len()
     }
 
-    /// Whether a request that failed on `peer` is sent once more: where the gateway wants it, or where a pooled connection had died before
-    /// the upstream said a word, and sending the request twice does as much as sending it once.
-    pub(super) fn tries_again(&mut self, session: &Session, peer: &HttpPeer, error: &Error, link: Link) -> bool {
-        if std::mem::take(&mut self.replays) {
-            return true;
-        }
-        tracing::debug!(address = %peer._address, error = error.etype().as_str(), ?link, "upstream broke off");
+    /// Whether a request whose attempt failed is sent once more: where a pooled connection had died before the upstream said a word, or an
+    /// HTTP/2 upstream turned the request away unread, and sending it twice does as much as sending it once.
+    fn tries_again(&mut self, error: &Error, link: Link) -> bool {
+        tracing::debug!(error = error.etype().as_str(), ?link, "upstream broke off");
         let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly;
         // an HTTP/2 upstream that goes away, refuses a stream, or wants HTTP/1 after all
         let turned_away =
             error.retry == RetryType::Decided(true) && matches!(error.etype, ErrorType::H2Error | ErrorType::H2Downgrade | ErrorType::InvalidH2);
         (died || turned_away)
+            && !self.heard
             && !std::mem::replace(&mut self.pool_failed, true)
             && self.head.method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
+            && !self.kept.truncated
             && self.side.client() != Client::Gone
     }
 
-    /// How much of the body could be sent again.
-    pub(super) fn body_at_hand(&self, session: &Session) -> BodyAtHand {
-        match self.head.framing {
-            Framing::None | Framing::Length(0) => BodyAtHand::None,
-            Framing::Length(_) | Framing::Chunked if self.side.is_whole() && !session.as_ref().retry_buffer_truncated() => BodyAtHand::Whole,
-            Framing::Length(_) | Framing::Chunked => BodyAtHand::Gone,
+    /// The request has failed for good: tells the client why, if it can still be told.
+    async fn has_failed(&mut self, upstream: Option<&Error>) -> Result<(), Cut> {
+        let cut = if upstream.is_some() { Cut::Upstream } else { Cut::Client };
+        if self.said.is_some() || self.side.client() == Client::Gone {
+            self.side.cut();
+            // what came of the answer is the client's
+            let _ = self.side.flush().await;
+            return Err(cut);
         }
+        let answer = match (self.side.fault(), upstream) {
+            (Some(fault), _) => self.exchange.body_failed(fault),
+            (None, _) if self.side.answer_is_overdue() => self.exchange.failed(UpstreamFailure::Timeout),
+            (None, Some(error)) => self.exchange.failed(failure(error)),
+            (None, None) => return Err(cut),
+        };
+        self.respond(answer).await
+    }
+
+    fn departs(mut self, served: Result<(), Cut>) -> Departure {
+        self.count_body();
+        let ending = match (self.said.map(|status| status.as_u16()), served.as_ref().err()) {
+            (Some(101), _) => Ending::Sent { status: 101 },
+            (None, _) => Ending::ClientGone,
+            (Some(_), _) if self.side.client() == Client::Gone => Ending::ClientGone,
+            (Some(_), Some(Cut::Client)) => Ending::ClientGone,
+            (Some(status), Some(Cut::Upstream)) => Ending::CutShort { status },
+            (Some(status), None) => Ending::Sent { status },
+        };
+        let next = if served.is_ok() { self.next } else { Next::Ends };
+        Departure { exchange: self.exchange, ending, next }
     }
 }

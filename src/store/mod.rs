@@ -22,7 +22,7 @@ pub use record::{
 };
 pub use sealed::Sealed;
 pub(crate) use sealed::SealedParts;
-pub use sqlite::{CopyError, Inspected, Rollback, RolledBack, SqliteStore, back_up, inspect, restore};
+pub use sqlite::{CopyError, Inspected, Notes, Rollback, RolledBack, SqliteStore, back_up, inspect, restore};
 
 use async_trait::async_trait;
 use scopegate_core::id::{AccountId, AuthorizationId, GrantId, SessionId};

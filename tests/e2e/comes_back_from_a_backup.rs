@@ -5,6 +5,7 @@ use crate::stage::{Stage, account_path, label, refused, run};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 fn said(made: &Output) -> String {
@@ -21,6 +22,10 @@ impl Stage {
         let reply = self.call(Method::GET, "/crm/v1/accounts/A-1", account).await;
         (reply.status, reply.text("reason").to_owned())
     }
+}
+
+fn is_a_note(path: &Path) -> bool {
+    path.file_name().unwrap().to_string_lossy().starts_with("store-mark-")
 }
 
 fn fine() -> (u16, String) {
@@ -102,6 +107,10 @@ async fn a_plain_copy_that_is_put_back_is_noticed_and_a_backup_that_lacks_nothin
 
     // Without what this deployment has seen, a backup is known to be one all the same.
     fs::remove_file(stage.path("data/store-mark-audit.jsonl")).unwrap();
+    let beside_the_key: Vec<_> =
+        fs::read_dir(stage.folder.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| is_a_note(path)).collect();
+    assert_eq!(beside_the_key.len(), 1, "{beside_the_key:?}");
+    fs::remove_file(&beside_the_key[0]).unwrap();
     assert_eq!(stage.store(&["restore", "backup.db"]).status.code(), Some(0));
     let ended = refused(stage.folder.path());
     assert!(ended.status.code() == Some(2) && said(&ended).contains("is a backup of 20"), "{}", said(&ended));

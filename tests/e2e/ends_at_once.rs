@@ -6,6 +6,9 @@ use scopegate::practice::Whose;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Less than the 15 s that a token endpoint has.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 const TARGET: &str = "/crm/v1/accounts/A-1";
 
 /// What an operator may do to an account that is in use.
@@ -60,17 +63,19 @@ async fn the_next_request_finds_it_ended() {
     }
 }
 
-/// Ends `identifier` while a request of its handle waits for a refresh; what the request was told, and how often the API was called for it.
+/// Ends `identifier` while a request of its handle waits for a refresh whose answer does not come; what the request was told, in less time than
+/// the refresh would be waited for, and how often the API was called for it.
 async fn told_while_waiting(stage: &Stage, what: End, identifier: &str, handle: &Value) -> (Reply, usize) {
     let (provider, whose) = (stage.practice.provider(), label("acme", identifier));
     let hold = provider.hold();
-    let waits = stage.call(Method::GET, TARGET, handle["handle"].as_str().unwrap());
-    let ended = async {
-        provider.until_refreshes(&whose, 1).await;
-        end(stage, what, identifier, handle).await;
-        drop(hold);
-    };
-    let (reply, ()) = tokio::join!(waits, ended);
+    let mut waits = Box::pin(stage.call(Method::GET, TARGET, handle["handle"].as_str().unwrap()));
+    tokio::select! {
+        reply = &mut waits => panic!("the provider keeps its answer back: {reply:?}"),
+        () = provider.until_refreshes(&whose, 1) => {}
+    }
+    end(stage, what, identifier, handle).await;
+    let reply = tokio::time::timeout(AT_ONCE, waits).await.unwrap_or_else(|_| panic!("{what:?} is told when the refresh is over"));
+    drop(hold);
     let calls = stage.practice.api().seen().iter().filter(|seen| seen.owner.as_ref().is_some_and(|owner| owner.label == whose)).count();
     (reply, calls)
 }

@@ -3,16 +3,20 @@
 
 use crate::mortal::{GATEWAY, GO_ON, TAKE_NOTHING};
 use crate::outlives_a_full_disk::{fill, in_a_small_file_system, small_file_system};
+use crate::raw;
 use crate::refreshes_once_for_many::join_all;
 use crate::stage::{Program, Reply, Script, Stage, account_path};
 use reqwest::Method;
 use scopegate::practice::Label;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 /// How long anybody waits for an answer at most.
 const BOUND: Duration = Duration::from_secs(20);
 const CALLERS: usize = 8;
+/// What the gateway says whenever the store does not take what a refresh brought.
+const HELD_UP: &str = "a refresh could not go on";
 
 fn get(stage: &Stage) -> impl Future<Output = Reply> {
     let call = stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1");
@@ -137,6 +141,44 @@ async fn a_limit_on_files_behind_the_call_loses_no_token() {
     let mut stage = Stage::new().await;
     let label = stage.account("acme", "user_1", "researcher").await;
     keeps_new_tokens(&mut stage, &label, async |stage| stage.limit_files(Some(0)), async |stage| stage.limit_files(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_goes_on_with_tokens_in_hand_until_the_store_takes_them() {
+    let mut stage = Stage::new().await;
+    let label = stage.account("acme", "user_1", "researcher").await;
+    let provider = stage.practice.provider().clone();
+    stopped_behind_the_call(&stage, &label, async |stage| stage.limit_files(Some(0))).await;
+    stage.terminate();
+    for _ in 0..3 {
+        stage.until_said(HELD_UP, stage.log().matches(HELD_UP).count()).await;
+    }
+    stage.limit_files(None);
+    assert!(stage.ended().success());
+    assert!(!stage.log().contains("its tokens are lost"), "{}", stage.log());
+    stage.restart().await;
+    assert_eq!(until_served(&stage).await.text("owner"), label.to_string());
+    stage.must(Method::POST, &format!("{}/refresh", account_path("crm", "user_1")), Value::Null).await;
+    assert_eq!((provider.refreshes(&label).arrived, provider.problems()), (2, vec![]), "the rotated token was kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_takes_its_grace_once_and_says_what_it_took_along() {
+    let mut stage = Stage::with(Script { gateway: ", grace: 8s", ..Script::default() }).await;
+    let label = stage.account("acme", "user_1", "researcher").await;
+    stage.account("acme", "user_2", "publisher").await;
+    let head = format!("PUT /crm/v1/files/a HTTP/1.1\r\nHost: {}\r\nScopegate-Account: user_2\r\nContent-Length: 100\r\n\r\n", stage.gateway);
+    let mut unfinished = raw::connect(stage.gateway).await;
+    unfinished.write_all(head.as_bytes()).await.unwrap();
+    stopped_behind_the_call(&stage, &label, async |stage| stage.limit_files(Some(0))).await;
+    let began = stage.clock.instant();
+    stage.terminate();
+    stage.ended();
+    let took = stage.clock.instant().since(began);
+    assert!((8..14).contains(&took.as_secs()), "{took:?}");
+    for said in ["1 requests did not end within", "its tokens are lost"] {
+        assert!(stage.log().contains(said), "{said}: {}", stage.log());
+    }
 }
 
 #[test]

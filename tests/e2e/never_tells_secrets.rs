@@ -1,6 +1,7 @@
 //! A canary run: everything that may stand nowhere is looked for wherever somebody could read it.
 
 use crate::canary::{Place, Secret, assert_findable, found};
+use crate::frames::{END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, field, fields, frame, preface};
 use crate::raw;
 use crate::stage::{ADMIN_TOKEN, CLIENT_SECRET, Script, Stage, account_path, label, run};
 use base64::Engine as _;
@@ -179,6 +180,35 @@ async fn misplace(stage: &Stage, heard: &mut Heard, token: &str) {
     heard.admin.extend_from_slice(format!("{:?} {}", wrong.headers().clone(), wrong.text().await.unwrap()).as_bytes());
 }
 
+/// The same over HTTP/2: heads that are well formed, and those that it calls malformed itself.
+async fn misplace_over_http2(stage: &Stage, token: &str) {
+    let pseudo = |path: &str, scheme: &str, authority: &str| {
+        [field(":method", "GET"), field(":scheme", scheme), field(":authority", authority), field(":path", path)].concat()
+    };
+    let path = format!("/crm/v1/ping?name={QUERY}");
+    for head in [
+        fields("GET", &path, "user_9"),
+        fields("GET", &format!("/crm/v1/ping?access_token={token}"), "user_9"),
+        fields("GET", &format!("{path}<"), "user_9"),
+        fields("GET", &format!("{path}#{QUERY}"), "user_9"),
+        fields("GET", &format!("{path} {QUERY}"), "user_9"),
+        fields("GET", &format!("crm/v1/ping?name={QUERY}"), "user_9"),
+        fields(&format!("G<{QUERY}"), &path, "user_9"),
+        fields("CONNECT", &path, "user_9"),
+        pseudo(&path, &format!("h<{QUERY}"), "localhost"),
+        pseudo(&path, "http", &format!("local<{QUERY}")),
+        [fields("GET", &path, "user_9"), field("authorization", &format!("Bearer {token}\u{7f}"))].concat(),
+        [fields("GET", &path, "user_9"), field(&format!("X-{QUERY}"), AUTHORIZATION)].concat(),
+        [fields("GET", &path, "user_9"), field("connection", QUERY), field("cookie", COOKIE)].concat(),
+        [fields("GET", &path, "user_9"), field("content-length", QUERY)].concat(),
+        [fields("GET", &path, "user_9"), field(":path", &path)].concat(),
+    ] {
+        let mut wire = Frames::connect(stage.gateways[1]).await;
+        wire.send(&[preface(), frame(HEADERS, END_HEADERS | END_STREAM, 1, &head)].concat()).await;
+        while wire.next().await.is_some_and(|came| came.stream != 1 || !(came.ends() || came.kind == RST_STREAM)) {}
+    }
+}
+
 /// Every list and view of the admin API.
 async fn look_around(stage: &Stage, heard: &mut Heard) -> Vec<u8> {
     let user = account_path("crm", "user_1");
@@ -226,11 +256,13 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
     let settings = format!(
         "limits: {{requests_per_account: none}}\ncallers:\n  - {{network: loopback}}\n  - {{api_key: {{name: crew, sha256: \"{sha256}\", customers: [acme]}}}}\n"
     );
-    let mut stage = Stage::with(Script { settings, log: "trace", ..Script::default() }).await;
+    let listen = "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into();
+    let mut stage = Stage::with(Script { settings, listen, log: "trace,h2=trace", ..Script::default() }).await;
     let mut heard = Heard::default();
     let mut secrets = walk(&stage, &mut heard).await;
     secrets.push(live(&stage, &mut heard).await);
     let token = stage.practice.provider().secrets().first().cloned().unwrap();
+    misplace_over_http2(&stage, &token).await;
     misplace(&stage, &mut heard, &token).await;
     let metrics = look_around(&stage, &mut heard).await;
     secrets.push(look_at_the_console(&stage, &mut heard).await);
@@ -283,7 +315,7 @@ async fn no_secret_is_told_by_logs_audit_metrics_answers_files_or_arguments() {
         ("stopped audit.jsonl", "role_lacks_scope"),
         ("the store's values", "user_7"),
         ("a backup", "user_7"),
-        ("the log", "TRACE"),
+        ("the log", "DEBUG"),
         ("the log", "refreshed"),
         ("metrics", "scopegate_audit_events_total"),
         ("answers of the gateway", "role_lacks_scope"),

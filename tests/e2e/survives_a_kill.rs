@@ -1,7 +1,8 @@
 //! What was answered is durable: a process that is killed and started again serves the same accounts.
 
-use crate::stage::Stage;
+use crate::stage::{ADMIN_TOKEN, BINARY, Stage};
 use reqwest::Method;
+use std::process::{Command, Stdio};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accounts_handles_and_rotated_tokens_outlive_a_kill() {
@@ -78,4 +79,29 @@ async fn told_to_stop_in_the_middle_of_a_refresh_it_keeps_what_comes_of_it() {
         assert_eq!(stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await.status, 200);
         assert_eq!((provider.refreshes(&label).arrived, provider.problems()), (round, vec![]), "round {round}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_while_it_starts_it_ends_as_well_as_later() {
+    let mut stage = Stage::new().await;
+    assert!(stage.stop().success());
+    // As long as this is held the next one waits for its store.
+    let database = rusqlite::Connection::open(stage.path("data/scopegate.db")).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["serve", "-c", "scopegate.yaml"]).current_dir(stage.folder.path()).env("SCOPEGATE_ADMIN_TOKEN", ADMIN_TOKEN);
+    let mut starting = command.stderr(Stdio::null()).spawn().unwrap();
+    while !hears_of_its_end(starting.id()) {
+        assert!(starting.try_wait().unwrap().is_none(), "it did not wait for its store");
+    }
+    let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", starting.id())]).status().unwrap();
+    database.execute_batch("ROLLBACK").unwrap();
+    assert!(told.success() && tokio::task::block_in_place(|| starting.wait().unwrap()).success());
+}
+
+/// Whether a process has something to do when it is told to stop, other than dying.
+fn hears_of_its_end(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 14) != 0
 }

@@ -4,7 +4,8 @@ use super::cast::{account, authorization, done, everything, grant, new_grant, pr
 use super::embedded::child;
 use scopegate::clock::Clock;
 use scopegate::store::{
-    Applied, AuthorizationPhase, Change, CopyError, GrantRecord, Intent, Rollback, RolledBack, SqliteStore, Store, StoreError, back_up, restore,
+    Applied, AuthorizationPhase, Change, CopyError, GrantRecord, Intent, Notes, Rollback, RolledBack, SqliteStore, Store, StoreError, back_up,
+    restore,
 };
 use scopegate_core::account::{AccountRecord, Ended, GrantFacts, GrantState};
 use scopegate_core::id::GrantId;
@@ -32,8 +33,12 @@ impl Place {
         self.0.path().join(name)
     }
 
+    fn notes(&self) -> Notes {
+        Notes { file: self.at("log/mark"), also_in: Some(self.at("keys")) }
+    }
+
     fn open(&self, rollback: Rollback) -> Result<Arc<dyn Store>, StoreError> {
-        let store = SqliteStore::open_marked(&self.folder(), Clock::system(), &self.at("log/mark"), rollback)?;
+        let store = SqliteStore::open_marked(&self.folder(), Clock::system(), &self.notes(), rollback)?;
         Ok(Arc::new(store))
     }
 
@@ -223,6 +228,48 @@ async fn a_backup_on_another_machine_and_another_store_are_refused_too() {
     fs::write(place.at("log/mark"), "{}").unwrap();
     let fault = place.open(Rollback::Refused).unwrap_err();
     assert!(fault.to_string().contains("mark"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_put_back_with_its_own_note_in_it_is_refused_for_the_note_beside_the_key() {
+    let place = Place::new();
+    fs::create_dir(place.at("keys")).unwrap();
+    let notes = Notes { file: place.folder().join("mark"), also_in: Some(place.at("keys")) };
+    let open = |rollback| SqliteStore::open_marked(&place.folder(), Clock::system(), &notes, rollback).map(|store| Arc::new(store) as Arc<dyn Store>);
+    let copy = |from: PathBuf, to: PathBuf| {
+        fs::create_dir(&to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    };
+    done(&open(Rollback::Refused).unwrap(), [Change::InsertAccount(account(1))]).await;
+    copy(place.folder(), place.at("snapshot"));
+    for number in 2..=4 {
+        done(&open(Rollback::Refused).unwrap(), [Change::InsertAccount(account(number))]).await;
+    }
+    fs::remove_dir_all(place.folder()).unwrap();
+    copy(place.at("snapshot"), place.folder());
+    for _ in 0..2 {
+        let fault = open(Rollback::Refused).unwrap_err();
+        assert!(matches!(fault, StoreError::RolledBack { how: RolledBack::Behind(3), .. }), "{fault:?}");
+    }
+    assert_eq!(accounts(&open(Rollback::Accepted).unwrap()).await, 1);
+    assert_eq!(accounts(&open(Rollback::Refused).unwrap()).await, 1, "once is enough, for both notes");
+
+    // Another store's note in the same folder says nothing of this one, and one that is spoilt says nothing at all.
+    let other = Notes { file: place.at("other/mark"), ..notes.clone() };
+    drop(SqliteStore::open_marked(&place.at("other"), Clock::system(), &other, Rollback::Refused).unwrap());
+    let copies: Vec<PathBuf> = fs::read_dir(place.at("keys")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(copies.len(), 2, "{copies:?}");
+    for copy in &copies {
+        assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(copy, "{").unwrap();
+    }
+    assert_eq!(accounts(&open(Rollback::Refused).unwrap()).await, 1);
+    // A folder that cannot be written is no error.
+    fs::remove_dir_all(place.at("keys")).unwrap();
+    assert_eq!(accounts(&open(Rollback::Refused).unwrap()).await, 1);
+    assert!(!place.at("keys").exists());
 }
 
 #[tokio::test]

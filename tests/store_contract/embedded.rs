@@ -2,7 +2,7 @@
 
 use super::cast::{Embedded, Home, account, authorization, done, everything, grant, handle, new_grant, promoted};
 use scopegate::clock::Clock;
-use scopegate::store::{Applied, AuthorizationPhase, Change, GrantRecord, News, Rollback, Sealed, SqliteStore, Store, StoreError};
+use scopegate::store::{Applied, AuthorizationPhase, Change, GrantRecord, News, Notes, Rollback, Sealed, SqliteStore, Store, StoreError};
 use scopegate::vault::{Binding, Keyring, Vault, key_file};
 use scopegate_core::account::{AccountRecord, HandleRecord, HandleTarget};
 use scopegate_core::secret::HandleText;
@@ -38,7 +38,13 @@ async fn plays_a_part_where_it_is_told_to() {
         "write" => write_for_ever(&open(folder)).await,
         "count" => count(&open(folder), 200).await,
         "mark" => {
-            let store = SqliteStore::open_marked(&folder.join("data"), Clock::system(), &folder.join("log/mark"), Rollback::Refused).unwrap();
+            let store = SqliteStore::open_marked(
+                &folder.join("data"),
+                Clock::system(),
+                &Notes { file: folder.join("log/mark"), also_in: None },
+                Rollback::Refused,
+            )
+            .unwrap();
             write_for_ever(&(Arc::new(store) as Arc<dyn Store>)).await;
         }
         other => panic!("{other}"),

@@ -47,9 +47,16 @@ pub enum TokenFault {
     /// `invalid_grant`: the refresh token or the code is worth nothing there.
     #[error("the provider does not honour the grant")]
     NotHonoured,
-    /// `invalid_client` and its like: we are set up wrongly, and no grant is to blame.
+    /// `invalid_client` and its like, and whatever comes with 401: it does not take us for who we are, and no grant is to blame.
+    /// It may do so with another secret.
     #[error("the provider refuses our registration ({code})")]
     ClientRefused {
+        /// One of a closed list.
+        code: &'static str,
+    },
+    /// `invalid_request` and its like: it takes nobody's request of this kind, and no grant is to blame.
+    #[error("the provider refuses the way in which it is asked ({code})")]
+    RequestRefused {
         /// One of a closed list.
         code: &'static str,
     },
@@ -78,22 +85,16 @@ pub enum TokenFault {
 const NOT_HONOURED: [&str; 5] = ["invalid_grant", "bad_refresh_token", "invalid_refresh_token", "token_revoked", "invalid_code"];
 
 /// RFC 6749 section 5.2, and the words of GitHub and Slack.
-const CLIENT_REFUSED: [&str; 8] = [
-    "invalid_client",
-    "unauthorized_client",
-    "invalid_request",
-    "invalid_scope",
-    "unsupported_grant_type",
-    "incorrect_client_credentials",
-    "invalid_client_id",
-    "bad_client_secret",
-];
+const CLIENT_REFUSED: [&str; 5] = ["invalid_client", "unauthorized_client", "incorrect_client_credentials", "invalid_client_id", "bad_client_secret"];
+
+/// RFC 6749 section 5.2.
+const REQUEST_REFUSED: [&str; 3] = ["invalid_request", "invalid_scope", "unsupported_grant_type"];
 
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
 /// Reads an answer of the token endpoint.
 /// # Errors
-/// [`TokenFault`]; a status of 5xx or 429 never tells that a grant is not honoured.
+/// [`TokenFault`]; a status of 5xx, 429 or 401 never tells that a grant is not honoured.
 pub fn read_tokens(
     oauth: &OAuth,
     declared: &IndexMap<String, Variable>,
@@ -111,9 +112,14 @@ pub fn read_tokens(
             None => tokens(oauth, declared, &document, plain_http).ok_or(TokenFault::Garbage),
         },
         (408 | 425 | 429, _) => Err(declined()),
+        // RFC 6749 section 5.2 keeps this one for clients that are not known; of a grant that is not honoured it would speak with 400.
+        (401, document) => {
+            let code = document.as_ref().and_then(|document| code_of(oauth, document));
+            Err(TokenFault::ClientRefused { code: code.and_then(|code| one_of(&CLIENT_REFUSED, code)).unwrap_or("401") })
+        }
         (400..=499, document) => {
             let known = document.as_ref().and_then(|document| code_of(oauth, document)).and_then(told_apart);
-            Err(known.unwrap_or_else(|| if status == 401 { TokenFault::ClientRefused { code: "401" } } else { declined() }))
+            Err(known.unwrap_or_else(declined))
         }
         // Overload that says for how long was told at the door; other errors may come from behind a rotation.
         (503, _) if retry_after.is_some() => Err(declined()),
@@ -140,8 +146,14 @@ fn code_of<'a>(oauth: &OAuth, document: &'a Value) -> Option<&'a str> {
 }
 
 fn told_apart(code: &str) -> Option<TokenFault> {
-    let refused = || CLIENT_REFUSED.into_iter().find(|known| *known == code);
-    if NOT_HONOURED.contains(&code) { Some(TokenFault::NotHonoured) } else { refused().map(|code| TokenFault::ClientRefused { code }) }
+    let not_honoured = one_of(&NOT_HONOURED, code).map(|_| TokenFault::NotHonoured);
+    let client = || one_of(&CLIENT_REFUSED, code).map(|code| TokenFault::ClientRefused { code });
+    let request = || one_of(&REQUEST_REFUSED, code).map(|code| TokenFault::RequestRefused { code });
+    not_honoured.or_else(client).or_else(request)
+}
+
+fn one_of(known: &[&'static str], code: &str) -> Option<&'static str> {
+    known.iter().find(|known| **known == code).copied()
 }
 
 fn tokens(oauth: &OAuth, declared: &IndexMap<String, Variable>, document: &Value, plain_http: PlainHttp) -> Option<Tokens> {
@@ -304,7 +316,12 @@ mod tests {
         let refused = |code| TokenFault::ClientRefused { code };
         for (status, body, fault) in [
             (400, r#"{"error":"invalid_grant"}"#, TokenFault::NotHonoured),
-            (401, r#"{"error":"invalid_grant"}"#, TokenFault::NotHonoured),
+            (401, r#"{"error":"invalid_grant"}"#, refused("401")),
+            (401, r#"{"error":"invalid_request"}"#, refused("401")),
+            (400, r#"{"error":"invalid_request"}"#, TokenFault::RequestRefused { code: "invalid_request" }),
+            (400, r#"{"error":"invalid_scope"}"#, TokenFault::RequestRefused { code: "invalid_scope" }),
+            (200, r#"{"error":"unsupported_grant_type"}"#, TokenFault::RequestRefused { code: "unsupported_grant_type" }),
+            (200, r#"{"error":"bad_client_secret"}"#, refused("bad_client_secret")),
             (200, r#"{"error":"bad_refresh_token"}"#, TokenFault::NotHonoured),
             (400, r#"{"error":"invalid_client"}"#, refused("invalid_client")),
             (401, r#"{"error":"invalid_client"}"#, refused("invalid_client")),

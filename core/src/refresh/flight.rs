@@ -100,7 +100,7 @@ impl Flight {
 impl Life {
     /// Takes the result of the flight's last deed. Without a flight, or out of turn, nothing happens.
     pub(super) fn fly_on(&mut self, step: Step, habits: &Habits, at: Moment) -> Effects {
-        let Some(flight) = self.flight else { return Effects::default() };
+        let Some(flight) = self.flight.as_deref().copied() else { return Effects::default() };
         match (flight.phase, step) {
             (Phase::Leasing, Step::Leased(leased)) => self.leased(flight, leased, at),
             (Phase::Watching, Step::Read(known)) => self.watched(flight, known, habits, at),
@@ -123,7 +123,7 @@ impl Life {
 
     /// As after a crash: what the provider may have said is lost.
     pub(super) fn abort(&mut self, habits: &Habits, at: Moment) -> Effects {
-        match self.flight.map(|flight| (flight.phase, flight.hand)) {
+        match self.flight.as_deref().map(|flight| (flight.phase, flight.hand)) {
             None => Effects::default(),
             Some((Phase::Spending { since }, _) | (_, Some(Hand { since, .. }))) => self.lost(None, since, habits, at),
             Some((Phase::Recanting, None)) => self.land_in_back_off(at),
@@ -136,7 +136,7 @@ impl Life {
     }
 
     fn go_after(&mut self, flight: Flight, phase: Phase, deed: Deed, after: Duration) -> Effects {
-        self.flight = Some(Flight { phase, stalled: 0, ..flight });
+        self.flight = Some(Box::new(Flight { phase, stalled: 0, ..flight }));
         Effects { next: Some((deed, after)), ..Effects::default() }
     }
 
@@ -297,7 +297,12 @@ impl Life {
             (Phase::Leasing, Some(_)) => (Deed::Lease, Why::Store),
             (Phase::Reading, Some(_)) | (Phase::Checking, _) => (Deed::Read, Why::Store),
             (Phase::Ending, _) => (Deed::End { version: flight.version }, Why::Ended),
-            (Phase::Leasing | Phase::Reading | Phase::Watching | Phase::Intending | Phase::Spending { .. } | Phase::Recanting, _) => {
+            // Nothing was sent: what the record holds could not be opened, and will not be soon.
+            (Phase::Spending { .. }, _) => {
+                self.backoff.fail(None, at);
+                return self.land(Landing::Refused(Why::Store), at);
+            }
+            (Phase::Leasing | Phase::Reading | Phase::Watching | Phase::Intending | Phase::Recanting, _) => {
                 self.put_off(at.mono.plus(SOON * 5));
                 return self.land(Landing::Refused(Why::Store), at);
             }
@@ -307,7 +312,7 @@ impl Life {
             self.standing = Standing::Ended;
         }
         let pause = flight.pause();
-        self.flight = Some(flight);
+        self.flight = Some(Box::new(flight));
         Effects { tell: Some(Landing::Refused(why)), next: Some((deed, pause)), ..Effects::default() }
     }
 }

@@ -25,7 +25,8 @@ pub struct Life {
     pub(super) held_from: Option<Instant>,
     pub(super) backoff: Backoff,
     pub(super) strikes: Strikes,
-    pub(super) flight: Option<Flight>,
+    /// In a box: of very many lives in memory few fly at a time.
+    pub(super) flight: Option<Box<Flight>>,
 }
 
 impl Life {
@@ -168,7 +169,7 @@ impl Life {
     }
 
     fn take_off(&mut self, cause: Cause) -> (Deed, Duration) {
-        self.flight = Some(Flight::new(cause, self.version));
+        self.flight = Some(Box::new(Flight::new(cause, self.version)));
         (Deed::Lease, Duration::ZERO)
     }
 

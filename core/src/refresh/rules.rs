@@ -371,6 +371,26 @@ fn new_tokens_are_kept_until_the_store_takes_them() {
 }
 
 #[test]
+fn what_cannot_be_opened_is_tried_less_and_less_often() {
+    let mut life = life(known(Some(8)), &HABITS);
+    let mut millis = 8_000;
+    for pause in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+        assert!(life.step(Event::Due { used_at: at(0).wall }, &HABITS, at(millis)).next.is_some());
+        to_the_provider(&mut life, known(Some(8)), millis);
+        let effects = life.step(Event::Done(Step::StoreFailed), &HABITS, at(millis));
+        assert_eq!((effects.tell, effects.next), (Some(Landing::Refused(Why::Store)), None));
+        let next = at(millis).mono.plus(seconds(pause));
+        assert_eq!(effects.wake, Wake::At(next));
+        millis = next.millis();
+    }
+}
+
+#[test]
+fn a_life_takes_little_room_as_long_as_nobody_flies() {
+    assert!(size_of::<Life>() <= 200, "{}", size_of::<Life>());
+}
+
+#[test]
 fn a_holder_whose_lease_is_gone_takes_it_again_before_it_writes() {
     let mut life = life(known(Some(8)), &HABITS);
     assert_eq!(ask(&mut life, Ask::Request, 10_000), Verdict::Wait);

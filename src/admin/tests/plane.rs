@@ -182,6 +182,7 @@ async fn a_dry_run_says_what_would_be_decided_and_why() {
 async fn events_are_found_by_each_filter_and_a_session_is_their_chain() {
     use crate::audit::{Event, Verdict};
     use scopegate_core::id::RequestId;
+    use scopegate_core::refusal::Reason;
     let stage = Stage::new().await;
     let session = "run-1".parse().unwrap();
     let _ = stage.parts.sessions.bind(&session, &"acme".parse().unwrap()).await.unwrap();
@@ -216,5 +217,15 @@ async fn events_are_found_by_each_filter_and_a_session_is_their_chain() {
     let run = stage.must(200, "GET", "/v1/sessions/run-1", None).await;
     assert_eq!((&run["id"], &run["customer"], run["events"][0]["account"].as_str()), (&json!("run-1"), &json!("acme"), Some("agent_0")), "{run}");
     assert!(run["started_at"].is_string() && run["events"].as_array().unwrap().len() == 5, "{run}");
+    assert!(run["truncated"].is_null(), "{run}");
     stage.ask("GET", "/v1/sessions/run-2", None).await.is_problem(404);
+
+    // A session that the store has forgotten: the first request that somebody else made in it was refused for that.
+    for (number, customer, reason) in [(6, "globex", Some(Reason::SessionCustomerMismatch)), (7, "acme", None)] {
+        let draft = Event::draft(RequestId::from_bytes([number; 16]), stage.parts.clock.timestamp());
+        let event = Event { session: Some("run-3".parse().unwrap()), customer: Some(customer.parse().unwrap()), reason, ..draft };
+        stage.parts.audit.note(event.into());
+    }
+    let run = stage.must(200, "GET", "/v1/sessions/run-3", None).await;
+    assert_eq!((run["customer"].as_str(), run["events"].as_array().unwrap().len()), (Some("acme"), 2), "{run}");
 }

@@ -327,9 +327,10 @@ fn accepted(connector: &Connector, told: &Told) -> Result<Variables, OutcomeFaul
 /// Whose fault it is that a code brought no tokens.
 fn blamed(fault: &ProviderFault) -> OutcomeFault {
     match fault {
-        ProviderFault::Said(TokenFault::ClientRefused { .. }) | ProviderFault::NoCall(_) | ProviderFault::NoEvidence(_) | ProviderFault::Key(_) => {
-            OutcomeFault::Misconfigured
-        }
+        ProviderFault::Said(TokenFault::ClientRefused { .. } | TokenFault::RequestRefused { .. })
+        | ProviderFault::NoCall(_)
+        | ProviderFault::NoEvidence(_)
+        | ProviderFault::Key(_) => OutcomeFault::Misconfigured,
         ProviderFault::Said(TokenFault::NotHonoured | TokenFault::Declined { .. } | TokenFault::Failed { .. } | TokenFault::Garbage)
         | ProviderFault::NotSent(_)
         | ProviderFault::Lost(_) => OutcomeFault::Provider,

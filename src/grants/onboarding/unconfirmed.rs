@@ -48,7 +48,7 @@ impl Shared {
     /// Tells the provider, and forgets it when that was heard; else it is tried again, for as long as it could be confirmed.
     async fn end_one(&self, record: &AuthorizationRecord) -> Result<(), KeepError> {
         let AuthorizationPhase::AwaitingConfirmation { grant } = &record.phase else { return Ok(()) };
-        let told = match self.unseal(grant).await? {
+        let told = match self.unseal_the_last_time(grant).await? {
             Some(Credential::Tokens(tokens)) if !self.works(&record.account) => self.tell_once(&grant.facts, &tokens).await,
             Some(_) | None => AtProvider::NoEndpoint,
         };
@@ -67,7 +67,7 @@ impl Shared {
         let mut found = Vec::new();
         for record in read.map_err(|cause| KeepError::Account { account: account.clone(), cause })? {
             if let AuthorizationPhase::AwaitingConfirmation { grant } = record.phase
-                && let Some(Credential::Tokens(tokens)) = self.unseal(&grant).await?
+                && let Some(Credential::Tokens(tokens)) = self.unseal_the_last_time(&grant).await?
             {
                 found.push((*grant, tokens));
             }

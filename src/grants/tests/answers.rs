@@ -60,6 +60,32 @@ async fn what_an_answer_says_of_the_lifetime_is_taken_if_it_is_a_number_and_with
 }
 
 #[tokio::test]
+async fn only_a_provider_that_does_not_know_us_is_shown_our_next_secret() {
+    let stage = Stage::new().await;
+    let says = |code: &str| Fault::Says(json!({ "error": code }));
+    for (number, (fault, calls)) in [
+        (Fault::InvalidClient, 2),
+        (says("invalid_client"), 2),
+        (says("unauthorized_client"), 2),
+        (Fault::Status(StatusCode::UNAUTHORIZED, None), 2),
+        (says("invalid_request"), 1),
+        (says("invalid_scope"), 1),
+        (says("unsupported_grant_type"), 1),
+        (says("something_else"), 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("secrets-{number}");
+        stage.practice.provider().set_leeway(Whose::Everybody, Duration::from_secs(600));
+        let account = stage.connected_to("lenient", &name, Some(1000)).await;
+        let refreshed = refreshed(&stage, &account, fault.clone()).await;
+        assert_eq!((refreshed.is_ok(), stage.refreshes(&name)), (calls == 2, calls), "{fault:?}: {refreshed:?}");
+        assert_eq!(stage.status(&account), Status::Active, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_scopes_of_an_answer_are_the_truth_and_widen_no_role() {
     let stage = Stage::new().await;
     let scopes = |list: &[&str]| Granted::Scopes(list.iter().map(|scope| scope.parse::<ProviderScope>().unwrap()).collect());

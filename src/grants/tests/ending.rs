@@ -54,6 +54,65 @@ async fn a_provider_that_is_deaf_is_told_again_also_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_connected_again_is_not_revoked_at_the_provider_any_more() {
+    let stage = Stage::new().await;
+    let [again, ended] = [stage.connected("again", None).await, stage.connected("ended", None).await];
+    stage.policies.store(Arc::new(policies(&stage.practice, "/nowhere")));
+    for account in [&again, &ended] {
+        assert_eq!(stage.grants.revoke(account).await, Ok(AtProvider::NotYet));
+    }
+    let tokens = stage.practice.provider().seed(&label("again"), "api");
+    stage.bring(&again, tokens.access_token.reveal(), Some(tokens.refresh_token.reveal()), None).await;
+    stage.policies.store(Arc::new(policies(&stage.practice, "/revoke")));
+    let heard = |stage: &Stage| {
+        stage.advance(1);
+        stage.practice.provider().revoked().contains(&label("ended"))
+    };
+    stage.until("the provider hears of the other one", heard).await;
+    for _ in 0..1_000 {
+        stage.advance(1);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((stage.practice.provider().revoked(), stage.status(&again)), (vec![label("ended")], Status::Active));
+}
+
+#[tokio::test]
+async fn whoever_begins_to_share_a_grant_while_its_last_account_is_deleted_keeps_it() {
+    let stage = Stage::new().await;
+    let owner = stage.connected("leaves", None).await;
+    let grant = owner.record.grant.clone().unwrap();
+    // As the admin plane does it: the owner's version is counted up with it.
+    let guest = stage.guest("stays", &owner).await;
+    let counted = AccountRecord { version: owner.record.version + 1, ..AccountRecord::clone(&owner.record) };
+    assert_eq!(stage.directory.apply(vec![Change::UpdateAccount(counted)]).await.unwrap(), Applied::Done);
+    // Whoever deletes the account has read it before that.
+    assert_eq!(stage.grants.0.end_behind(&grant, Some(&owner.record)).await.unwrap(), Applied::Conflict);
+    assert_eq!(stage.grants.0.forget_as_it_is(&owner.record).await.unwrap(), Applied::Conflict);
+    assert_eq!([stage.status(&owner), stage.status(&guest)], [Status::Active; 2]);
+    stage.grants.forget(&owner).await.unwrap();
+    assert!(stage.directory.by_id(&owner.record.id).is_none() && stage.token(&guest).await.is_ok());
+    assert_eq!(stage.practice.provider().revoked(), []);
+}
+
+#[tokio::test]
+async fn what_does_not_open_can_be_revoked_and_deleted() {
+    let stage = Stage::new().await;
+    let accounts = [stage.connected("revoked", None).await, stage.connected("deleted", None).await];
+    let database = rusqlite::Connection::open(stage.folder.path().join("data/scopegate.db")).unwrap();
+    database.execute("UPDATE grants SET sealed = zeroblob(length(sealed))", []).unwrap();
+    drop(database);
+    let stage = stage.killed().await;
+    let [revoked, deleted] = accounts;
+    assert_eq!(stage.open(&revoked).await.unwrap_err(), NoToken::Store);
+    assert_eq!(stage.grants.revoke(&revoked).await, Ok(AtProvider::NoEndpoint));
+    assert_eq!(stage.status(&revoked), Status::Revoked);
+    stage.grants.forget(&deleted).await.unwrap();
+    stage.until("nothing of it is left", |stage| stage.directory.grant(deleted.record.grant.as_ref().unwrap()).is_none()).await;
+    stage.grants.forget(&revoked).await.unwrap();
+    assert_eq!((stage.practice.provider().revoked(), stage.directory.by_id(&revoked.record.id).is_none()), (vec![], true));
+}
+
+#[tokio::test]
 async fn only_what_a_request_can_carry_and_rules_allow_is_taken() {
     let stage = Stage::new().await;
     let tokens = |access: &str| BroughtCredential::Tokens { access: AccessToken::new(access.into()), refresh: None, expires_in: None, scope: None };

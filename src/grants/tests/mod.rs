@@ -169,7 +169,7 @@ impl Stage {
             clients: [
                 ("crm", &["practice-secret"][..]),
                 ("force", &["a-secret-to-come", "practice-secret"]),
-                ("lenient", &["practice-secret"]),
+                ("lenient", &["practice-secret", "practice-secret"]),
                 ("kept", &["practice-secret"]),
             ]
             .map(|(name, secrets)| (name.parse().unwrap(), client(secrets)))

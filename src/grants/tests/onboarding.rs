@@ -1,7 +1,7 @@
 //! How a customer connects an account, and how an attempt fails.
 
 use super::*;
-use crate::store::{Confirmation, Unconfirmed};
+use crate::store::{AuthorizationRecord, Confirmation, Sealed, Unconfirmed};
 use scopegate_core::oauth::Call;
 use scopegate_core::secret::Proof;
 use zeroize::Zeroizing;
@@ -262,6 +262,20 @@ async fn a_deleted_account_takes_along_what_nobody_confirmed() {
         stage.practice.provider().revoked() == [label("gone")]
     };
     stage.until("the provider is told", told).await;
+    assert!(stage.store.unconfirmed(Unconfirmed::Of(&account.record.id)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_nobody_confirmed_and_does_not_open_keeps_no_account() {
+    let stage = Stage::new().await;
+    let account = stage.account("crm", "closed", "researcher").await;
+    stage.unconfirmed(&account, "acme/closed").await;
+    let read = stage.store.unconfirmed(Unconfirmed::Of(&account.record.id)).await.unwrap().remove(0);
+    let (version, phase) = (read.version + 1, read.phase.clone().with_sealed(Sealed::from_bytes(vec![0; 64])));
+    let spoilt = Change::PutAuthorization { expected: Some(read.version), record: AuthorizationRecord { version, phase, ..read } };
+    assert_eq!(stage.directory.apply(vec![spoilt]).await.unwrap(), Applied::Done);
+    stage.grants.forget(&account).await.unwrap();
+    assert!(stage.directory.by_id(&account.record.id).is_none());
     assert!(stage.store.unconfirmed(Unconfirmed::Of(&account.record.id)).await.unwrap().is_empty());
 }
 

@@ -106,6 +106,34 @@ async fn a_hundred_thousand_tokens_that_are_over_at_start_are_spread_and_refresh
     assert_eq!((provider.most_at_a_time(), provider.problems()), (IN_ALL, vec![]));
 }
 
+/// How many of so many have been refreshed.
+fn refreshed(stage: &Stage, many: usize) -> usize {
+    (0..many).filter(|number| stage.find("crm", &identifier(*number)).grant.unwrap().version > 1).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_answered_ends_the_rest_of_the_line() {
+    const MANY: usize = 60;
+    const FAILURES: usize = 20;
+    let stage = Stage::new().await;
+    crowded(&stage, MANY).await;
+    stage.advance(3600);
+    let stage = stage.killed().await;
+    let provider = stage.practice.provider().clone();
+    for _ in 0..FAILURES {
+        provider.fault(crate::practice::Whose::Everybody, crate::practice::Fault::Status(http::StatusCode::SERVICE_UNAVAILABLE, Some(900)));
+    }
+    stage.grants.start();
+    stage.advance(60);
+    stage.until("the line rests", |_| provider.refresh_calls() >= AHEAD).await;
+    provider.until_idle().await;
+    let mut numbers = 0..MANY;
+    while stage.open(&stage.find("crm", &identifier(numbers.next().unwrap()))).await.is_err() {}
+    // The clock stands still, and the quarter of an hour that the provider asked for is not over.
+    stage.until("the line goes on", |stage| refreshed(stage, MANY) == MANY - FAILURES).await;
+    assert_eq!(provider.problems(), Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_provider_that_fails_whomever_it_is_asked_for_is_left_alone_by_the_line_and_not_by_callers() {
     let stage = Stage::new().await;
@@ -128,8 +156,7 @@ async fn a_provider_that_fails_whomever_it_is_asked_for_is_left_alone_by_the_lin
     let refused = stage.open(&stage.find("crm", &identifier(7))).await.unwrap_err();
     assert!(matches!(refused, NoToken::Unavailable { .. }), "{refused:?}");
     // Some time later it has recovered, and the line goes on by itself.
-    let refreshed = |stage: &Stage| (0..300).filter(|number| stage.find("crm", &identifier(*number)).grant.unwrap().version > 1).count();
-    while refreshed(&stage) < 300 {
+    while refreshed(&stage, 300) < 300 {
         stage.advance(1);
         tokio::task::yield_now().await;
     }

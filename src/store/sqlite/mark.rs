@@ -6,8 +6,8 @@
 //! exact note shows that nothing happened since. Refresh tokens in it may be spent, and revocations forgotten: it is refused,
 //! unless the operator takes it; then each grant counts as one whose refresh call was under way when its process ended.
 //!
-//! The note stands beside the audit and not in the store's folder, so that putting that back as a whole does not put the note
-//! back. To note each commit before it is answered would cost every write a second flush of the disk. So what passes unnoticed
+//! The note stands beside the audit, and once more beside the key where that folder can be written: putting back the store's
+//! folder as a whole, with all that is in it, does not put both of them back, and the later one counts. To note each commit before it is answered would cost every write a second flush of the disk. So what passes unnoticed
 //! is a copy, made by other means, of the last second before a process was killed; it lacks a second at most.
 
 use super::{failed, queries, unreadable};
@@ -61,6 +61,15 @@ impl fmt::Display for RolledBack {
     }
 }
 
+/// Where it is noted how far the store is.
+#[derive(Clone, Debug)]
+pub struct Notes {
+    /// This file has to be written.
+    pub file: PathBuf,
+    /// A copy stands in this folder, under the store's id, where it can be written: several stores may share the folder.
+    pub also_in: Option<PathBuf>,
+}
+
 /// What the note says.
 #[derive(Debug, Deserialize, Serialize)]
 struct Note {
@@ -76,6 +85,7 @@ struct Note {
 #[derive(Debug)]
 pub(super) struct Mark {
     path: PathBuf,
+    copy: Option<PathBuf>,
     store: String,
     noted: u64,
     at: Instant,
@@ -83,12 +93,13 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Compares the store with the note at `path`, and begins to note.
-    pub(super) fn begin(connection: &mut Connection, store: &Path, path: &Path, rollback: Rollback, clock: Clock) -> Result<Self, StoreError> {
-        let unusable = |cause: io::Error| StoreError::Open { path: path.into(), cause: Arc::new(cause) };
-        let note = read(path).map_err(unusable)?;
+    /// Compares the store with the later one of the notes, and begins to note.
+    pub(super) fn begin(connection: &mut Connection, store: &Path, notes: &Notes, rollback: Rollback, clock: Clock) -> Result<Self, StoreError> {
+        let unusable = |cause: io::Error| StoreError::Open { path: notes.file.clone(), cause: Arc::new(cause) };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed("begin to write"))?;
         let (id, mut commits) = (about(&transaction, "id")?.unwrap_or_default(), count(&transaction)?);
+        let copy = notes.also_in.as_ref().map(|folder| folder.join(format!("store-mark-{id}")));
+        let note = later(read(&notes.file).map_err(unusable)?, copy.as_deref().and_then(read_copy));
         match (rolled_back(&transaction, note.as_ref(), &id, commits)?, rollback) {
             (Some(how), Rollback::Refused) => return Err(StoreError::RolledBack { path: store.into(), how }),
             (Some(how), Rollback::Accepted) => {
@@ -103,8 +114,8 @@ impl Mark {
             .execute("DELETE FROM about WHERE name = 'copied_at'", [])
             .and_then(|_| transaction.commit())
             .map_err(failed("begin to count commits"))?;
-        let mark = Self { path: path.into(), store: id, noted: commits, at: clock.instant(), clock };
-        mark.write(Note { store: mark.store.clone(), commits, exact: false }).map_err(unusable)?;
+        let mut mark = Self { path: notes.file.clone(), copy, store: id, noted: commits, at: clock.instant(), clock };
+        mark.write(commits, false).map_err(unusable)?;
         Ok(mark)
     }
 
@@ -132,23 +143,60 @@ impl Mark {
 
     fn note(&mut self, commits: u64, exact: bool) {
         self.at = self.clock.instant();
-        match self.write(Note { store: self.store.clone(), commits, exact }) {
+        match self.write(commits, exact) {
             Ok(()) => self.noted = commits,
             Err(fault) => tracing::warn!(error = &fault as &(dyn Error + 'static), "how far the store is could not be noted"),
         }
     }
 
-    fn write(&self, note: Note) -> io::Result<()> {
-        let note = serde_json::to_string(&note)? + "\n";
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fn write(&mut self, commits: u64, exact: bool) -> io::Result<()> {
+        let note = serde_json::to_string(&Note { store: self.store.clone(), commits, exact })? + "\n";
+        if let Some(copy) = &self.copy
+            && let Err(fault) = put(copy, &note)
+        {
+            tracing::info!(
+                error = &fault as &(dyn Error + 'static), file = %copy.display(),
+                "how far the store is is noted beside the audit alone: no copy of the note can be kept beside the key"
+            );
+            self.copy = None;
+        }
+        let folder = folder_of(&self.path);
         if !folder.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // Whole or not at all, and readable by its owner alone.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(note.as_bytes()).and_then(|()| file.as_file().sync_all())?;
-        file.persist(&self.path).map(drop).map_err(|fault| fault.error)
+        put(&self.path, &note)
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whole or not at all, and readable by its owner alone.
+fn put(path: &Path, note: &str) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
+    file.write_all(note.as_bytes()).and_then(|()| file.as_file().sync_all())?;
+    file.persist(path).map(drop).map_err(|fault| fault.error)
+}
+
+/// The one of more commits. Of as many it is exact only where both are.
+fn later(note: Option<Note>, copy: Option<Note>) -> Option<Note> {
+    match (note, copy) {
+        (Some(note), Some(copy)) if note.store == copy.store && note.commits == copy.commits => {
+            Some(Note { exact: note.exact && copy.exact, ..note })
+        }
+        (Some(note), Some(copy)) if note.store != copy.store || note.commits > copy.commits => Some(note),
+        (None | Some(_), Some(copy)) => Some(copy),
+        (note, None) => note,
+    }
+}
+
+/// A copy that cannot be read says nothing.
+fn read_copy(path: &Path) -> Option<Note> {
+    read(path).unwrap_or_else(|fault| {
+        tracing::warn!(error = &fault as &(dyn Error + 'static), file = %path.display(), "the copy of the note how far the store is cannot be read");
+        None
+    })
 }
 
 fn read(path: &Path) -> io::Result<Option<Note>> {

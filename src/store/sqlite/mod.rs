@@ -15,7 +15,7 @@ mod writer;
 
 pub use copy::{CopyError, back_up, restore};
 pub use inspect::{Inspected, inspect};
-pub use mark::{Rollback, RolledBack};
+pub use mark::{Notes, Rollback, RolledBack};
 
 use super::schema::{self, SchemaFault};
 use super::{Applied, AuthorizationKey, AuthorizationRecord, Change, DataKeyId, DataKeyRecord, Follower, GrantRecord, Intent, Lease, LeaseName};
@@ -66,13 +66,13 @@ impl SqliteStore {
         Self::open_and(folder, clock, |_, _| Ok(None))
     }
 
-    /// Opens the store in `folder` as [`open`](Self::open) does, unless it is older than what is noted in the file `mark`.
+    /// Opens the store in `folder` as [`open`](Self::open) does, unless it is older than what is noted.
     ///
     /// # Errors
     /// [`StoreError::RolledBack`] where it is older and that is refused.
-    pub fn open_marked(folder: &Path, clock: Clock, mark: &Path, rollback: Rollback) -> Result<Self, StoreError> {
+    pub fn open_marked(folder: &Path, clock: Clock, notes: &Notes, rollback: Rollback) -> Result<Self, StoreError> {
         let time = clock.clone();
-        Self::open_and(folder, clock, |connection, path| Mark::begin(connection, path, mark, rollback, time).map(Some))
+        Self::open_and(folder, clock, |connection, path| Mark::begin(connection, path, notes, rollback, time).map(Some))
     }
 
     fn open_and(

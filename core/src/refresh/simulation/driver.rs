@@ -61,7 +61,7 @@ impl World<'_> {
         let habits = self.habits();
         let event = self.bent(event);
         let at = self.moment(node);
-        let (version, cause) = (self.nodes[node].life.version(), self.nodes[node].life.flight.map(|flight| flight.cause));
+        let (version, cause) = (self.nodes[node].life.version(), self.nodes[node].life.flight.as_ref().map(|flight| flight.cause));
         let flew = cause.is_some();
         if self.rules == Rules::TrustTheWall && matches!(event, Event::Asked(_)) && version == self.record.version {
             self.nodes[node].life.over_at = self.record.known().expires_at.map(|end| at.mono.plus(end.since(at.wall)));
@@ -187,7 +187,7 @@ impl World<'_> {
     /// What was promised of each call.
     fn judge_call(&mut self, flown: Flown, read: &Record) {
         let (node, refresh) = (&self.nodes[flown.node], read.tokens.refresh);
-        let node_flight = node.life.flight;
+        let node_flight = node.life.flight.as_deref().copied();
         let cause = node_flight.map(|flight| flight.cause);
         let forced_too_soon = self.nodes.len() == 1 && cause == Some(Cause::Unauthorized) && self.now < node.force_nothing_until;
         let known_to_work = self.provider.takes(read.tokens.access, self.now) == Taken::Yes && node.shift == read.shift;
