@@ -3,7 +3,7 @@
 //! A module imports only from the rows above its own; `tests/architecture.rs` reads the sources and says so.
 //!
 //! ```text
-//! the world's basics   clock chance process tasks egress metrics
+//! the world's basics   clock chance process new_file tasks egress metrics
 //! doors                http_client certificates store audit catalog
 //! what holds secrets   vault directory caller limits
 //! what acts            grants gateway
@@ -50,6 +50,7 @@ pub mod http_client;
 pub mod limits;
 pub mod logs;
 pub mod metrics;
+pub mod new_file;
 pub mod practice;
 pub mod process;
 pub mod proxy;

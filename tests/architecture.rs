@@ -29,7 +29,7 @@ const CORE: &[&[&str]] = &[
 
 /// Modules of `src`.
 const ROOT: &[&[&str]] = &[
-    &["clock", "chance", "process"],
+    &["clock", "chance", "process", "new_file"],
     &["tasks"],
     &["egress", "metrics"],
     &["http_client", "certificates"],

@@ -3,9 +3,11 @@
 use super::Plane;
 use super::problem::{Problem, Thing};
 use super::strict;
+use axum::body::BodyDataStream;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
+use futures_core::Stream as _;
 use scopegate_core::account::ConnectedAccount;
 use scopegate_core::connector::Connector;
 use scopegate_core::id::{ConnectorId, Identifier};
@@ -18,8 +20,11 @@ use utoipa::IntoParams;
 /// The largest body that is read: a dry run carries the body of the request that it judges.
 const LARGEST_BODY: usize = 16 << 20;
 
-/// How long a body may take.
+/// How long a body may take; one in lines, each piece of it.
 const BODY: Duration = Duration::from_secs(30);
+
+/// How much of a body in lines has to come in this time: a long import may take longer than any other body, as long as it comes.
+const PIECE: usize = 256 << 10;
 
 /// A JSON body; none at all counts as an empty object, and the media type is not looked at.
 pub(super) struct Body<T>(pub T);
@@ -41,8 +46,33 @@ impl FromRequest<Plane> for Lines {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Plane) -> Result<Self, Problem> {
-        axum::body::to_bytes(request.into_body(), LARGEST_BODY).await.map(Self).map_err(|_| Problem::TooLarge)
+        whole(request.into_body(), BODY).await.map(|bytes| Self(bytes.into()))
     }
+}
+
+/// All of a body that comes piece by piece, each of which may take so long.
+async fn whole(body: axum::body::Body, patience: Duration) -> Result<Vec<u8>, Problem> {
+    let (mut frames, mut bytes) = (body.into_data_stream(), Vec::new());
+    let mut ended = false;
+    while !ended {
+        let most = bytes.len() + PIECE;
+        let piece = async {
+            while bytes.len() < most {
+                let Some(frame) = next(&mut frames).await else { return Ok(true) };
+                bytes.extend_from_slice(&frame.map_err(|_| Problem::TooLarge)?);
+                if bytes.len() > LARGEST_BODY {
+                    return Err(Problem::TooLarge);
+                }
+            }
+            Ok(false)
+        };
+        ended = tokio::time::timeout(patience, piece).await.map_err(|_| Problem::TooSlow)??;
+    }
+    Ok(bytes)
+}
+
+async fn next(frames: &mut BodyDataStream) -> Option<Result<Bytes, axum::Error>> {
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *frames).poll_next(context)).await
 }
 
 impl Lines {
@@ -148,5 +178,40 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(names) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::NoSuchRoute)?;
         Ok(Self(names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body as Sent;
+    use std::convert::Infallible;
+    use std::task::Poll;
+
+    /// A body of these pieces, each after so long, and then nothing any more; or its end.
+    fn body(pieces: usize, size: usize, pause: Duration, ends: bool) -> Sent {
+        struct Pieces(Vec<Bytes>, Duration, bool, std::pin::Pin<Box<tokio::time::Sleep>>);
+        impl futures_core::Stream for Pieces {
+            type Item = Result<Bytes, Infallible>;
+            fn poll_next(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Option<Self::Item>> {
+                if self.0.is_empty() {
+                    return if self.2 { Poll::Ready(None) } else { Poll::Pending };
+                }
+                std::task::ready!(self.3.as_mut().poll(context));
+                self.3 = Box::pin(tokio::time::sleep(self.1));
+                Poll::Ready(self.0.pop().map(Ok))
+            }
+        }
+        Sent::from_stream(Pieces(vec![vec![b'x'; size].into(); pieces], pause, ends, Box::pin(tokio::time::sleep(pause))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_in_lines_may_take_long_as_long_as_it_comes() {
+        let long = whole(body(16, PIECE / 2, Duration::from_secs(14), true), BODY).await.unwrap();
+        assert_eq!(long.len(), 8 * PIECE);
+        for (name, slow) in [("stops", body(3, PIECE, Duration::ZERO, false)), ("trickles", body(1_000, 1, Duration::from_secs(1), true))] {
+            assert!(matches!(whole(slow, BODY).await, Err(Problem::TooSlow)), "{name}");
+        }
+        assert!(matches!(whole(body(17, 1 << 20, Duration::ZERO, true), BODY).await, Err(Problem::TooLarge)));
     }
 }

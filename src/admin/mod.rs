@@ -9,6 +9,7 @@
 
 mod api;
 mod auth;
+mod census;
 mod channel;
 mod connect;
 mod console;
@@ -24,7 +25,7 @@ pub use axum::Router;
 use crate::audit::AuditLog;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::directory::{Directory, Sessions};
+use crate::directory::{AccountCursor, AccountFilter, AccountPage, Directory, Sessions};
 use crate::gateway::PolicyRoom;
 use crate::grants::Grants;
 use crate::metrics::Metrics;
@@ -36,6 +37,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use census::{Census, Counts};
 use connect::PageHeaders;
 use console::SignedIn;
 use problem::Problem;
@@ -97,6 +99,7 @@ struct Shared {
     token: AdminToken,
     page_headers: PageHeaders,
     signed_in: SignedIn,
+    census: Census,
 }
 
 impl Deref for Plane {
@@ -118,7 +121,20 @@ impl Plane {
         let token = AdminToken::new(&parts.token);
         parts.token = BearerSecret::new(String::new());
         let page_headers = PageHeaders::new(&parts.public_url);
-        Self(Arc::new(Shared { parts, token, page_headers, signed_in: SignedIn::default() }))
+        Self(Arc::new(Shared { parts, token, page_headers, signed_in: SignedIn::default(), census: Census::default() }))
+    }
+}
+
+impl Shared {
+    /// How many accounts stand how; none where the process ends.
+    async fn by_status(&self) -> Option<Counts> {
+        self.census.by_status(&self.parts.directory, &self.parts.clock, &self.parts.tasks).await
+    }
+
+    /// One page of accounts. Where few are wanted of many, it looks at many: not where others wait.
+    async fn accounts(&self, filter: AccountFilter, cursor: Option<AccountCursor>, limit: usize) -> Option<AccountPage> {
+        let directory = self.parts.directory.clone();
+        self.parts.tasks.blocking(move || directory.list(&filter, cursor.as_ref(), limit)).await.ok()
     }
 }
 

@@ -37,7 +37,12 @@ impl<'a> Backwards<'a> {
     const CHUNK: u64 = 64 * 1024;
 
     pub(super) fn new(file: &'a File) -> io::Result<Self> {
-        Ok(Self { file, begin: file.metadata()?.len(), rest: Vec::new() })
+        Ok(Self::before(file, file.metadata()?.len()))
+    }
+
+    /// The same from where a line begins, that one and what follows it left out.
+    pub(super) fn before(file: &'a File, offset: u64) -> Self {
+        Self { file, begin: offset, rest: Vec::new() }
     }
 
     /// The line before the one that was given last.

@@ -8,14 +8,14 @@ use aws_lc_rs::digest::{SHA256, digest};
 use scopegate_core::id::{ConnectorId, CustomerId, RoleName, SessionId};
 use scopegate_core::json;
 use scopegate_core::refusal::Reason;
-use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a chain ends.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Head {
     /// The number of the last event; 0 before the first.
     pub(super) seq: u64,

@@ -2,8 +2,9 @@
 //! it, the highest being the youngest of them.
 
 use super::AuditError;
+use super::chain::Head;
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,50 @@ impl Files {
         fs::rename(self.current(), &path).map_err(failed("rename", &self.current()))
     }
 
+    /// All files that are there, the oldest first, opened at one moment: whatever is renamed, deleted or appended afterwards, they
+    /// stay what they were.
+    pub(super) fn open_all(&self) -> Result<Vec<Opened>, AuditError> {
+        let folder = self.folder()?;
+        // As long as this is held no file is renamed; and no longer, for whoever begins a file waits for it.
+        folder.lock_shared().map_err(failed("lock the folder of", &self.current()))?;
+        let mut opened = Vec::new();
+        for path in self.older()?.into_iter().map(|(_, path)| path).chain([self.current()]) {
+            match File::open(&path) {
+                Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+                Err(fault) => return Err(failed("open", &path)(fault)),
+                Ok(file) => {
+                    let length = file.metadata().map_err(failed("read", &path))?.len();
+                    opened.push(Opened { path, file, length });
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// Notes the last event of a file that is about to be deleted for its age.
+    pub(super) fn note_pruned(&self, last: &Head) -> Result<(), AuditError> {
+        let path = self.pruned_note();
+        let failed = failed("note what is deleted in", &path);
+        let mut note = tempfile::Builder::new().prefix(".pruned-").tempfile_in(&self.folder).map_err(&failed)?;
+        serde_json::to_writer(&mut note, last).map_err(io::Error::from).and_then(|()| note.as_file().sync_all()).map_err(&failed)?;
+        note.persist(&path).map_err(|fault| failed(fault.error))?;
+        self.folder()?.sync_all().map_err(&failed)
+    }
+
+    /// The last event that was deleted for its age; the beginning of everything where none was, or nobody can read the note.
+    pub(super) fn pruned(&self) -> Result<Head, AuditError> {
+        let path = self.pruned_note();
+        match fs::read(&path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_default()),
+            Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(Head::default()),
+            Err(fault) => Err(failed("read", &path)(fault)),
+        }
+    }
+
+    fn pruned_note(&self) -> PathBuf {
+        self.folder.join(format!("pruned-{}", self.name))
+    }
+
     /// Where what a kill tore is put: beside the audit, and not one of its files.
     pub(super) fn torn(&self, mark: &str) -> PathBuf {
         self.folder.join(format!("torn-{}-{mark}", self.name))
@@ -72,8 +117,17 @@ impl Files {
     }
 }
 
+/// A file as it was when it was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    /// What comes after that was written later.
+    pub(super) length: u64,
+}
+
 /// For `map_err`: which deed failed on which file.
-pub(super) fn failed(deed: &'static str, path: &Path) -> impl Fn(io::Error) -> AuditError {
+pub(super) fn failed(deed: &'static str, path: &Path) -> impl Fn(io::Error) -> AuditError + use<> {
     let path = path.to_path_buf();
     move |cause| AuditError::Io { deed, path: path.clone(), cause }
 }

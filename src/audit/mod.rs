@@ -96,12 +96,17 @@ impl AuditLog {
         self.queue.note(event);
     }
 
-    /// Events that the filter lets through, newest first, at most `limit`, after `cursor`. Finds also what is not on disk yet.
+    /// Events that the filter lets through, newest first unless it says behind which number, at most `limit`, after `cursor`. Finds
+    /// also what is not on disk yet.
     ///
     /// # Errors
-    /// The files cannot be read.
+    /// [`AuditError::UnknownCursor`], or the files cannot be read.
     pub async fn search(&self, filter: Filter, cursor: Option<Cursor>, limit: usize) -> Result<Page, AuditError> {
-        self.look(move |files| search::search(files, &filter, cursor.as_ref(), limit)).await
+        // Where the disk takes nothing, what is on it is found all the same.
+        let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
+        let files = self.files.clone();
+        let searched = self.tasks.blocking(move || search::search(&files, &filter, cursor.as_ref(), limit)).await;
+        searched.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
     }
 
     /// The events of a session, oldest first: the oldest 10,000.
@@ -109,16 +114,9 @@ impl AuditLog {
     /// # Errors
     /// The files cannot be read.
     pub async fn session(&self, session: &SessionId) -> Result<Beginning, AuditError> {
-        let filter = Filter { session: Some(session.clone()), ..Filter::default() };
-        self.look(move |files| search::beginning(files, &filter, SESSION)).await
-    }
-
-    async fn look<F: Send + 'static>(&self, what: impl FnOnce(&Files) -> Result<F, AuditError> + Send + 'static) -> Result<F, AuditError> {
-        // Where the disk takes nothing, what is on it is found all the same.
-        let _ = tokio::time::timeout(PATIENCE, self.flush()).await;
-        let files = self.files.clone();
-        let looked = self.tasks.blocking(move || what(&files)).await;
-        looked.unwrap_or_else(|_| Err(files::failed("search", &self.files.current())(io::Error::other("it was cut short"))))
+        let filter = Filter { session: Some(session.clone()), after_seq: Some(0), ..Filter::default() };
+        let Page { events, next, .. } = self.search(filter, None, SESSION).await?;
+        Ok(Beginning { events, truncated: next.is_some() })
     }
 
     /// Whether events reach the disk; for readiness.
@@ -145,6 +143,9 @@ impl AuditLog {
 /// The audit's files could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// The event of a cursor is not there: it never was, or is too old to be kept.
+    #[error("no event that is kept is the one of this cursor")]
+    UnknownCursor,
     /// Reading or writing failed.
     #[error("cannot {deed} the audit file {}", path.display())]
     Io {

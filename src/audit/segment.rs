@@ -13,6 +13,9 @@ use std::path::Path;
 /// A file is ended after so long, so that old events can be forgotten by the file.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
+/// How often files that are too old are looked for while none is begun.
+const TENDING: i64 = 60 * 60 * 1000;
+
 /// The file that this process writes. Its name may change while it does.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -23,6 +26,8 @@ pub(super) struct Segment {
     /// Whether there may be part of a line after that.
     ragged: bool,
     began: Timestamp,
+    /// When files that are too old were looked for last.
+    tended: Timestamp,
 }
 
 impl Segment {
@@ -52,14 +57,12 @@ impl Segment {
         let path = files.current();
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(failed("make", &path))?;
         file.lock().and_then(|()| folder.sync_all()).map_err(failed("make", &path))?;
-        Ok(Self { files, file, length: 0, ragged: false, began: now })
+        Ok(Self { files, file, length: 0, ragged: false, began: now, tended: now })
     }
 
     /// Writes whole lines, and returns when they are on disk. After a failure nothing of them counts, and it can be tried again.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.ragged {
-            self.file.set_len(self.length)?;
-        }
+        self.trim()?;
         self.ragged = true;
         self.file.write_all(lines)?;
         self.file.sync_data()?;
@@ -68,11 +71,21 @@ impl Segment {
         Ok(())
     }
 
-    /// Begins the next file where this one has grown too large or too old, and deletes what need not be kept; also where
-    /// somebody moved this one away and left nothing in its place. Where the files are being read at this moment, or
-    /// another process has the current one, this one goes on.
+    /// Takes away what a failed write left, which will be written again.
+    fn trim(&mut self) -> io::Result<()> {
+        if self.ragged {
+            self.file.set_len(self.length)?;
+            self.ragged = false;
+        }
+        Ok(())
+    }
+
+    /// Begins the next file where this one has grown too large or too old, and deletes what need not be kept, each hour in any
+    /// case; also where somebody moved this one away and left nothing in its place. Where the files are being opened by a reader
+    /// at this moment, or another process has the current one, this one goes on.
     pub(super) fn rotate(&mut self, rotation: Rotation, now: Timestamp) -> Result<(), AuditError> {
-        if self.next(rotation, now)?.is_none() {
+        let untended = now.millis().saturating_sub(self.tended.millis()) >= TENDING;
+        if self.next(rotation, now)?.is_none() && !untended {
             return Ok(());
         }
         let folder = self.files.folder()?;
@@ -80,12 +93,16 @@ impl Segment {
             return Ok(());
         }
         // Another process may have begun a file before the folder was locked.
-        match self.next(rotation, now)? {
-            None => return Ok(()),
-            Some(Next::AfterThis) => self.files.retire_current()?,
-            Some(Next::InItsPlace) => {}
+        if let Some(next) = self.next(rotation, now)? {
+            // What is written again stands in the next file, and must not stand in this one too.
+            self.trim().and_then(|()| self.file.sync_data()).map_err(failed("end", &self.files.current()))?;
+            match next {
+                Next::AfterThis => self.files.retire_current()?,
+                Next::InItsPlace => {}
+            }
+            *self = Self::create(self.files.clone(), &folder, now)?;
         }
-        *self = Self::create(self.files.clone(), &folder, now)?;
+        self.tended = now;
         self.prune(rotation, now)
     }
 
@@ -108,13 +125,20 @@ impl Segment {
         Ok(due.then_some(Next::AfterThis))
     }
 
-    /// Deletes files whose last event is too old.
+    /// Deletes files whose last event is too old, and notes how far: what is missing beyond that was taken by somebody else.
     pub(super) fn prune(&self, rotation: Rotation, now: Timestamp) -> Result<(), AuditError> {
         let oldest = now.minus(rotation.keep).millis();
         for (_, path) in self.files.older()? {
             let changed = fs::metadata(&path).map_err(failed("look at", &path))?;
             if changed.mtime().saturating_mul(1_000) >= oldest {
                 break;
+            }
+            if let Some(last) = last_event(&path)?
+                && self.files.note_pruned(&last).is_err()
+            {
+                // A full disk has no room for the note until what it is about has gone.
+                OpenOptions::new().write(true).truncate(true).open(&path).map_err(failed("empty", &path))?;
+                self.files.note_pruned(&last)?;
             }
             fs::remove_file(&path).map_err(failed("delete", &path))?;
         }
@@ -182,16 +206,24 @@ fn repair(files: &Files, path: &Path, file: &File, now: Timestamp) -> Result<(),
 /// The last event of the youngest file that has one.
 fn end_of_chain(files: &Files) -> Result<Head, AuditError> {
     for (_, path) in files.older()?.iter().rev() {
-        let failed = failed("read", path);
-        let file = File::open(path).map_err(&failed)?;
-        let mut lines = Backwards::new(&file).map_err(&failed)?;
-        while let Some(line) = lines.next_line().map_err(&failed)? {
-            if let Ok(event) = read_line(&line.text) {
-                return Ok(event.head());
-            }
+        if let Some(last) = last_event(path)? {
+            return Ok(last);
         }
     }
     Ok(Head::default())
+}
+
+/// The last event of a file.
+fn last_event(path: &Path) -> Result<Option<Head>, AuditError> {
+    let failed = failed("read", path);
+    let file = File::open(path).map_err(&failed)?;
+    let mut lines = Backwards::new(&file).map_err(&failed)?;
+    while let Some(line) = lines.next_line().map_err(&failed)? {
+        if let Ok(event) = read_line(&line.text) {
+            return Ok(Some(event.head()));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

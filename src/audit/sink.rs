@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -17,6 +17,18 @@ const PLACES: usize = 1 << 16;
 
 /// How many of these a flood of refusals leaves to calls: one of those is not made without a place, and may hold it for long.
 const FOR_CALLS: usize = PLACES / 2;
+
+/// How many bytes these events may take: each may have a path as long as a head.
+const BYTES: usize = 64 << 20;
+
+/// How many bytes of these a flood of refusals leaves to calls.
+const BYTES_FOR_CALLS: usize = BYTES / 2;
+
+/// What an event takes besides its path and what else its request made long.
+const USUAL: usize = 512;
+
+/// A buffer that a backlog has made larger than this is given back.
+const BUFFER: usize = 4 << 20;
 
 /// How many events are flushed together at most.
 const GROUP: usize = 4096;
@@ -49,6 +61,8 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct State {
     free: AtomicUsize,
+    /// What the events take, in bytes: those of calls under way as if they were usual ones.
+    taken: AtomicUsize,
     healthy: AtomicBool,
     metrics: Metrics,
 }
@@ -63,7 +77,7 @@ pub struct Place {
 impl Queue {
     pub(super) fn new(metrics: Metrics) -> (Arc<Self>, Receiver<Message>) {
         let (inbox, messages) = mpsc::channel();
-        let state = State { free: AtomicUsize::new(PLACES), healthy: AtomicBool::new(true), metrics };
+        let state = State { free: AtomicUsize::new(PLACES), taken: AtomicUsize::new(0), healthy: AtomicBool::new(true), metrics };
         (Arc::new(Self { inbox, state: Arc::new(state) }), messages)
     }
 
@@ -76,11 +90,11 @@ impl Queue {
     }
 
     pub(super) fn reserve(self: &Arc<Self>) -> Result<Place, AuditFull> {
-        if self.is_healthy() && self.state.take_place(0) { Ok(Place { queue: Some(Arc::clone(self)) }) } else { Err(AuditFull) }
+        if self.is_healthy() && self.state.take_place(USUAL, Left::NOTHING) { Ok(Place { queue: Some(Arc::clone(self)) }) } else { Err(AuditFull) }
     }
 
     pub(super) fn note(&self, event: Box<Event>) {
-        if self.state.take_place(FOR_CALLS) {
+        if self.state.take_place(weight(&event), Left::FOR_CALLS) {
             self.send(Message::Event(event));
         } else {
             self.state.metrics.audit_lost.inc();
@@ -93,17 +107,41 @@ impl Queue {
     }
 }
 
+/// What somebody who takes a place leaves to others.
+struct Left {
+    places: usize,
+    bytes: usize,
+}
+
+impl Left {
+    const NOTHING: Self = Self { places: 0, bytes: 0 };
+    const FOR_CALLS: Self = Self { places: FOR_CALLS, bytes: BYTES_FOR_CALLS };
+}
+
+/// What an event takes in memory, waiting and as a line. That an escaped text is longer does not matter: no long one needs it.
+fn weight(event: &Event) -> usize {
+    let of = |text: Option<&str>| text.map_or(0, str::len);
+    USUAL + of(event.path.as_deref()) + of(event.account.as_deref()) + of(event.method.as_deref())
+}
+
 impl State {
-    /// Takes a place, where more than `left` are free.
-    fn take_place(&self, left: usize) -> bool {
-        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| (free > left).then(|| free - 1)).is_ok();
+    /// Takes a place and so many bytes, where more than is to be left are free.
+    fn take_place(&self, bytes: usize, left: Left) -> bool {
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= BYTES - left.bytes);
+        if self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return false;
+        }
+        let taken = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| (free > left.places).then(|| free - 1)).is_ok();
         if taken {
             self.metrics.audit_queue.inc();
+        } else {
+            self.taken.fetch_sub(bytes, Ordering::Relaxed);
         }
         taken
     }
 
-    fn give_places(&self, number: usize) {
+    fn give_places(&self, number: usize, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
         self.free.fetch_add(number, Ordering::Relaxed);
         self.metrics.audit_queue.dec_by(i64::try_from(number).unwrap_or(i64::MAX));
     }
@@ -113,6 +151,7 @@ impl Place {
     /// Writes the event that it was taken for.
     pub fn write(mut self, event: Box<Event>) {
         if let Some(queue) = self.queue.take() {
+            queue.state.taken.fetch_add(weight(&event).saturating_sub(USUAL), Ordering::Relaxed);
             queue.send(Message::Event(event));
         }
     }
@@ -121,7 +160,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
-            queue.state.give_places(1);
+            queue.state.give_places(1, USUAL);
         }
     }
 }
@@ -133,35 +172,45 @@ pub(super) struct Writer {
     rotation: Rotation,
     clock: Clock,
     state: Arc<State>,
-    /// Lines that are not on disk, and of how many events.
+    /// Lines that are not on disk, of how many events, and what these took while they waited.
     lines: Vec<u8>,
     events: usize,
+    bytes: usize,
     /// Those who wait until all of these are.
     waiting: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
     pub(super) fn new(segment: Segment, chain: Chain, rotation: Rotation, clock: Clock, state: Arc<State>) -> Self {
-        Self { segment, chain, rotation, clock, state, lines: Vec::new(), events: 0, waiting: Vec::new() }
+        Self { segment, chain, rotation, clock, state, lines: Vec::new(), events: 0, bytes: 0, waiting: Vec::new() }
     }
 
     /// Works until nobody can send any more.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let mut more_wait = false;
         loop {
+            // What the disk did not take is tried again after a while, whoever comes meanwhile: each try costs as much as all of it.
             let left_over = self.events > 0;
-            match messages.recv_timeout(if left_over { RETRY } else { GLANCE }) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.end(),
+            if left_over {
+                pause(RETRY);
+            } else {
+                match messages.recv_timeout(GLANCE) {
+                    Ok(message) => self.take(message),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return self.end(),
+                }
+                if self.waiting.is_empty() && !more_wait {
+                    pause(GATHER);
+                }
             }
-            if self.waiting.is_empty() && !more_wait {
-                gather();
-            }
-            while self.events < GROUP
-                && let Ok(message) = messages.try_recv()
-            {
-                self.take(message);
+            // Who waits for a try behind many events is told of it as soon as they have had theirs.
+            let most = if left_over { PLACES } else { GROUP };
+            while self.events < most {
+                match messages.try_recv() {
+                    Ok(message) => self.take(message),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return self.end(),
+                }
             }
             more_wait = self.events >= GROUP;
             self.write_out();
@@ -180,6 +229,7 @@ impl Writer {
             Message::Event(event) => {
                 self.chain.append(&event, &mut self.lines);
                 self.events += 1;
+                self.bytes += weight(&event);
             }
             Message::Flush(done) => self.waiting.push(done),
         }
@@ -205,8 +255,9 @@ impl Writer {
     fn written(&mut self) {
         let events = std::mem::take(&mut self.events);
         self.state.metrics.audit_events.inc_by(events as u64);
-        self.state.give_places(events);
+        self.state.give_places(events, std::mem::take(&mut self.bytes));
         self.lines.clear();
+        self.lines.shrink_to(BUFFER);
         if !self.state.healthy.swap(true, Ordering::Relaxed) {
             tracing::info!("the audit's disk takes events again");
         }
@@ -222,8 +273,8 @@ impl Writer {
 
 /// Waits for more events without being woken by each of them.
 #[expect(clippy::disallowed_methods, reason = "this thread has nothing else to do")]
-fn gather() {
-    std::thread::sleep(GATHER);
+fn pause(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 #[cfg(test)]

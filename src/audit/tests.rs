@@ -1,5 +1,6 @@
 //! The audit as a whole, on real files.
 
+use super::chain::Head;
 use super::event::tests::full_event;
 use super::*;
 use crate::clock::Hands;
@@ -181,10 +182,21 @@ async fn two_processes_side_by_side_write_two_sound_files() {
     }
     room.sound();
     assert_eq!(numbers(&new.search(Filter::default(), None, 10).await.unwrap().events), [6, 4, 5, 3, 2, 1]);
+    let onwards = Filter { after_seq: Some(0), ..Filter::default() };
+    assert_eq!(numbers(&new.search(onwards.clone(), None, 10).await.unwrap().events), [1, 2, 3, 5, 4, 6]);
     end(new).await;
     drop(old);
     room.run(&[7]).await;
     assert_eq!(room.sound().events, 7);
+
+    let room = Room::new();
+    let (old, new) = (room.audit(), room.audit());
+    for (audit, number) in [(&old, 1), (&new, 2), (&old, 3)] {
+        audit.note(room.event(number).into());
+        audit.flush().await;
+    }
+    room.sound();
+    assert_eq!(numbers(&new.search(onwards, None, 10).await.unwrap().events), [1, 3, 2]);
 }
 
 #[tokio::test]
@@ -249,10 +261,10 @@ async fn whatever_was_changed_afterwards_is_found() {
         assert_ne!(verify(&room.path()).unwrap().findings, [], "cut after {cut} bytes");
         assert_ne!(verify_end(&room.path()).unwrap().unwrap().findings, [], "cut after {cut} bytes");
     }
-    fs::write(&older, &first).unwrap();
     fs::remove_file(&older).unwrap();
-    assert_eq!(room.sound().first_seq, Some(3));
-    assert_eq!(verify_end(&room.path()).unwrap().unwrap().findings, []);
+    let what = "event 3 is the first that is kept, and nothing was deleted for its age: events were removed or exchanged".to_owned();
+    let gone = [Finding { file: room.path(), line: 1, what }];
+    assert_eq!((verify(&room.path()).unwrap().findings, verify_end(&room.path()).unwrap().unwrap().findings), (gone.to_vec(), gone.to_vec()));
     fs::write(room.path(), "").unwrap();
     assert!(verify_end(&room.path()).unwrap().is_none(), "there is no event");
 }
@@ -289,8 +301,101 @@ async fn files_end_by_size_and_age_and_are_deleted_when_too_old() {
     room.hands.advance(room.rotation.keep);
     audit.note(room.event(7).into());
     audit.flush().await;
-    assert_eq!(room.files(), ["audit.jsonl"], "all others are too old");
-    assert_eq!(room.sound().first_seq, Some(7));
+    assert_eq!(room.files(), ["audit.jsonl", "pruned-audit.jsonl"], "all others are too old");
+    let verified = room.sound();
+    assert_eq!((verified.first_seq, verified.last_seq), (Some(7), Some(7)));
+    assert_eq!(verify_end(&room.path()).unwrap().unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn what_is_missing_beyond_what_was_too_old_is_found() {
+    let mut room = Room::new();
+    room.rotation.size = 1;
+    let audit = room.audit();
+    for number in 1..=6 {
+        audit.note(room.event(number).into());
+        audit.flush().await;
+    }
+    end(audit).await;
+    let old = (Clock::system().timestamp().millis() / 1000 - 91 * 86_400).unsigned_abs();
+    for number in 1..=3 {
+        let file = OpenOptions::new().append(true).open(room.path().with_extension(format!("jsonl.{number}"))).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(old)).unwrap();
+    }
+    room.run(&[7]).await;
+    let verified = room.sound();
+    assert_eq!((verified.first_seq, verified.last_seq), (Some(4), Some(7)));
+    fs::remove_file(room.path().with_extension("jsonl.4")).unwrap();
+    let what = "event 5 is the first that is kept, and what was deleted for its age ends with 3: events were removed or exchanged";
+    assert_eq!(verify(&room.path()).unwrap().findings.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), [what]);
+}
+
+#[tokio::test]
+async fn files_are_deleted_when_they_are_too_old_also_while_nothing_happens() {
+    let room = Room::new();
+    room.run(&[1]).await;
+    let (mut segment, _) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+    assert_eq!(room.files(), ["audit.jsonl", "audit.jsonl.1"]);
+    room.hands.advance(room.rotation.keep + Duration::from_secs(1));
+    segment.rotate(room.rotation, room.clock.timestamp()).unwrap();
+    assert_eq!(room.files(), ["audit.jsonl", "pruned-audit.jsonl"]);
+}
+
+#[tokio::test]
+async fn what_a_failed_write_left_does_not_stay_in_a_file_that_is_left_for_another() {
+    for moved in [true, false] {
+        let room = Room::new();
+        let (queue, messages) = Queue::new(room.metrics.clone());
+        let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+        let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
+        let write = |writer: &mut Writer, number| {
+            queue.note(room.event(number).into());
+            messages.try_iter().for_each(|message| writer.take(message));
+            writer.write_out();
+        };
+        write(&mut writer, 1);
+        let real = writer.segment().exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        write(&mut writer, 2);
+        // A whole line and half of another came to the disk before it was full.
+        let (mut chain, mut lines) = (Chain::new(Head { seq: 1, hash: verify(&room.path()).unwrap().head.unwrap() }), Vec::new());
+        (2..=3).for_each(|number| chain.append(&room.event(number), &mut lines));
+        room.append(&lines[..lines.len() - 10]);
+        writer.segment().exchange(real);
+        if moved {
+            fs::rename(room.path(), room.path().with_extension("jsonl.1")).unwrap();
+        } else {
+            room.hands.advance(Duration::from_hours(24));
+        }
+        write(&mut writer, 3);
+        assert_eq!(fs::read_to_string(room.path().with_extension("jsonl.1")).unwrap().lines().count(), 1);
+        let verified = room.sound();
+        assert_eq!((verified.events, verified.files, verified.torn), (3, 2, None));
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_does_not_keep_others_from_beginning_a_file() {
+    let room = Room::new();
+    room.run(&[1, 2]).await;
+    let mut read = 0;
+    read_past(&room.path(), |_| {
+        read += 1;
+        Files::at(&room.path()).folder().unwrap().try_lock().unwrap();
+    })
+    .unwrap();
+    assert_eq!(read, 2);
+    let audit = room.audit();
+    for number in 0..=255_u8 {
+        (0..10).for_each(|_| audit.note(room.event(number).into()));
+    }
+    audit.flush().await;
+    let mut told = 0;
+    let verified = verify_watched(&room.path(), &mut |_| {
+        told += 1;
+        let (began, _) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+        drop(began);
+    });
+    assert_eq!((verified.unwrap().findings, told), (vec![], 1), "what is walked is more than a MiB");
 }
 
 #[tokio::test]
@@ -318,11 +423,12 @@ async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
 #[tokio::test]
 async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_events_again() {
     let room = Room::new();
-    let (queue, _messages) = Queue::new(room.metrics.clone());
+    let (queue, messages) = Queue::new(room.metrics.clone());
     let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
     let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
     let write = |writer: &mut Writer, number| {
-        writer.take(Message::Event(Box::new(room.event(number))));
+        queue.note(room.event(number).into());
+        messages.try_iter().for_each(|message| writer.take(message));
         writer.write_out();
     };
     write(&mut writer, 1);
@@ -339,8 +445,29 @@ async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_e
     writer.segment().exchange(real);
     write(&mut writer, 3);
     assert!(queue.is_healthy() && queue.reserve().is_ok());
-    assert_eq!(room.sound().events, 3);
+    assert_eq!(room.sound().events, 4);
     drop(before);
+    assert_eq!(room.metrics.audit_queue.get(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_is_tried_now_and_then_and_not_for_each_event() {
+    let room = Room::new();
+    let (queue, messages) = Queue::new(room.metrics.clone());
+    let (mut segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
+    let real = segment.exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
+    let written = tasks::thread("audit-writer", move || writer.run(&messages)).unwrap();
+    // More than are flushed together.
+    for events in [5_000, 500] {
+        (0..events).for_each(|_| queue.note(room.event(1).into()));
+        let (done, tried) = oneshot::channel();
+        queue.send(Message::Flush(done));
+        tried.await.unwrap();
+    }
+    assert!((2..6).contains(&room.metrics.audit_failures.get()), "{}", room.metrics.audit_failures.get());
+    drop((queue, real));
+    room.tasks().blocking(move || written.join().unwrap()).await.unwrap();
 }
 
 #[tokio::test]
@@ -362,6 +489,23 @@ async fn a_flood_of_refusals_leaves_places_for_calls() {
     assert_eq!(taken + room.metrics.audit_lost.get(), 1 << 16);
     assert_eq!(taken, 1 << 15);
     assert!(queue.reserve().is_ok());
+}
+
+#[tokio::test]
+async fn events_wait_within_a_bound_however_long_their_paths_are() {
+    let room = Room::new();
+    let (queue, messages) = Queue::new(room.metrics.clone());
+    let long = Event { path: Some("/a".repeat(16 << 10)), ..room.event(1) };
+    (0..10_000).for_each(|_| queue.note(long.clone().into()));
+    let taken = messages.try_iter().count();
+    assert!((950..1_050).contains(&taken), "{taken} refusals of 32 KiB each in 32 MiB");
+    assert_eq!(room.metrics.audit_lost.get(), 10_000 - taken as u64);
+    let mut calls = 0;
+    while let Ok(place) = queue.reserve() {
+        place.write(long.clone().into());
+        calls += 1;
+    }
+    assert!((950..1_050).contains(&calls), "{calls} calls of 32 KiB each in the other 32 MiB");
 }
 
 #[tokio::test]
@@ -452,6 +596,48 @@ async fn a_search_goes_on_at_its_cursor_whatever_was_written_and_rotated_since()
         audit.flush().await;
     }
     assert_eq!(seen, [5, 4, 3, 2, 1]);
-    let unknown = Some("0".repeat(64).parse().unwrap());
-    assert_eq!(audit.search(Filter::default(), unknown, 2).await.unwrap().events, []);
+    for after_seq in [None, Some(0)] {
+        for text in [format!("0-{}", "0".repeat(64)), cursor.clone().unwrap().to_string().replacen('-', "0-", 1)] {
+            let filter = Filter { after_seq, ..Filter::default() };
+            let unknown = audit.search(filter, Some(text.parse().unwrap()), 2).await;
+            assert!(matches!(unknown, Err(AuditError::UnknownCursor)), "{text}: {unknown:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_number_events_come_as_they_happened_over_all_files() {
+    let mut room = Room::new();
+    // The first file is large enough to be halved.
+    room.rotation.size = 400_000;
+    let audit = room.audit();
+    for number in 0..1_000_u32 {
+        let account = if number % 100 == 7 { "seven" } else { "other" };
+        audit.note(Event { account: Some(account.into()), ..room.event(0) }.into());
+        if number % 300 == 299 {
+            audit.flush().await;
+        }
+    }
+    audit.flush().await;
+    assert_eq!(room.files().len(), 2);
+    let seqs = |page: &Page| page.events.iter().map(|event| event.seq).collect::<Vec<_>>();
+    let after = |seq| Filter { after_seq: Some(seq), ..Filter::default() };
+    for seq in [0, 1, 2, 299, 300, 598, 599, 600, 601, 899, 900, 901, 998, 999, 1_000, 2_000] {
+        let page = audit.search(after(seq), None, 3).await.unwrap();
+        let expected: Vec<u64> = (seq + 1..=1_000).take(3).collect();
+        assert_eq!((seqs(&page), page.next.is_some()), (expected, seq < 997), "behind {seq}");
+        assert_eq!(page.last_seq, Some((seq + 3).min(1_000)), "behind {seq}");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = audit.search(after(5), cursor, 199).await.unwrap();
+        seen.extend(seqs(&page));
+        let Some(next) = page.next else { break };
+        cursor = Some(next);
+    }
+    assert_eq!(seen, (6..=1_000).collect::<Vec<_>>());
+    let narrowed = audit.search(Filter { account: Some("seven".into()), ..after(500) }, None, 10).await.unwrap();
+    assert_eq!((seqs(&narrowed), narrowed.last_seq), (vec![508, 608, 708, 808, 908], Some(1_000)), "what was left out counts as looked at");
+    let newest = audit.search(Filter { account: Some("seven".into()), ..Filter::default() }, None, 1).await.unwrap();
+    assert_eq!((seqs(&newest), newest.last_seq), (vec![908], Some(1_000)));
 }

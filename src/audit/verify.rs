@@ -2,11 +2,11 @@
 
 use super::backwards::Backwards;
 use super::chain::{Head, read_line};
-use super::files::{Files, failed};
+use super::files::{Files, Opened, failed};
 use super::{AuditError, Recorded};
 use memchr::memmem::Finder;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// More findings than this say nothing new.
@@ -21,6 +21,8 @@ pub struct Verified {
     pub files: usize,
     /// The number of the first event that is kept.
     pub first_seq: Option<u64>,
+    /// The number of the last event.
+    pub last_seq: Option<u64>,
     /// The hash of the last event.
     pub head: Option<String>,
     /// A file whose last line is not whole: it is being written, or a kill tore it.
@@ -43,8 +45,8 @@ pub struct Finding {
 /// Walks the chain over all files of the audit at `path`. Blocks.
 ///
 /// Each file goes on where the one before ended. Where two processes ran beside each other it may
-/// also go on from an event in the midst of an older file; and the oldest file may go on from one
-/// that was deleted when it was too old.
+/// also go on from an event in the midst of an older file. The oldest file begins everything, or goes
+/// on where the gateway noted that what was too old ended.
 ///
 /// # Errors
 /// No file is there, or one cannot be read.
@@ -58,23 +60,18 @@ pub fn verify(path: &Path) -> Result<Verified, AuditError> {
 /// No file is there, or one cannot be read.
 pub fn verify_watched(path: &Path, watch: &mut dyn FnMut(Walked)) -> Result<Verified, AuditError> {
     let files = Files::at(path);
-    let folder = files.folder()?;
-    // As long as this is held no file is renamed.
-    folder.lock_shared().map_err(failed("lock the folder of", path))?;
-    let mut paths: Vec<PathBuf> = files.older()?.into_iter().map(|(_, path)| path).collect();
-    if paths.is_empty() || files.current().exists() {
-        paths.push(files.current());
+    let opened = files.open_all()?;
+    if opened.is_empty() {
+        File::open(files.current()).map_err(failed("open", &files.current()))?;
     }
-    let total = paths.iter().filter_map(|path| path.metadata().ok()).map(|found| found.len()).sum();
+    let total = opened.iter().map(|one| one.length).sum();
     let way = Way { walked: Walked { done: 0, total }, told: 0, watch };
-    let mut walk = Walk { verified: Verified { files: paths.len(), ..Verified::default() }, last: Last::None, way };
-    for (number, path) in paths.iter().enumerate() {
-        walk.file(path, paths.get(..number).unwrap_or_default())?;
+    // Read behind the files: what is deleted meanwhile is noted before.
+    let mut walk = Walk { verified: Verified { files: opened.len(), ..Verified::default() }, last: Last::Pruned(files.pruned()?), way };
+    for (number, one) in opened.iter().enumerate() {
+        walk.file(one, opened.get(..number).unwrap_or_default())?;
     }
-    if let Last::Event(head) = walk.last {
-        walk.verified.head = Some(head.hash);
-    }
-    Ok(walk.verified)
+    Ok(walk.ended())
 }
 
 /// Walks the youngest file that holds events, and looks for the event that its first one goes on from. None where there
@@ -87,23 +84,16 @@ pub fn verify_end(path: &Path) -> Result<Option<Verified>, AuditError> {
     if !files.folder_exists() {
         return Ok(None);
     }
-    let folder = files.folder()?;
-    folder.lock_shared().map_err(failed("lock the folder of", path))?;
-    let mut paths: Vec<PathBuf> = files.older()?.into_iter().map(|(_, path)| path).collect();
-    paths.push(files.current());
-    let holds_events = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
-    let Some(at) = paths.iter().rposition(holds_events) else { return Ok(None) };
-    let (older, youngest) = paths.split_at(at);
+    let opened = files.open_all()?;
+    let Some(at) = opened.iter().rposition(|one| one.length > 0) else { return Ok(None) };
+    let (older, youngest) = opened.split_at(at);
     let Some(youngest) = youngest.first() else { return Ok(None) };
     // An event that goes on from another file has to find it there.
-    let last = if older.is_empty() { Last::None } else { Last::Event(Head::default()) };
+    let last = if older.is_empty() { Last::Pruned(files.pruned()?) } else { Last::Event(Head::default()) };
     let way = Way { walked: Walked { done: 0, total: 0 }, told: 0, watch: &mut |_| {} };
     let mut walk = Walk { verified: Verified { files: 1, ..Verified::default() }, last, way };
     walk.file(youngest, older)?;
-    if let Last::Event(head) = walk.last {
-        walk.verified.head = Some(head.hash);
-    }
-    Ok(Some(walk.verified))
+    Ok(Some(walk.ended()))
 }
 
 /// How far a walk is, in bytes.
@@ -141,8 +131,8 @@ struct Walk<'w> {
 
 /// What came before.
 enum Last {
-    /// Nothing.
-    None,
+    /// What was deleted for its age, up to this event; the beginning of everything where nothing was.
+    Pruned(Head),
     /// This event, or what a changed line still claims to be.
     Event(Head),
     /// Something that cannot be read.
@@ -150,9 +140,10 @@ enum Last {
 }
 
 impl Walk<'_> {
-    fn file(&mut self, path: &Path, older: &[PathBuf]) -> Result<(), AuditError> {
+    fn file(&mut self, walked: &Opened, older: &[Opened]) -> Result<(), AuditError> {
+        let path = walked.path.as_path();
         let failed = failed("read", path);
-        let mut lines = BufReader::new(File::open(path).map_err(&failed)?);
+        let mut lines = BufReader::new((&walked.file).take(walked.length));
         let (mut line, mut number, mut before) = (Vec::new(), 0, Some(older));
         while lines.read_until(b'\n', &mut line).map_err(&failed)? > 0 {
             number += 1;
@@ -165,6 +156,7 @@ impl Walk<'_> {
                     }
                     self.verified.events += 1;
                     self.verified.first_seq.get_or_insert(event.seq);
+                    self.verified.last_seq = Some(event.seq);
                     self.last = Last::Event(event.head());
                 }
                 // Should somebody have cut it off, the next file goes on from an event that is gone.
@@ -182,16 +174,25 @@ impl Walk<'_> {
     }
 
     /// What is wrong with the place of an event; `older` are the files before, where it is the first of its own.
-    fn fault_of(&self, event: &Recorded, older: Option<&[PathBuf]>) -> Result<Option<String>, AuditError> {
+    fn fault_of(&self, event: &Recorded, older: Option<&[Opened]>) -> Result<Option<String>, AuditError> {
         let gone = "does not go on from the event before it: events were removed, added or exchanged";
         let follows = |head: &Head| event.prev_hash == head.hash && event.seq == head.seq + 1;
         let holds = match (&self.last, older) {
             (Last::Unknown, _) => true,
-            (Last::None, _) => (event.seq == 1) == event.prev_hash.is_empty(),
+            // What is noted and still there was about to be deleted, or was written beside what was.
+            (Last::Pruned(head), _) if follows(head) || event.seq <= head.seq => true,
+            (Last::Pruned(head), _) => return Ok(Some(missing(head, event))),
             (Last::Event(head), None) => follows(head),
             (Last::Event(head), Some(older)) => follows(head) || follows(&find(older, &event.prev_hash)?),
         };
         Ok((!holds).then(|| format!("event {} {gone}", event.seq)))
+    }
+
+    fn ended(mut self) -> Verified {
+        if let Last::Event(head) = self.last {
+            self.verified.head = Some(head.hash);
+        }
+        self.verified
     }
 
     fn find(&mut self, file: &Path, line: u64, what: String) {
@@ -201,13 +202,19 @@ impl Walk<'_> {
     }
 }
 
+/// What is to be said of the first event that is kept where it does not begin what may be kept.
+fn missing(pruned: &Head, first: &Recorded) -> String {
+    let kept =
+        if pruned.seq == 0 { "nothing was deleted for its age".into() } else { format!("what was deleted for its age ends with {}", pruned.seq) };
+    format!("event {} is the first that is kept, and {kept}: events were removed or exchanged", first.seq)
+}
+
 /// The event of that hash in one of the files, or the beginning of everything where there is none.
-fn find(files: &[PathBuf], hash: &str) -> Result<Head, AuditError> {
+fn find(files: &[Opened], hash: &str) -> Result<Head, AuditError> {
     let needle = Finder::new(hash.as_bytes());
-    for path in files.iter().rev() {
-        let failed = failed("read", path);
-        let file = File::open(path).map_err(&failed)?;
-        let mut lines = Backwards::new(&file).map_err(&failed)?;
+    for one in files.iter().rev() {
+        let failed = failed("read", &one.path);
+        let mut lines = Backwards::before(&one.file, one.length);
         while let Some(line) = lines.next_line().map_err(&failed)? {
             let found = needle.find(&line.text).and_then(|_| read_line(&line.text).ok()).filter(|event| event.hash == hash);
             if let Some(event) = found {

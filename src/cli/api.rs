@@ -148,6 +148,11 @@ impl Answer {
         self.body.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Whether asking again later may help: the gateway is there and cannot tell just now.
+    pub(super) fn is_passing(&self) -> bool {
+        self.status >= 500
+    }
+
     /// Shows what the API answered.
     /// # Errors
     /// As for [`accepted`](Self::accepted).
@@ -168,7 +173,8 @@ pub(super) fn segment(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-fn human(answer: &Value) -> String {
+/// An answer as people read it.
+pub(super) fn human(answer: &Value) -> String {
     const COLUMNS: [&str; 6] = ["connector", "identifier", "customer", "role", "status", "expires_at"];
     if let Some(accounts) = answer.get("accounts").and_then(Value::as_array) {
         let head = vec![COLUMNS.iter().map(|name| name.to_uppercase()).collect()];

@@ -1,16 +1,17 @@
 //! `scopegate audit`: what happened, through the admin API; and whether anybody changed it, from the files.
 
-use super::api::{Api, Call, Door, plain};
-use super::output::{Format, say, say_json, table};
+use super::api::{Answer, Api, Call, Door, plain};
+use super::output::{Format, complain, count, is_closed, say, say_json, table, tell};
 use super::progress::Progress;
 use super::{Outcome, SettingsFile};
 use crate::audit::{Verified, verify_watched};
+use crate::new_file::NewFile;
 use crate::settings;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often `tail` asks.
@@ -18,6 +19,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many events one page has at most.
 const PAGE: usize = 1000;
+
+/// How many events `tail` begins with.
+const RECENT: usize = 10;
 
 /// What happened.
 #[derive(Debug, clap::Subcommand)]
@@ -32,7 +36,7 @@ pub(super) enum Audit {
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// Shows events as they happen, until it is interrupted.
+    /// Shows events as they happen, until it is interrupted or nobody reads it. A gateway that is away is waited for.
     Tail {
         #[command(flatten)]
         door: Door,
@@ -94,15 +98,15 @@ impl Audit {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         match self {
             Self::Search { door, filter, limit } => search(&door.open()?, &filter, limit, format),
-            Self::Tail { door, filter } => tail(&door.open()?, filter, format),
-            Self::Export { door, filter, out } => export(&door.open()?, &filter, out, format),
+            Self::Tail { door, filter } => tail(&door.open()?, &filter, format),
+            Self::Export { door, filter, out } => export(&door.open()?, &filter, out.as_deref(), format),
             Self::Verify { file, settings } => walk(file, &settings, format),
         }
     }
 }
 
 impl Filter {
-    fn page(&self, limit: usize, cursor: Option<&str>) -> Call {
+    fn page(&self, begin: Begin<'_>, limit: usize) -> Call {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         let named = [
             ("account", &self.account),
@@ -119,28 +123,53 @@ impl Filter {
             query.extend_pairs(value.iter().map(|value| (name, value)));
         }
         query.append_pair("limit", &limit.to_string());
-        query.extend_pairs(cursor.map(|cursor| ("cursor", cursor)));
+        query.extend_pairs(begin.after_seq.map(|seq| ("after_seq", seq.to_string())));
+        query.extend_pairs(begin.cursor.map(|cursor| ("cursor", cursor)));
         Call::new(Method::GET, format!("/v1/audit?{}", query.finish()))
     }
 }
 
-/// The events of a page, newest first, and where the next begins; none: the API refused, and that was told.
-fn page(api: &Api, filter: &Filter, limit: usize, cursor: Option<&str>, format: Format) -> anyhow::Result<Option<(Vec<Value>, Option<String>)>> {
-    let answer = api.ask(filter.page(limit, cursor))?;
-    if answer.accepted(format)? == Outcome::No {
-        return Ok(None);
+/// Where a page begins: at the newest event, or behind a number and then the oldest first; and behind the page before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begin<'c> {
+    after_seq: Option<u64>,
+    cursor: Option<&'c str>,
+}
+
+/// What the API answered to a search.
+struct Page {
+    events: Vec<Value>,
+    /// Where the next page begins; none: this is the last.
+    next: Option<String>,
+    /// The number of the last event that was looked at; 0: there is none.
+    last_seq: u64,
+}
+
+impl Page {
+    /// None: the API refused, and that was told.
+    fn ask(api: &Api, call: Call, format: Format) -> anyhow::Result<Option<Self>> {
+        Self::read(&api.ask(call)?, format)
     }
-    let events = answer.body.get("events").and_then(Value::as_array).cloned().context("the admin API answered without `events`")?;
-    Ok(Some((events, answer.body.get("cursor").and_then(Value::as_str).map(str::to_owned))))
+
+    fn read(answer: &Answer, format: Format) -> anyhow::Result<Option<Self>> {
+        if answer.accepted(format)? == Outcome::No {
+            return Ok(None);
+        }
+        let member = |name: &str| answer.body.get(name);
+        let events = member("events").and_then(Value::as_array).cloned().context("the admin API answered without `events`")?;
+        let next = member("cursor").and_then(Value::as_str).map(str::to_owned);
+        Ok(Some(Self { events, next, last_seq: member("last_seq").and_then(Value::as_u64).unwrap_or(0) }))
+    }
 }
 
 fn search(api: &Api, filter: &Filter, limit: usize, format: Format) -> anyhow::Result<Outcome> {
     let (mut found, mut cursor): (Vec<Value>, Option<String>) = (Vec::new(), None);
     loop {
-        let wanted = limit.saturating_sub(found.len()).min(PAGE);
-        let Some((events, next)) = page(api, filter, wanted.max(1), cursor.as_deref(), format)? else { return Ok(Outcome::No) };
-        found.extend(events);
-        cursor = next;
+        let wanted = limit.saturating_sub(found.len()).clamp(1, PAGE);
+        let begin = Begin { cursor: cursor.as_deref(), ..Begin::default() };
+        let Some(page) = Page::ask(api, filter.page(begin, wanted), format)? else { return Ok(Outcome::No) };
+        found.extend(page.events);
+        cursor = page.next;
         if found.len() >= limit || cursor.is_none() {
             break;
         }
@@ -150,24 +179,69 @@ fn search(api: &Api, filter: &Filter, limit: usize, format: Format) -> anyhow::R
         Format::Json => say_json(&json!({"events": found, "cursor": cursor}))?,
         Format::Human => say(&table(&std::iter::once(HEAD.map(str::to_owned).to_vec()).chain(found.iter().map(row)).collect::<Vec<_>>())),
     }
+    if cursor.is_some() {
+        tell(&format!("scopegate: these are the newest {limit}, and there are more: `--limit` shows them, `audit export` writes all"));
+    }
     Ok(Outcome::Yes)
 }
 
-fn tail(api: &Api, mut filter: Filter, format: Format) -> anyhow::Result<Outcome> {
-    let mut seen: Option<u64> = None;
-    loop {
-        let Some((events, _)) = page(api, &filter, if seen.is_some() { PAGE } else { 10 }, None, format)? else { return Ok(Outcome::No) };
-        for event in events.iter().rev().filter(|event| seq(event) > seen) {
-            match format {
-                Format::Json => say(&event.to_string()),
-                Format::Human => say(&table(&[row(event)])),
+fn tail(api: &Api, filter: &Filter, format: Format) -> anyhow::Result<Outcome> {
+    let Some(page) = Page::ask(api, filter.page(Begin::default(), RECENT), format)? else { return Ok(Outcome::No) };
+    page.events.iter().rev().for_each(|event| say_event(event, format));
+    let mut seen = page.last_seq;
+    let mut contact = Contact::There;
+    while !is_closed() {
+        let begin = Begin { after_seq: Some(seen), ..Begin::default() };
+        let page = match api.ask(filter.page(begin, PAGE)) {
+            Ok(answer) if !answer.is_passing() => Page::read(&answer, format)?,
+            unanswered => {
+                contact.lost(unanswered);
+                api.pause(PAUSE);
+                continue;
             }
+        };
+        let Some(page) = page else { return Ok(Outcome::No) };
+        contact.found();
+        page.events.iter().for_each(|event| say_event(event, format));
+        if page.last_seq < seen {
+            tell("scopegate: the audit has been begun anew: what follows is what comes from here on");
         }
-        if let Some(newest) = events.first() {
-            seen = seen.max(seq(newest));
-            filter.since = newest.get("time").and_then(Value::as_str).map(str::to_owned);
+        seen = page.last_seq;
+        if page.next.is_none() {
+            api.pause(PAUSE);
         }
-        api.pause(PAUSE);
+    }
+    Ok(Outcome::Yes)
+}
+
+/// Whether the gateway answers; told when that changes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Contact {
+    There,
+    Away,
+}
+
+impl Contact {
+    fn lost(&mut self, unanswered: anyhow::Result<Answer>) {
+        if *self == Self::There {
+            let why = unanswered.map_or_else(|error| error, |answer| anyhow!("the admin API answered {}", answer.status));
+            complain(&why.context("waiting for the gateway"));
+        }
+        *self = Self::Away;
+    }
+
+    fn found(&mut self) {
+        if *self == Self::Away {
+            tell("scopegate: the gateway answers again");
+        }
+        *self = Self::There;
+    }
+}
+
+fn say_event(event: &Value, format: Format) {
+    match format {
+        Format::Json => say(&event.to_string()),
+        Format::Human => say(&table(&[row(event)])),
     }
 }
 
@@ -175,35 +249,36 @@ fn seq(event: &Value) -> Option<u64> {
     event.get("seq").and_then(Value::as_u64)
 }
 
-fn export(api: &Api, filter: &Filter, out: Option<PathBuf>, format: Format) -> anyhow::Result<Outcome> {
-    let mut pages = Vec::new();
-    let mut cursor: Option<String> = None;
+fn export(api: &Api, filter: &Filter, out: Option<&Path>, format: Format) -> anyhow::Result<Outcome> {
+    // What happens while it is written is left out: on a busy gateway there would be no end.
+    let Some(Page { last_seq, .. }) = Page::ask(api, filter.page(Begin::default(), 1), format)? else { return Ok(Outcome::No) };
+    let writing = |path: &Path| format!("writing {}", path.display());
+    let mut file = out.map(|path| NewFile::begin(path, 0o666).with_context(|| writing(path)).map(|file| (path, file))).transpose()?;
     let mut progress = Progress::of_unknown("read", "events");
+    let (mut count, mut cursor): (usize, Option<String>) = (0, None);
     loop {
-        let Some((events, next)) = page(api, filter, PAGE, cursor.as_deref(), format)? else { return Ok(Outcome::No) };
-        progress.add(events.len());
-        pages.push(events);
-        cursor = next;
-        if cursor.is_none() {
+        let begin = Begin { after_seq: Some(0), cursor: cursor.as_deref() };
+        let Some(page) = Page::ask(api, filter.page(begin, PAGE), format)? else { return Ok(Outcome::No) };
+        let before = |event: &&Value| seq(event).is_none_or(|seq| seq <= last_seq);
+        for event in page.events.iter().filter(before) {
+            match &mut file {
+                Some((path, file)) => writeln!(file, "{event}").with_context(|| writing(path))?,
+                None => say(&event.to_string()),
+            }
+            count += 1;
+        }
+        progress.add(page.events.len());
+        cursor = page.next.filter(|_| page.events.last().is_none_or(|last| before(&last)));
+        if cursor.is_none() || (file.is_none() && is_closed()) {
             break;
         }
     }
     drop(progress);
-    let count: usize = pages.iter().map(Vec::len).sum();
-    let lines = pages.iter().rev().flat_map(|events| events.iter().rev());
-    match out {
-        None => lines.for_each(|event| say(&event.to_string())),
-        Some(path) => {
-            let file = std::fs::File::create_new(&path).with_context(|| format!("writing {}", path.display()))?;
-            let mut file = std::io::BufWriter::new(file);
-            for event in lines {
-                writeln!(file, "{event}").with_context(|| format!("writing {}", path.display()))?;
-            }
-            file.flush().with_context(|| format!("writing {}", path.display()))?;
-            match format {
-                Format::Json => say_json(&json!({"file": path, "events": count}))?,
-                Format::Human => say(&format!("wrote {count} events to {}", path.display())),
-            }
+    if let Some((path, file)) = file {
+        file.keep().with_context(|| writing(path))?;
+        match format {
+            Format::Json => say_json(&json!({"file": path, "events": count}))?,
+            Format::Human => say(&format!("wrote {count} events to {}", path.display())),
         }
     }
     Ok(Outcome::Yes)
@@ -246,7 +321,7 @@ fn as_json(walked: &Verified) -> Value {
     let findings: Vec<Value> = walked.findings.iter().map(|one| json!({"file": one.file, "line": one.line, "message": one.what})).collect();
     json!({
         "ok": walked.findings.is_empty(), "events": walked.events, "files": walked.files, "first_seq": walked.first_seq,
-        "head": walked.head, "torn": walked.torn, "findings": findings,
+        "last_seq": walked.last_seq, "head": walked.head, "torn": walked.torn, "findings": findings,
     })
 }
 
@@ -256,6 +331,12 @@ fn as_text(walked: &Verified) -> String {
         text.push_str(&format!("{}: the last line is not whole: it is being written, or a kill tore it\n", torn.display()));
     }
     let verdict = if walked.findings.is_empty() { "the chain holds" } else { "the chain does not hold" };
-    text.push_str(&format!("{} events in {} files: {verdict}", walked.events, walked.files));
+    let (events, files) = (count(usize::try_from(walked.events).unwrap_or(usize::MAX), "event"), count(walked.files, "file"));
+    match (walked.first_seq, walked.last_seq, &walked.head) {
+        (Some(first), Some(last), Some(head)) => {
+            text.push_str(&format!("events {first} to {last}, {events} in {files}: {verdict}, and ends with {head}"));
+        }
+        _ => text.push_str(&format!("{events} in {files}: {verdict}")),
+    }
     text
 }

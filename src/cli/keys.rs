@@ -32,7 +32,7 @@ pub(super) enum Keys {
     /// Has the running gateway read the key files of the settings again and seal everything under `key_file`; waits until that is done.
     ///
     /// Before: `scopegate keys generate keys/kek-2`, and in the settings `encryption: {key_file: keys/kek-2, older_key_files: [keys/kek-1]}`.
-    /// Interrupted, it goes on in the gateway, also after a restart; SIGHUP begins it as well.
+    /// Interrupted, it goes on in the gateway, also after a restart; SIGHUP begins it as well. Where there is nothing to do it says so.
     Rotate {
         #[command(flatten)]
         door: Door,
@@ -81,8 +81,10 @@ fn rotate(api: &Api, no_wait: bool, format: Format) -> anyhow::Result<Outcome> {
         return Ok(Outcome::No);
     }
     if finished(&answer) && current(&answer) == before {
-        let sentence = "the settings name the key that is in use already: name a new one in `encryption.key_file`, and this one in `older_key_files`";
-        return decline(sentence, format);
+        tell(
+            "scopegate: nothing to do: everything is sealed under the key that the settings name; for another one, \
+             name it in `encryption.key_file`, and this one in `older_key_files`",
+        );
     }
     let mut looks = 0;
     while !no_wait && !finished(&answer) {

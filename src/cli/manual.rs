@@ -1,11 +1,10 @@
 //! `scopegate man` and `scopegate completion`: made from the same description as the verbs themselves.
 
 use super::Outcome;
-use super::output::{Format, say_json};
+use super::output::{Format, say_json, say_whole};
 use anyhow::Context;
 use clap_complete::Shell;
 use serde_json::{Value, json};
-use std::io::Write;
 
 /// The page that a person reads.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
@@ -36,8 +35,7 @@ fn troff() -> anyhow::Result<Vec<u8>> {
 fn write(text: &[u8], format: Format, wrap: impl FnOnce(&str) -> Value) -> anyhow::Result<Outcome> {
     match format {
         Format::Json => say_json(&wrap(std::str::from_utf8(text)?))?,
-        // a reader that went away (`| head`) is no failure
-        Format::Human => _ = std::io::stdout().write_all(text),
+        Format::Human => say_whole(text),
     }
     Ok(Outcome::Yes)
 }

@@ -17,7 +17,7 @@ mod serve;
 mod store;
 mod version;
 
-use crate::process;
+use crate::{limits, process};
 use clap::{CommandFactory, Parser, Subcommand};
 use output::Output;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -115,23 +115,43 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         output::complain(&anyhow::Error::from(error).context("a core dump could hold secrets, and cannot be prevented"));
         return ExitCode::from(2);
     }
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // a reader of our help that went away is nothing to report
+    if let Err(error) = outlive_quotas() {
+        output::complain(&error.context("a file that may not grow would end this process, and that cannot be prevented"));
+        return ExitCode::from(2);
+    }
+    // Who reads the audit opens all of its files at once. Where the limit stays, that may be too many; all else goes on.
+    let _ = limits::files::raise();
+    let ended = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments.verb.run(arguments.output),
+        Err(error) if error.use_stderr() => {
+            // Where stderr takes nothing there is nobody to tell.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return ExitCode::from(2);
+        }
+        Err(help) => {
+            output::note(help.print());
+            Ok(Outcome::Yes)
         }
     };
-    let ended = arguments.verb.run(arguments.output);
-    match ended {
-        Ok(Outcome::Yes) => ExitCode::SUCCESS,
-        Ok(Outcome::No) => ExitCode::from(1),
-        Err(error) => {
-            output::complain(&error);
-            ExitCode::from(2)
-        }
+    let told = output::finish();
+    if let Err(error) = &ended {
+        output::complain(error);
     }
+    if let Err(fault) = told {
+        output::tell(&format!("scopegate: the result could not be written: {fault}"));
+    }
+    match (ended, told) {
+        (Ok(Outcome::Yes), Ok(())) => ExitCode::SUCCESS,
+        (Ok(Outcome::No), Ok(())) => ExitCode::from(1),
+        (Err(_), _) | (_, Err(_)) => ExitCode::from(2),
+    }
+}
+
+/// No full quota ends a verb: handlers of signals belong to the process, whatever runtime they were asked on.
+fn outlive_quotas() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { process::outlive_quotas() })?;
+    Ok(())
 }
 
 impl Verb {

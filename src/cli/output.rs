@@ -1,7 +1,11 @@
 //! How verbs say what they found.
+//!
+//! What a verb does it does whether somebody reads its result or not: that a result was lost is noted, and told at the end.
 
 use super::Outcome;
-use std::io::Write;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
 
 /// How results are written, as far as any verb knows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -41,9 +45,44 @@ pub(super) enum Format {
     Json,
 }
 
-/// Writes a result. A reader that went away (`| head`) is no failure.
+/// Why the process's one output did not take all that was said.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes a result.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    note(writeln!(io::stdout(), "{}", text.trim_end_matches('\n')));
+}
+
+/// Writes a text as it is.
+pub(super) fn say_whole(text: &[u8]) {
+    note(io::stdout().write_all(text));
+}
+
+/// Notes whether something was written to stdout. A reader that went away (`| head`) has what it wanted.
+pub(super) fn note(written: io::Result<()>) {
+    if let Err(fault) = written
+        && fault.kind() != ErrorKind::BrokenPipe
+    {
+        // The first reason is the one to tell.
+        let _ = LOST.set(fault);
+    }
+}
+
+/// Brings everything that was said to where it goes.
+/// # Errors
+/// Some of it was lost.
+pub(super) fn finish() -> Result<(), &'static io::Error> {
+    note(io::stdout().flush());
+    LOST.get().map_or(Ok(()), Err)
+}
+
+/// Whether nobody will read what is said from here on; for what goes on until it is ended.
+pub(super) fn is_closed() -> bool {
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let answered = poll(&mut asked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let [stdout] = asked;
+    LOST.get().is_some() || (answered.is_ok() && stdout.revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }
 
 /// Writes a result as JSON.

@@ -116,9 +116,11 @@ impl Exchange {
 
     fn find_account(&mut self) -> Result<(), Refusal> {
         let named = self.known.named.take().unwrap_or(Err(Refusal::MissingIdentifier))?;
-        if let Named::Identifier(identifier) = &named {
-            self.record.event.account = Some(identifier.to_shared());
-        }
+        self.record.event.account = match &named {
+            Named::Identifier(identifier) => Some(identifier.to_shared()),
+            Named::Nonsense(nonsense) => nonsense.as_given().cloned(),
+            Named::Handle(_) => None,
+        };
         let age = self.gateway.parts.directory.age();
         let account = self.usable(&named)?;
         self.known.found = Some((named, age));
@@ -196,7 +198,7 @@ impl Exchange {
             parts.directory.find(connector, identifier).filter(|account| account.record.customer == *customer)
         };
         match named {
-            Named::Nonsense => None,
+            Named::Nonsense(_) => None,
             Named::Identifier(identifier) => parts.directory.find(connector, identifier),
             Named::Handle(text) => {
                 let handle = parts.directory.handle(&parts.vault.handle_digest(text), parts.clock.timestamp())?;

@@ -1,5 +1,6 @@
 //! Which account a request names: by identifier, or by a handle wherever a tool puts its token.
 
+use arcstr::ArcStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use scopegate_core::connector::{Connector, Inject};
@@ -17,7 +18,27 @@ pub enum Named {
     /// By a handle.
     Handle(HandleText),
     /// By a text that is neither.
-    Nonsense,
+    Nonsense(Nonsense),
+}
+
+/// A text that names no account.
+#[derive(Clone, Debug)]
+pub struct Nonsense(ArcStr);
+
+impl Nonsense {
+    /// No identifier is longer; what was to be one is known by its beginning.
+    const MOST: usize = 128;
+
+    fn of(value: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(value);
+        Self(text.chars().take(Self::MOST).collect::<String>().into())
+    }
+
+    /// As it was given, for the audit; none where a handle may be in it, such as behind a scheme that has no place here.
+    #[must_use]
+    pub fn as_given(&self) -> Option<&ArcStr> {
+        (!self.0.to_ascii_lowercase().contains("sgh_")).then_some(&self.0)
+    }
 }
 
 /// Where identifiers and handles are taken from.
@@ -106,8 +127,8 @@ fn handles_in(value: &[u8]) -> Vec<Vec<u8>> {
 fn read(value: &[u8]) -> Named {
     match std::str::from_utf8(value) {
         Ok(text) if text.starts_with("sgh_") => Named::Handle(HandleText::new(text.to_owned())),
-        Ok(text) => text.parse().map_or(Named::Nonsense, Named::Identifier),
-        Err(_) => Named::Nonsense,
+        Ok(text) => text.parse().map_or_else(|_| Named::Nonsense(Nonsense::of(value)), Named::Identifier),
+        Err(_) => Named::Nonsense(Nonsense::of(value)),
     }
 }
 
@@ -123,7 +144,7 @@ mod tests {
         match sources.found(&headers, None).named() {
             Ok(Named::Identifier(identifier)) => identifier.to_string(),
             Ok(Named::Handle(handle)) => handle.reveal().to_owned(),
-            Ok(Named::Nonsense) => "nonsense".into(),
+            Ok(Named::Nonsense(nonsense)) => format!("nonsense: {}", nonsense.as_given().map_or("-", ArcStr::as_str)),
             Err(refusal) => refusal.reason().to_string(),
         }
     }
@@ -134,7 +155,11 @@ mod tests {
         for (pairs, came) in [
             (vec![("scopegate-account", "user_1".to_owned())], "user_1"),
             (vec![("scopegate-account", "sgh_x".to_owned())], "sgh_x"),
-            (vec![("scopegate-account", "a b".to_owned())], "nonsense"),
+            (vec![("scopegate-account", "a b".to_owned())], "nonsense: a b"),
+            (vec![("scopegate-account", "u/\u{e9}".to_owned())], "nonsense: u/\u{e9}"),
+            (vec![("scopegate-account", "Bearer sgh_x".to_owned())], "nonsense: -"),
+            (vec![("scopegate-account", "SGH_x y".to_owned())], "nonsense: -"),
+            (vec![("scopegate-account", "x".repeat(30_000))], &format!("nonsense: {}", "x".repeat(128))),
             (vec![], "missing_identifier"),
             (vec![("scopegate-account", "a".to_owned()), ("scopegate-account", "a".to_owned())], "ambiguous_identifier"),
             (vec![("authorization", "Bearer sgh_x".to_owned())], "sgh_x"),

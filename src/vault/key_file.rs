@@ -2,13 +2,14 @@
 
 use super::cipher::KEY;
 use crate::chance;
+use crate::new_file::write_new;
 use crate::store::KekId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::geteuid;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -26,8 +27,7 @@ pub fn generate(path: &Path) -> Result<KekId, KeyFileError> {
     }
     let key = Zeroizing::new(chance::bytes::<KEY>());
     let text = Zeroizing::new(STANDARD.encode(key.as_slice()) + "\n");
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    write_new(path, 0o600, text.as_bytes()).map_err(failed)?;
     Ok(id(&key))
 }
 

@@ -43,7 +43,7 @@ const VERBS: &[(&str, &[&str], i32)] = &[
     ("audit verify", &[], 0),
     ("keys generate", &["fresh"], 0),
     ("keys status", &[], 0),
-    ("keys rotate", &[], 1),
+    ("keys rotate", &[], 0),
     ("store backup", &["backup.db"], 0),
     ("store restore", &["backup.db"], 1),
     ("doctor", &[], 0),

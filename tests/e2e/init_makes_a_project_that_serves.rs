@@ -116,21 +116,37 @@ fn what_stands_in_the_comments_of_the_settings_is_taken_too() {
 fn nothing_that_is_there_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("policies")).unwrap();
-    for name in [".gitignore", "policies/tickets.yaml"] {
+    for name in ["scopegate.yaml", "policies/tickets.yaml", ".gitignore"] {
         fs::write(folder.path().join(name), "mine\n").unwrap();
     }
     let refused = run(folder.path(), &["init"]);
     assert_eq!((refused.status.code(), text(&refused.stdout).as_str()), (Some(1), ""), "{refused:?}");
-    assert!(text(&refused.stderr).contains("policies/tickets.yaml, .gitignore"), "{refused:?}");
+    assert!(text(&refused.stderr).contains("scopegate.yaml, policies/tickets.yaml"), "{refused:?}");
     let refused = run(folder.path(), &["init", ".", "-o", "json"]);
     let told: Value = serde_json::from_slice(&refused.stdout).unwrap();
-    assert_eq!((refused.status.code(), &told["exists"]), (Some(1), &json!(["policies/tickets.yaml", ".gitignore"])));
-    assert_eq!(files(folder.path()).len(), 2);
+    assert_eq!((refused.status.code(), &told["exists"]), (Some(1), &json!(["scopegate.yaml", "policies/tickets.yaml"])));
+    assert_eq!(files(folder.path()).len(), 3);
     assert!(files(folder.path()).iter().all(|file| fs::read_to_string(file).unwrap() == "mine\n"));
 
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     assert_eq!(run(folder.path(), &["init", "file"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_folder_of_a_repository_gets_what_its_gitignore_lacks() {
+    for (there, afterwards) in [
+        ("", "# Secrets, and what the gateway writes.\n/keys/\n/data/\n"),
+        ("/target/\n/keys/", "/target/\n/keys/\n# Secrets, and what the gateway writes.\n/data/\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".git")).unwrap();
+        fs::write(folder.path().join(".gitignore"), there).unwrap();
+        let made = run(folder.path(), &["init"]);
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        assert_eq!(fs::read_to_string(folder.path().join(".gitignore")).unwrap(), afterwards);
+        assert_eq!(run(folder.path(), &["policy", "test"]).status.code(), Some(0));
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod outlives_a_full_disk;
 mod reads_every_split_alike;
 mod refreshes_once_for_many;
 mod refuses_what_no_policy_names;
+mod says_what_was_lost;
 mod sends_again_within_bounds;
 mod serves_behind_nginx;
 mod serves_real_clients;

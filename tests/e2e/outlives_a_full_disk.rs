@@ -8,12 +8,19 @@ use crate::audit;
 use crate::stage::{ADMIN_TOKEN, Stage, account_path, run};
 use reqwest::Method;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use scopegate::audit::{AuditLog, Event, Rotation, verify};
+use scopegate::clock::Clock;
+use scopegate::metrics::Metrics;
+use scopegate::tasks::Tasks;
+use scopegate_core::id::RequestId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Far more calls than can be answered before the disk is found to be full.
 const MANY: usize = 100_000;
@@ -200,6 +207,36 @@ async fn fills_the_small_file_system_where_it_is_told_to() {
         |_| fs::remove_file(&ballast).unwrap(),
     )
     .await;
+}
+
+#[test]
+fn what_is_too_old_goes_from_a_full_file_system_too() {
+    in_a_small_file_system("outlives_a_full_disk::keeps_to_its_retention_in_the_small_file_system_where_it_is_told_to");
+}
+
+/// No test by itself: what the one above does in the small file system.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_to_its_retention_in_the_small_file_system_where_it_is_told_to() {
+    let Some(small) = small_file_system() else { return };
+    let (clock, month) = (Clock::system(), Duration::from_hours(30 * 24));
+    let path = small.join("audit/audit.jsonl");
+    let open = || {
+        let rotation = Rotation { size: 1 << 20, keep: month };
+        AuditLog::open(&path, rotation, clock.clone(), Tasks::new(Handle::current()), Metrics::new()).unwrap()
+    };
+    for number in [1, 2] {
+        let audit = open();
+        audit.note(Event::draft(RequestId::from_bytes([number; 16]), clock.timestamp()).into());
+        audit.flush().await;
+    }
+    let old = small.join("audit/audit.jsonl.1");
+    let long_ago = fs::metadata(&old).unwrap().modified().unwrap() - 2 * month;
+    File::options().append(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+    println!("filled {}", fill(&small.join("ballast")));
+    drop(open());
+    assert!(!old.exists());
+    let verified = verify(&path).unwrap();
+    assert_eq!((verified.first_seq, verified.findings), (Some(2), vec![]));
 }
 
 /// Writes until nothing fits any more; how much did.

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 impl Stage {
@@ -179,21 +179,43 @@ async fn the_verbs_show_the_same_events_as_the_files() {
 }
 
 /// `scopegate audit tail`, until its test ends.
-struct Tail(Child, BufReader<std::process::ChildStdout>);
+struct Tail {
+    child: Child,
+    /// None once nobody reads it.
+    output: Option<BufReader<ChildStdout>>,
+    errors: BufReader<ChildStderr>,
+}
 
 impl Tail {
     fn start(stage: &Stage, arguments: &[&str]) -> Self {
         let mut command = Command::new(BINARY);
         command.args(["audit", "tail", "--admin-url", &format!("http://{}", stage.admin)]).args(arguments);
         command.current_dir(stage.folder.path()).env("SCOPEGATE_ADMIN_TOKEN", crate::stage::ADMIN_TOKEN);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self(child, output)
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (output, errors) = (BufReader::new(child.stdout.take().unwrap()), BufReader::new(child.stderr.take().unwrap()));
+        Self { child, output: Some(output), errors }
+    }
+
+    /// What it says on stderr next.
+    fn told(&mut self) -> String {
+        let mut line = String::new();
+        tokio::task::block_in_place(|| self.errors.read_line(&mut line).unwrap());
+        line
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Stops reading, and waits for its end.
+    fn closed(mut self) -> ExitStatus {
+        self.output = None;
+        tokio::task::block_in_place(|| self.child.wait().unwrap())
     }
 
     fn next(&mut self) -> String {
         let mut line = String::new();
-        tokio::task::block_in_place(|| self.1.read_line(&mut line).unwrap());
+        tokio::task::block_in_place(|| self.output.as_mut().unwrap().read_line(&mut line).unwrap());
         line
     }
 }
@@ -201,8 +223,8 @@ impl Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         // It may have ended already, which is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -225,6 +247,91 @@ async fn tail_shows_each_event_once_as_it_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tail_shows_what_ends_after_what_began_later_and_waits_for_a_gateway_that_is_away() {
+    let mut stage = Stage::new().await;
+    stage.account("acme", "user_1", "researcher").await;
+    stage.call(Method::GET, "/crm/v1/accounts/A-1", "user_1").await;
+    let mut tail = Tail::start(&stage, &["-o", "json"]);
+    let path = |line: &str| serde_json::from_str::<Value>(line).unwrap()["path"].as_str().unwrap().to_owned();
+    assert_eq!(path(&tail.next()), "/v1/accounts/A-1");
+    // A call that lasts: its event has the time of its arrival, and comes after events of others that came later.
+    let hold = stage.practice.api().hold();
+    let before = stage.practice.api().requests();
+    let slow = stage.call(Method::GET, "/crm/v1/files/held/a", "user_1");
+    let quick = async {
+        stage.practice.api().until_requests(before + 1).await;
+        stage.call(Method::PATCH, "/crm/v1/opportunities/O-7", "user_1").await;
+        assert_eq!(path(&tail.next()), "/v1/opportunities/O-7");
+        drop(hold);
+    };
+    tokio::join!(slow, quick);
+    assert_eq!(path(&tail.next()), "/v1/files/held/a");
+
+    // The gateway goes, and comes back where it was.
+    let settings = fs::read_to_string(stage.path("scopegate.yaml")).unwrap();
+    fs::write(stage.path("scopegate.yaml"), settings.replace("admin: {listen: \"127.0.0.1:0\"", &format!("admin: {{listen: \"{}\"", stage.admin)))
+        .unwrap();
+    stage.kill();
+    assert!(tail.told().contains("waiting for the gateway"));
+    stage.restart().await;
+    stage.call(Method::GET, "/crm/v1/ping", "user_1").await;
+    assert_eq!(path(&tail.next()), "/v1/ping");
+    assert!(tail.told().contains("answers again"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tail_ends_when_nobody_reads_it_and_misses_nothing_of_a_flood() {
+    let stage = Stage::new().await;
+    stage.account("acme", "user_1", "researcher").await;
+    stage.call(Method::GET, "/crm/v1/ping", "user_1").await;
+    let mut tail = Tail::start(&stage, &["-o", "json"]);
+    let seq = |line: &str| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap();
+    assert_eq!(seq(&tail.next()), 1);
+    // More between two looks than a page holds.
+    tail.signal("STOP");
+    for _ in 0..1_500 {
+        stage.call(Method::GET, "/crm/v1/hidden", "user_1").await;
+    }
+    tail.signal("CONT");
+    for expected in 2..=1_501 {
+        assert_eq!(seq(&tail.next()), expected);
+    }
+    assert!(tail.closed().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_goes_onwards_from_a_number_and_a_cursor_that_leads_nowhere_is_refused() {
+    let mut stage = Stage::new().await;
+    stage.with_audit("rotate: 2KiB").await;
+    let events = happen(&stage).await;
+    let page = stage.must(Method::GET, "/v1/audit?after_seq=0&limit=4", Value::Null).await;
+    assert_eq!((&page["events"], &page["last_seq"]), (&json!(events[..4]), &json!(4)));
+    let next = page["cursor"].as_str().unwrap();
+    let page = stage.must(Method::GET, &format!("/v1/audit?after_seq=0&cursor={next}"), Value::Null).await;
+    assert_eq!((&page["events"], &page["last_seq"], &page["cursor"]), (&json!(events[4..]), &json!(9), &Value::Null));
+    let page = stage.must(Method::GET, "/v1/audit?after_seq=2&reason=role_lacks_scope", Value::Null).await;
+    assert_eq!((&page["events"], &page["last_seq"]), (&json!([]), &json!(9)), "what was looked at in vain need not be looked at again");
+    let newest = stage.must(Method::GET, "/v1/audit?limit=1&reason=role_lacks_scope", Value::Null).await;
+    assert_eq!((&newest["events"], &newest["last_seq"]), (&json!([events[1]]), &json!(9)));
+    for query in [format!("cursor=7-{}", "0".repeat(64)), format!("after_seq=0&cursor={next}0"), format!("cursor=1{next}"), "after_seq=-1".into()] {
+        let (status, answer) = stage.ask(Method::GET, &format!("/v1/audit?{query}"), Value::Null).await;
+        assert_eq!(status, 422, "{query}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identifier_that_can_be_none_is_told_as_it_was_given() {
+    let stage = Stage::new().await;
+    for (given, told) in [("a b", json!("a b")), ("u/x", json!("u/x")), (&"x".repeat(500), json!("x".repeat(128))), ("Bearer sgh_x", Value::Null)] {
+        let reply = stage.call(Method::GET, "/crm/v1/accounts/A-1", given).await;
+        assert_eq!((reply.status, reply.text("reason")), (401, "unknown_account"), "{given}");
+        let event = stage.search("limit=1").await.remove(0);
+        assert_eq!((&event["request_id"], &event["account"]), (&json!(reply.request_id), &told), "{given}");
+    }
+    assert_eq!(stage.search("account=a%20b").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_are_deleted_when_they_are_too_old_and_the_rest_is_a_chain_that_holds() {
     let mut stage = Stage::new().await;
     stage.with_audit("rotate: 1, keep: 30d").await;
@@ -244,11 +351,15 @@ async fn files_are_deleted_when_they_are_too_old_and_the_rest_is_a_chain_that_ho
     let oldest = stage.search("limit=1000").await.pop().unwrap();
     assert_eq!(oldest["seq"], json!(4));
 
-    // Without the first of those that are left it is no more and no less a chain; without one in the midst it is none.
-    fs::remove_file(stage.path(&format!("data/{}", left[1]))).unwrap();
-    stage.verify();
-    fs::remove_file(stage.path(&format!("data/{}", left[3]))).unwrap();
-    assert_eq!(run(stage.folder.path(), &["audit", "verify"]).status.code(), Some(1));
+    // Nobody else takes one away unseen, be it the first of those that are left or one in the midst.
+    for gone in [&left[1], &left[3]] {
+        let path = stage.path(&format!("data/{gone}"));
+        let text = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(run(stage.folder.path(), &["audit", "verify"]).status.code(), Some(1), "{gone}");
+        fs::write(&path, text).unwrap();
+        stage.verify();
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "files have the machine's time")]

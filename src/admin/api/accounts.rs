@@ -327,13 +327,13 @@ pub(super) struct Accounts {
 /// Lists accounts.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", operation_id = "list_accounts",
     params(Which), responses((status = 200, body = Accounts), (status = 422, description = "A filter that is unknown or not well formed")))]
-pub(super) async fn list(State(plane): State<Plane>, Filter(which): Filter<Which>) -> Json<Accounts> {
+pub(super) async fn list(State(plane): State<Plane>, Filter(which): Filter<Which>) -> Result<Json<Accounts>, Problem> {
     let Which { connector, customer, role, status, cursor, limit } = which;
     let filter = AccountFilter { connector, customer, role, status };
-    let page = plane.directory.list(&filter, cursor.as_ref().map(|after| &after.0), limit.0);
+    let page = plane.accounts(filter, cursor.map(|after| after.0), limit.0).await.ok_or_else(Problem::unavailable)?;
     let policies = plane.policies.policies();
     let accounts = page.accounts.iter().map(|account| Account::of(account, &policies)).collect();
-    Json(Accounts { accounts, cursor: page.next.map(|next| next.to_string()) })
+    Ok(Json(Accounts { accounts, cursor: page.next.map(|next| next.to_string()) }))
 }
 
 /// Applies changes; readers see them before this returns.

@@ -4,7 +4,7 @@ use crate::admin::Plane;
 use crate::admin::extract::Filter;
 use crate::admin::page::{EventsAfter, Limit};
 use crate::admin::problem::Problem;
-use crate::audit::{self, Recorded, Verdict};
+use crate::audit::{self, AuditError, Recorded, Verdict};
 use axum::Json;
 use axum::extract::State;
 use scopegate_core::id::{ConnectorId, CustomerId, SessionId};
@@ -42,7 +42,12 @@ pub(super) struct Which {
     /// RFC 3339; before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     until: Option<Timestamp>,
-    /// The `cursor` of the page before.
+    /// Events behind the one of this number (`seq`), and then the oldest first: 0 for all, or the `last_seq` of an answer for what has
+    /// happened since. Numbers grow by one from event to event; where two processes write beside each other, each counts on by itself.
+    #[serde(default, deserialize_with = "number")]
+    #[param(value_type = Option<u64>)]
+    after_seq: Option<u64>,
+    /// The `cursor` of the page before, beside the same filters.
     #[param(value_type = Option<String>)]
     cursor: Option<EventsAfter>,
     /// 1 to 1000; left out: 100.
@@ -56,7 +61,11 @@ fn reason<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Reason>, D::Error
     Reason::of_word(&word).map(Some).ok_or_else(|| de::Error::custom("not a word of the table of reasons"))
 }
 
-/// One page of events, newest first.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(|_| de::Error::custom("not the number of an event"))
+}
+
+/// One page of events, newest first; with `after_seq`, oldest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Events {
     /// As they stand in the audit's files.
@@ -64,14 +73,20 @@ pub(super) struct Events {
     events: Vec<Recorded>,
     /// Where the next page begins; none: this is the last.
     cursor: Option<String>,
+    /// The number of the last event that was looked at, whether the filters let it through or not; with `after_seq` and a `cursor`, of
+    /// the last of this page. None: there is no event.
+    last_seq: Option<u64>,
 }
 
-/// Searches the audit, newest first.
+/// Searches the audit, newest first; with `after_seq`, oldest first.
 #[utoipa::path(get, path = "/v1/audit", tag = "audit", operation_id = "search_audit", params(Which),
-    responses((status = 200, body = Events), (status = 422, description = "A filter that is unknown or not well formed")))]
+    responses((status = 200, body = Events), (status = 422, description = "A filter that is unknown or not well formed, or a cursor whose event is not, or not any more, kept")))]
 pub(super) async fn search(State(plane): State<Plane>, Filter(which): Filter<Which>) -> Result<Json<Events>, Problem> {
-    let Which { account, customer, session, connector, operation, decision, reason, since, until, cursor, limit } = which;
-    let filter = audit::Filter { account, customer, session, connector, operation, decision, reason, since, until };
-    let page = plane.audit.search(filter, cursor.map(|after| after.0), limit.0).await.map_err(|failure| Problem::store(&failure))?;
-    Ok(Json(Events { events: page.events, cursor: page.next.map(|next| next.to_string()) }))
+    let Which { account, customer, session, connector, operation, decision, reason, since, until, after_seq, cursor, limit } = which;
+    let filter = audit::Filter { account, customer, session, connector, operation, decision, reason, since, until, after_seq };
+    let page = plane.audit.search(filter, cursor.map(|after| after.0), limit.0).await.map_err(|failure| match failure {
+        AuditError::UnknownCursor => Problem::field("cursor", "is of an event that is not, or not any more, kept: begin anew"),
+        failure @ AuditError::Io { .. } => Problem::store(&failure),
+    })?;
+    Ok(Json(Events { events: page.events, cursor: page.next.map(|next| next.to_string()), last_seq: page.last_seq }))
 }

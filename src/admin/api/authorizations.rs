@@ -49,12 +49,15 @@ pub(super) struct Authorization {
     params(AccountParams), request_body = NewAuthorization,
     responses((status = 201, body = Authorization), (status = 404, description = "Unknown connector or account"),
         (status = 409, description = "This connector cannot be connected here: no OAuth, or no entry under `clients`"),
-        (status = 422, description = "Scopes beyond the role, or a `return_to` that is not allowed")))]
+        (status = 422, description = "No scopes or some beyond the role, or a `return_to` that is not allowed")))]
 pub(super) async fn begin(
     State(plane): State<Plane>,
     Existing(account): Existing,
     Body(new): Body<NewAuthorization>,
 ) -> Result<(StatusCode, Json<Authorization>), Problem> {
+    if new.scopes.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Problem::field("scopes", "asks for nothing: leave it out for all that the account's role allows"));
+    }
     let confirmation = if new.confirm { Confirmation::Needed } else { Confirmation::NotNeeded };
     let wish = Wish { scopes: new.scopes, return_to: new.return_to, confirmation };
     let begun = plane.grants.begin(&account, wish).await.map_err(not_begun)?;

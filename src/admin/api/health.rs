@@ -108,7 +108,7 @@ pub(super) async fn version() -> Json<Version> {
     responses((status = 200, description = "OpenMetrics 1.0", content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(plane): State<Plane>) -> Response {
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    for (status, count) in plane.directory.by_status() {
+    for (status, count) in plane.by_status().await.into_iter().flatten() {
         plane.metrics.accounts.get_or_create(&StatusLabels { status: status.as_str() }).set(number(count));
     }
     plane.metrics.open_grants.set(number(plane.grants.count_open()));

@@ -6,7 +6,7 @@
 //! site, and `__Host-`, so that no neighbouring host can plant one.
 //!
 //! **Invariant: opening a page changes nothing at the provider.** Only the form's
-//! POST does, and only from a page of our own origin.
+//! POST does, and never from a page of another origin.
 
 mod outcome;
 mod pages;
@@ -41,12 +41,14 @@ pub(super) fn routes() -> OpenApiRouter<Plane> {
     params(("link" = String, Path, description = "The secret part of an `authorization_url`")),
     responses((status = 200, description = "What is asked, and a form to go on"), (status = 400, description = "The link is unknown, spent or over")))]
 async fn open(State(plane): State<Plane>, link: Part, headers: HeaderMap) -> Response {
-    let page = match plane.grants.page(&proof(link), cookie(&headers).as_ref()).await {
+    let link = proof(link);
+    let page = match plane.grants.page(&link, cookie(&headers).as_ref()).await {
         Ok(page) => page,
         Err(fault) => return outcome::of_link(fault, &plane.page_headers),
     };
     let (api, role, until) = (&page.title, page.account.record.role.as_str(), readable(page.expires_at));
-    let mut consent = Consent { api, role, may: Vec::new(), careful: Vec::new(), never: page.impossible.iter().map(words).collect(), until };
+    let action = format!("/connect/{}", link.reveal());
+    let mut consent = Consent { action, api, role, may: Vec::new(), careful: Vec::new(), never: page.impossible.iter().map(words).collect(), until };
     page.asked.iter().for_each(|asked| consent.asks(words(asked), asked.risk));
     let mut answer = pages::page(StatusCode::OK, &consent, &plane.page_headers);
     if let Some(cookie) = set_cookie(&page.browser) {
@@ -61,7 +63,7 @@ async fn open(State(plane): State<Plane>, link: Part, headers: HeaderMap) -> Res
     responses((status = 303, description = "To the provider"), (status = 400, description = "The link is unknown, spent or over"),
         (status = 403, description = "Not from the browser that opened the page last")))]
 async fn send(State(plane): State<Plane>, link: Part, headers: HeaderMap) -> Response {
-    if !is_own_form(&headers, &plane) {
+    if is_foreign_form(&headers, &plane) {
         return outcome::foreign_form(&plane.page_headers);
     }
     match plane.grants.submit(&proof(link), cookie(&headers).as_ref()).await {
@@ -107,12 +109,13 @@ fn words(asked: &AskedScope) -> &str {
     asked.consent.as_deref().unwrap_or(asked.scope.as_str())
 }
 
-/// Whether a form comes from a page of ours. Browsers send `Origin` with every POST.
-pub(in crate::admin) fn is_own_form(headers: &HeaderMap, plane: &Plane) -> bool {
+/// Whether a form comes from a page that is not ours. Browsers send `Origin` with every POST; who sends none is no browser with
+/// another's page in it, and still has to bring the cookie.
+pub(in crate::admin) fn is_foreign_form(headers: &HeaderMap, plane: &Plane) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let public = plane.public_url.origin().ascii_serialization();
     let is_own = |origin: &HeaderValue| plane.own_origins.iter().chain([&public]).any(|own| origin.as_bytes() == own.as_bytes());
-    origins.next().is_some_and(is_own) && origins.next().is_none()
+    origins.next().is_some_and(|origin| !is_own(origin) || origins.next().is_some())
 }
 
 /// What this browser was given, if it brings it back in exactly one form.

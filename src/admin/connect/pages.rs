@@ -18,6 +18,8 @@ const STYLE: &str = include_str!("style.css");
 #[derive(Template)]
 #[template(path = "connect/consent.html")]
 pub(super) struct Consent<'a> {
+    /// Where the form goes.
+    pub action: String,
     /// The API's title.
     pub api: &'a str,
     /// The role that asks.
@@ -143,7 +145,8 @@ mod tests {
 
     fn consent<'a>(api: &'a str, text: &'a str) -> Consent<'a> {
         let (may, careful) = (Vec::new(), Vec::new());
-        let mut page = Consent { api, role: "publisher", may, careful, never: vec!["Delete everything"], until: "2026-11-26 09:10 UTC".into() };
+        let (action, until) = ("/connect/a-link".into(), "2026-11-26 09:10 UTC".into());
+        let mut page = Consent { action, api, role: "publisher", may, careful, never: vec!["Delete everything"], until };
         for (text, risk) in [(text, Risk::High), ("Read accounts", Risk::Low), ("Share files", Risk::Capability)] {
             page.asks(text, risk);
         }
@@ -161,7 +164,7 @@ mod tests {
             "Share files <span class=\"mark\">gives out further access</span>",
             "Delete everything",
             "2026-11-26 09:10 UTC",
-            "<form method=\"post\">",
+            "<form method=\"post\" action=\"/connect/a-link\">",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

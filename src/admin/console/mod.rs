@@ -11,8 +11,8 @@ mod sign_in;
 pub(in crate::admin) use sign_in::SignedIn;
 
 use super::Plane;
-use super::connect::is_own_form;
-use crate::audit::{self, Verdict};
+use super::connect::is_foreign_form;
+use crate::audit::{self, AuditError, Verdict};
 use crate::directory::AccountFilter;
 use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -56,8 +56,8 @@ struct Typed {
 
 async fn sign_in(State(plane): State<Plane>, headers: HeaderMap, typed: Result<Form<Typed>, axum::extract::rejection::FormRejection>) -> Response {
     let Ok(Form(Typed { token })) = typed else { return page(StatusCode::BAD_REQUEST, &SignIn { wrong: true }) };
-    // a browser that sends no Origin with a form is none that we know; other pages cannot sign anybody in
-    if headers.contains_key(header::ORIGIN) && !is_own_form(&headers, &plane) {
+    // other pages cannot sign anybody in
+    if is_foreign_form(&headers, &plane) {
         return page(StatusCode::FORBIDDEN, &SignIn { wrong: false });
     }
     if !plane.token.is(token.trim().as_bytes()) {
@@ -68,7 +68,7 @@ async fn sign_in(State(plane): State<Plane>, headers: HeaderMap, typed: Result<F
 }
 
 async fn sign_out(State(plane): State<Plane>, headers: HeaderMap) -> Response {
-    if is_own_form(&headers, &plane) {
+    if !is_foreign_form(&headers, &plane) {
         plane.signed_in.forget(&headers);
     }
     to_the_overview(sign_in::no_cookie())
@@ -87,7 +87,7 @@ async fn overview(_: Operator, State(plane): State<Plane>) -> Response {
     let rejected = plane.policies.last_rejected();
     let store = plane.store.ready().await.is_ok();
     let latest = plane.audit.search(audit::Filter::default(), None, 20).await;
-    let accounts = plane.directory.by_status().map(|(status, count)| (status.as_str(), count));
+    let accounts: Vec<_> = plane.by_status().await.into_iter().flatten().map(|(status, count)| (status.as_str(), count)).collect();
     page(
         StatusCode::OK,
         &Overview {
@@ -134,7 +134,7 @@ async fn accounts(
         role: wanted(&which.role),
         status: STATUSES.into_iter().find(|status| status.as_str() == which.status.trim()),
     };
-    let page_of = plane.directory.list(&filter, wanted(&which.cursor).as_ref(), ROWS);
+    let Some(page_of) = plane.accounts(filter, wanted(&which.cursor), ROWS).await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let more = page_of.next.map(|next| link("/console/accounts", &which.pairs(), &next.to_string()));
     page(StatusCode::OK, &Accounts { which: &which.pairs(), accounts: &page_of.accounts, more })
 }
@@ -182,7 +182,8 @@ async fn events(_: Operator, State(plane): State<Plane>, which: Result<Query<Whi
             let more = found.next.map(|next| link("/console/audit", &which.pairs(), &next.to_string()));
             page(StatusCode::OK, &Audit { which: &which.pairs(), events: &found.events, more })
         }
-        Err(failure) => {
+        Err(AuditError::UnknownCursor) => page(StatusCode::NOT_FOUND, &Audit { which: &which.pairs(), events: &[], more: None }),
+        Err(failure @ AuditError::Io { .. }) => {
             tracing::error!(error = %failure, "the audit cannot be searched");
             page(StatusCode::SERVICE_UNAVAILABLE, &Audit { which: &which.pairs(), events: &[], more: None })
         }

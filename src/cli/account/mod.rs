@@ -1,6 +1,7 @@
 //! `scopegate account`: the admin API from the command line.
 
 mod import;
+mod list;
 
 use super::Outcome;
 use super::api::{Call, Door, segment};
@@ -24,6 +25,8 @@ pub(super) struct Account {
 enum Verb {
     #[command(flatten)]
     OneCall(OneCall),
+    /// Lists accounts, all of them.
+    List(list::List),
     /// Brings many accounts with their credentials; run again, it goes on where it was cut off.
     Import(import::Import),
 }
@@ -56,21 +59,6 @@ enum OneCall {
         /// A variable of the connector; repeatable.
         #[arg(long = "variable", value_name = "NAME=VALUE")]
         variables: Vec<String>,
-    },
-    /// Lists accounts.
-    List {
-        /// Only those of this connector.
-        #[arg(long)]
-        connector: Option<String>,
-        /// Only those of this customer.
-        #[arg(long)]
-        customer: Option<String>,
-        /// Only those of this role.
-        #[arg(long)]
-        role: Option<String>,
-        /// Only those that stand so.
-        #[arg(long)]
-        status: Option<String>,
     },
     /// Shows an account.
     Show(Name),
@@ -117,6 +105,7 @@ impl Account {
         let api = self.door.open()?;
         match self.verb {
             Verb::OneCall(verb) => api.ask(verb.call()?)?.show(format),
+            Verb::List(verb) => verb.run(&api, format),
             Verb::Import(verb) => verb.run(&api, format),
         }
     }
@@ -134,14 +123,6 @@ impl OneCall {
                     body.insert("variables".into(), pairs(&variables)?.into());
                 }
                 Call::new(Method::PUT, name.path("")).with(body.into())
-            }
-            Self::List { connector, customer, role, status } => {
-                let filters = [("connector", connector), ("customer", customer), ("role", role), ("status", status)];
-                let mut query = url::form_urlencoded::Serializer::new(String::new());
-                filters.iter().for_each(|(name, value)| {
-                    query.extend_pairs(value.iter().map(|value| (name, value)));
-                });
-                Call::new(Method::GET, format!("/v1/accounts?{}", query.finish()))
             }
             Self::Show(name) => Call::new(Method::GET, name.path("")),
             Self::Link { name, scopes, return_to } => {

@@ -2,14 +2,15 @@
 
 use super::Outcome;
 use super::output::{Format, say, say_json, tell};
+use crate::new_file::write_new;
 use crate::vault::key_file;
 use crate::{chance, settings};
 use anyhow::Context;
 use scopegate_core::policy::{cases_schema, policy_schema};
 use serde_json::{Value, json};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Makes a new project folder: settings, a first policy with tests, a wrapping key, an admin token, schemas for editors.
@@ -27,7 +28,7 @@ const FILES: [(&str, Content); 9] = [
     ("policies/tickets.cases.yaml", Content::Text(include_str!("project/tickets.cases.yaml"))),
     ("keys/kek-1", Content::WrappingKey),
     ("keys/admin-token", Content::Token),
-    (".gitignore", Content::Text("# Secrets, and what the gateway writes.\n/keys/\n/data/\n")),
+    (".gitignore", Content::Lines("# Secrets, and what the gateway writes.\n/keys/\n/data/\n")),
     ("schemas/policy.json", Content::Schema(policy_schema)),
     ("schemas/cases.json", Content::Schema(cases_schema)),
     ("schemas/settings.json", Content::Schema(settings::schema)),
@@ -39,6 +40,8 @@ const NEXT: [&str; 3] = ["scopegate policy test", "scopegate doctor", "scopegate
 #[derive(Clone, Copy)]
 enum Content {
     Text(&'static str),
+    /// A text whose lines are added to a file that is there, as far as it lacks them.
+    Lines(&'static str),
     Schema(fn() -> Value),
     /// Written by its own maker.
     WrappingKey,
@@ -49,7 +52,8 @@ enum Content {
 impl Init {
     pub(super) fn run(self, format: Format) -> anyhow::Result<Outcome> {
         let folder = self.folder;
-        let taken: Vec<&str> = FILES.iter().map(|(name, _)| *name).filter(|name| folder.join(name).symlink_metadata().is_ok()).collect();
+        let new = FILES.iter().filter(|(_, content)| !matches!(content, Content::Lines(_)));
+        let taken: Vec<&str> = new.map(|(name, _)| *name).filter(|name| folder.join(name).symlink_metadata().is_ok()).collect();
         if !taken.is_empty() {
             let shown = folder.display();
             match format {
@@ -58,9 +62,11 @@ impl Init {
             }
             return Ok(Outcome::No);
         }
+        let mut made = Made::default();
         for (name, content) in FILES {
-            content.write(&folder.join(name))?;
+            made.make(content, folder.join(name))?;
         }
+        made.keep();
         match format {
             Format::Human => say(&told(&folder)),
             Format::Json => say_json(&json!({"folder": folder, "made": FILES.map(|(name, _)| name), "exists": [], "next": NEXT}))?,
@@ -69,12 +75,53 @@ impl Init {
     }
 }
 
+/// What is there so far. Unless it is kept it goes again, so that it is not in the way of the next try.
+#[derive(Default)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn make(&mut self, content: Content, path: PathBuf) -> anyhow::Result<()> {
+        if let Content::Lines(lines) = content
+            && let Ok(there) = fs::read_to_string(&path)
+        {
+            return add(lines, &there, &path).with_context(|| format!("writing {}", path.display()));
+        }
+        content.write(&path)?;
+        self.0.push(path);
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            if let Err(fault) = fs::remove_file(path)
+                && fault.kind() != ErrorKind::NotFound
+            {
+                tell(&format!("scopegate: {} stays, and has to be removed before the next try: {fault}", path.display()));
+            }
+        }
+    }
+}
+
+/// Adds the lines that a file lacks.
+fn add(lines: &str, there: &str, path: &Path) -> std::io::Result<()> {
+    let is_there = |line: &&str| there.lines().any(|one| one.trim() == *line);
+    let missing: String = lines.lines().filter(|line| !is_there(line)).map(|line| format!("{line}\n")).collect();
+    let gap = if there.is_empty() || there.ends_with('\n') { "" } else { "\n" };
+    OpenOptions::new().append(true).open(path)?.write_all(format!("{gap}{missing}").as_bytes())
+}
+
 impl Content {
     /// Writes a file that is not there yet.
     fn write(self, path: &Path) -> anyhow::Result<()> {
         let failed = || format!("writing {}", path.display());
         let (text, mode) = match self {
-            Self::Text(text) => (text.to_owned(), 0o666),
+            Self::Text(text) | Self::Lines(text) => (text.to_owned(), 0o666),
             Self::Schema(schema) => (format!("{:#}\n", schema()), 0o666),
             Self::Token => (format!("{}\n", hex::encode(chance::bytes::<24>())), 0o600),
             Self::WrappingKey => return key_file::generate(path).map(drop).with_context(failed),
@@ -82,8 +129,7 @@ impl Content {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o777).create(folder).with_context(|| format!("making {}", folder.display()))?;
         }
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-        file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(failed)
+        write_new(path, mode, text.as_bytes()).with_context(failed)
     }
 }
 

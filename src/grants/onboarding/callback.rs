@@ -15,6 +15,7 @@ use scopegate_core::connector::oauth::OAuth;
 use scopegate_core::connector::variables::{Variables, effective};
 use scopegate_core::id::ConnectorId;
 use scopegate_core::oauth::{Callback, CallbackAnswer, TokenFault, Tokens, Told};
+use scopegate_core::scope::Scope;
 use scopegate_core::secret::Proof;
 use std::error::Error;
 use std::sync::Arc;
@@ -203,12 +204,14 @@ impl Shared {
         };
         let asked = spent.record.requested.clone();
         let granted = tokens.scope.clone().unwrap_or_else(|| asked.clone());
-        if granted.is_empty() && !asked.is_empty() {
+        let nothing = granted.is_empty() && !asked.is_empty();
+        let granted = Granted::of(granted);
+        if nothing || self.is_useless(spent, &granted) {
             return Ok(self.thrown_away(spent, set, Outcome::NothingGranted));
         }
         let lifetime = lifetime(oauth, &tokens);
         let credential = Credential::Tokens(set.clone());
-        let fresh = Fresh { credential, granted: Granted::of(granted), issued_at: sent_at, lifetime, variables };
+        let fresh = Fresh { credential, granted, issued_at: sent_at, lifetime, variables };
         match spent.record.confirmation {
             Confirmation::Needed => self.put_aside(spent, &fresh).await,
             Confirmation::NotNeeded => self.connect(spent, fresh, set).await,
@@ -275,10 +278,24 @@ impl Shared {
 
     /// What was asked and not granted.
     fn missing(&self, spent: &Spent, granted: &Granted) -> Vec<AskedScope> {
+        let lacking = self.lacking(spent, granted);
+        Self::asked(&spent.connector, |scope| lacking.contains(scope))
+    }
+
+    /// Whether the role can use nothing of what was granted, though it could have used what was asked: such as where a provider gives
+    /// `openid` to whomever it asked, whatever the customer said.
+    fn is_useless(&self, spent: &Spent, granted: &Granted) -> bool {
+        let possible = self.possible(&spent.record, &spent.account);
+        !possible.is_empty() && self.lacking(spent, granted).len() == possible.len()
+    }
+
+    /// The scopes that the role could use with all that was asked, and cannot use with what was granted.
+    fn lacking(&self, spent: &Spent, granted: &Granted) -> Vec<Scope> {
         let Granted::Scopes(granted) = granted else { return Vec::new() };
         let covered = (self.policies)().covered_by(&spent.connector.id, granted);
-        let possible = self.possible(&spent.record, &spent.account);
-        Self::asked(&spent.connector, |scope| possible.contains(scope) && !covered.contains(scope))
+        let mut lacking = self.possible(&spent.record, &spent.account);
+        lacking.retain(|scope| !covered.contains(scope));
+        lacking
     }
 
     async fn put_aside(&self, spent: &Spent, fresh: &Fresh) -> Result<Outcome, CallbackError> {

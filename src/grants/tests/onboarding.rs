@@ -92,6 +92,7 @@ async fn the_account_connects_with_what_was_granted_and_not_with_nothing() {
     for (identifier, verdict, scopes, status, missing) in [
         ("fewer", "allow", &["api"][..], Status::Active, Some(vec!["opportunities:write"])),
         ("nothing", "allow", &[], Status::Pending, None),
+        ("useless", "allow", &["write"], Status::Pending, None),
         ("declined", "deny", &[], Status::Pending, None),
     ] {
         let account = stage.account("crm", identifier, "publisher").await;
@@ -169,6 +170,7 @@ async fn connecting_again_swaps_for_all_that_share_and_only_when_it_worked() {
     let first = stage.token(&owner).await.unwrap();
     assert_eq!(stage.walk(&owner, "acme/again-2", "deny", &[]).await, Outcome::Declined);
     assert_eq!(stage.walk(&owner, "acme/again-2", "allow", &[]).await, Outcome::NothingGranted);
+    assert_eq!(stage.walk(&owner, "acme/again-2", "allow", &["write"]).await, Outcome::NothingGranted, "no scope of the role needs that alone");
     assert_eq!(stage.token(&owner).await.unwrap(), first, "an attempt that fails breaks nothing");
     assert_eq!(stage.walk(&owner, "acme/again-3", "allow", &["api", "write"]).await, connected());
     for account in [&owner, &guest] {
