@@ -19,7 +19,8 @@ async fn stage(upstream: &Moody, dead: u8) -> Stage {
     let addresses: Vec<_> = (1..=dead).map(|last| Ipv4Addr::new(127, 83, 0, last)).chain([HERE]).map(|address| address.to_string()).collect();
     let policy = POLICY.replace(
         "operations:\n",
-        "operations:\n      - {id: report.make, match: POST /v1/reports, require: opportunities:write, replay_after_401: all}\n",
+        "operations:\n      - {id: report.make, match: POST /v1/reports, require: opportunities:write, replay_after_401: all}\n      \
+         - {id: reading.make, match: POST /v1/readings, where: {json: {/kind: large}}, require: opportunities:write, replay_after_401: all}\n",
     );
     let stage = Stage::with(Script {
         listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
@@ -148,6 +149,19 @@ async fn a_401_is_answered_with_one_replay_where_that_does_no_harm() {
         assert!(came.iter().all(|came| content(came) == body.len()), "{method} {target} over HTTP/2");
         until_fresh(&stage, &upstream, account).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_a_policy_read_is_sent_again_whatever_its_size() {
+    let upstream = Moody::start(HERE).await;
+    let stage = stage(&upstream, 0).await;
+    let body = format!(r#"{{"kind": "large", "note": "{}"}}"#, "x".repeat(300_000));
+    upstream.will(&[Refuses]);
+    let request = stage.request(Method::POST, "/crm/v1/readings", "user_2").header("content-type", "application/json").body(body);
+    let reply = stage.send(request).await;
+    let came = upstream.take();
+    assert_eq!((reply.status, came.len()), (200, 2));
+    assert!(came.iter().all(|came| content(came) == 300_000));
 }
 
 /// How much of a body of nothing but `x` came, however it was framed.
