@@ -215,3 +215,76 @@ async fn look_after(idle: Weak<Mutex<Idle>>) {
 fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pingora::protocols::l4::stream::Stream as Tcp;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A connection, and its other end.
+    async fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (Box::new(Tcp::from(ours.unwrap())), theirs.unwrap().0)
+    }
+
+    fn key(group: u64) -> Key {
+        (SocketAddr::from(([127, 0, 0, 1], 80)), group)
+    }
+
+    fn idle(most: usize) -> Idle {
+        Idle { most, ..Idle::default() }
+    }
+
+    /// Until what the other end did is here.
+    async fn until_heard(idle: &mut Idle) {
+        while idle.by_key.values_mut().flatten().all(|waiting| is_silent(&mut waiting.stream)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_there_for_its_own_group_and_once() {
+        let mut idle = idle(8);
+        let (stream, _theirs) = pair().await;
+        assert!(idle.put(key(1), stream).is_none());
+        assert!(idle.take(&key(2)).is_none());
+        assert!(idle.take(&key(1)).is_some());
+        assert!(idle.take(&key(1)).is_none());
+        assert_eq!(idle.count, 0);
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_or_speaks_unasked_is_given_to_nobody() {
+        for speaks in [true, false] {
+            let mut idle = idle(8);
+            let (stream, mut theirs) = pair().await;
+            assert!(idle.put(key(1), stream).is_none());
+            if speaks {
+                theirs.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            } else {
+                theirs.shutdown().await.unwrap();
+            }
+            until_heard(&mut idle).await;
+            assert!(idle.take(&key(1)).is_none(), "speaks: {speaks}");
+            assert_eq!(idle.count, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_are_kept_than_may_be_and_none_for_longer_than_a_minute() {
+        let mut idle = idle(2);
+        let mut others = Vec::new();
+        for kept in [true, true, false] {
+            let (stream, theirs) = pair().await;
+            others.push(theirs);
+            assert_eq!(idle.put(key(others.len() as u64), stream).is_none(), kept);
+        }
+        for _ in 0..LOOKS {
+            assert_eq!(idle.old().len(), 0);
+        }
+        assert_eq!((idle.old().len(), idle.count, idle.by_key.len()), (2, 0, 0));
+    }
+}

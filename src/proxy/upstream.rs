@@ -159,7 +159,7 @@ impl Conversation {
         read(&mut self.session, &mut self.stage, self.idle).await
     }
 
-    /// Whether another request may follow on the connection, as far as this one goes.
+    /// What remains of it: its connection, or its stream of one.
     pub(super) fn into_session(self) -> HttpSession {
         self.session
     }
