@@ -37,7 +37,7 @@ const GROUP: usize = 4096;
 const GATHER: Duration = Duration::from_millis(50);
 
 /// How often a disk that took nothing is tried again.
-const RETRY: Duration = Duration::from_millis(250);
+pub(super) const RETRY: Duration = Duration::from_millis(250);
 
 /// How often an idle writer looks whether its file is too old.
 const GLANCE: Duration = Duration::from_hours(1);

@@ -1,5 +1,7 @@
 //! The audit as a whole, on real files.
 
+mod full_disk;
+
 use super::chain::Head;
 use super::event::tests::full_event;
 use super::*;
@@ -342,38 +344,6 @@ async fn files_are_deleted_when_they_are_too_old_also_while_nothing_happens() {
 }
 
 #[tokio::test]
-async fn what_a_failed_write_left_does_not_stay_in_a_file_that_is_left_for_another() {
-    for moved in [true, false] {
-        let room = Room::new();
-        let (queue, messages) = Queue::new(room.metrics.clone());
-        let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
-        let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
-        let write = |writer: &mut Writer, number| {
-            queue.note(room.event(number).into());
-            messages.try_iter().for_each(|message| writer.take(message));
-            writer.write_out();
-        };
-        write(&mut writer, 1);
-        let real = writer.segment().exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
-        write(&mut writer, 2);
-        // A whole line and half of another came to the disk before it was full.
-        let (mut chain, mut lines) = (Chain::new(Head { seq: 1, hash: verify(&room.path()).unwrap().head.unwrap() }), Vec::new());
-        (2..=3).for_each(|number| chain.append(&room.event(number), &mut lines));
-        room.append(&lines[..lines.len() - 10]);
-        writer.segment().exchange(real);
-        if moved {
-            fs::rename(room.path(), room.path().with_extension("jsonl.1")).unwrap();
-        } else {
-            room.hands.advance(Duration::from_hours(24));
-        }
-        write(&mut writer, 3);
-        assert_eq!(fs::read_to_string(room.path().with_extension("jsonl.1")).unwrap().lines().count(), 1);
-        let verified = room.sound();
-        assert_eq!((verified.events, verified.files, verified.torn), (3, 2, None));
-    }
-}
-
-#[tokio::test]
 async fn whoever_reads_does_not_keep_others_from_beginning_a_file() {
     let room = Room::new();
     room.run(&[1, 2]).await;
@@ -418,94 +388,6 @@ async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
         assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
         assert_eq!(room.sound().events, 3);
     }
-}
-
-#[tokio::test]
-async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_events_again() {
-    let room = Room::new();
-    let (queue, messages) = Queue::new(room.metrics.clone());
-    let (segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
-    let mut writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
-    let write = |writer: &mut Writer, number| {
-        queue.note(room.event(number).into());
-        messages.try_iter().for_each(|message| writer.take(message));
-        writer.write_out();
-    };
-    write(&mut writer, 1);
-    let before = queue.reserve().unwrap();
-
-    let real = writer.segment().exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
-    write(&mut writer, 2);
-    assert!(!queue.is_healthy() && queue.reserve().is_err());
-    queue.note(room.event(9).into());
-    assert_eq!((room.metrics.audit_failures.get(), room.metrics.audit_lost.get()), (1, 0));
-
-    // What the disk took of it before it was full is not there twice afterwards.
-    room.append(b"{\"time\":\"20");
-    writer.segment().exchange(real);
-    write(&mut writer, 3);
-    assert!(queue.is_healthy() && queue.reserve().is_ok());
-    assert_eq!(room.sound().events, 4);
-    drop(before);
-    assert_eq!(room.metrics.audit_queue.get(), 0);
-}
-
-#[tokio::test]
-async fn a_disk_that_takes_nothing_is_tried_now_and_then_and_not_for_each_event() {
-    let room = Room::new();
-    let (queue, messages) = Queue::new(room.metrics.clone());
-    let (mut segment, head) = Segment::begin(Files::at(&room.path()), room.clock.timestamp()).unwrap();
-    let real = segment.exchange(OpenOptions::new().write(true).open("/dev/full").unwrap());
-    let writer = Writer::new(segment, Chain::new(head), room.rotation, room.clock.clone(), queue.state());
-    let written = tasks::thread("audit-writer", move || writer.run(&messages)).unwrap();
-    // More than are flushed together.
-    for events in [5_000, 500] {
-        (0..events).for_each(|_| queue.note(room.event(1).into()));
-        let (done, tried) = oneshot::channel();
-        queue.send(Message::Flush(done));
-        tried.await.unwrap();
-    }
-    assert!((2..6).contains(&room.metrics.audit_failures.get()), "{}", room.metrics.audit_failures.get());
-    drop((queue, real));
-    room.tasks().blocking(move || written.join().unwrap()).await.unwrap();
-}
-
-#[tokio::test]
-async fn no_more_calls_are_let_in_than_there_are_places() {
-    let room = Room::new();
-    let (queue, _messages) = Queue::new(room.metrics.clone());
-    let places: Vec<Place> = std::iter::from_fn(|| queue.reserve().ok()).take(1 << 20).collect();
-    assert_eq!(places.len(), 1 << 16);
-    queue.note(room.event(2).into());
-    assert_eq!(room.metrics.audit_lost.get(), 1);
-}
-
-#[tokio::test]
-async fn a_flood_of_refusals_leaves_places_for_calls() {
-    let room = Room::new();
-    let (queue, messages) = Queue::new(room.metrics.clone());
-    (0..1_u32 << 16).for_each(|_| queue.note(room.event(1).into()));
-    let taken = messages.try_iter().count() as u64;
-    assert_eq!(taken + room.metrics.audit_lost.get(), 1 << 16);
-    assert_eq!(taken, 1 << 15);
-    assert!(queue.reserve().is_ok());
-}
-
-#[tokio::test]
-async fn events_wait_within_a_bound_however_long_their_paths_are() {
-    let room = Room::new();
-    let (queue, messages) = Queue::new(room.metrics.clone());
-    let long = Event { path: Some("/a".repeat(16 << 10)), ..room.event(1) };
-    (0..10_000).for_each(|_| queue.note(long.clone().into()));
-    let taken = messages.try_iter().count();
-    assert!((950..1_050).contains(&taken), "{taken} refusals of 32 KiB each in 32 MiB");
-    assert_eq!(room.metrics.audit_lost.get(), 10_000 - taken as u64);
-    let mut calls = 0;
-    while let Ok(place) = queue.reserve() {
-        place.write(long.clone().into());
-        calls += 1;
-    }
-    assert!((950..1_050).contains(&calls), "{calls} calls of 32 KiB each in the other 32 MiB");
 }
 
 #[tokio::test]
