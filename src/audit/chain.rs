@@ -3,11 +3,10 @@
 //! `hash` = SHA-256 in hex over `prev_hash` and the event without `hash` as RFC 8785 (JSON
 //! Canonicalization Scheme) writes it; the first `prev_hash` is empty.
 
-use super::{Event, Recorded};
+use super::Recorded;
+use super::members::{Members, NAMES, put_name};
 use aws_lc_rs::digest::{SHA256, digest};
-use scopegate_core::id::{ConnectorId, CustomerId, RoleName, SessionId};
 use scopegate_core::json;
-use scopegate_core::refusal::Reason;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,35 +22,9 @@ pub(super) struct Head {
     pub(super) hash: String,
 }
 
-/// The members of an event in the order in which they are written; `hash` follows.
-const NAMES: [&str; 26] = [
-    "time",
-    "request_id",
-    "session",
-    "customer",
-    "connector",
-    "account",
-    "role",
-    "caller",
-    "method",
-    "path",
-    "operation",
-    "parts",
-    "required",
-    "missing",
-    "decision",
-    "reason",
-    "status",
-    "upstream_called",
-    "upstream_status",
-    "duration_ms",
-    "upstream_ms",
-    "bytes_in",
-    "bytes_out",
-    "policy_hash",
-    "seq",
-    "prev_hash",
-];
+/// The numbers of the members that the place in the chain decides; they follow those of [`NAMES`].
+const SEQ: usize = NAMES.len();
+const PREV_HASH: usize = SEQ + 1;
 
 /// Writes events as lines, each chained to the one before.
 ///
@@ -60,11 +33,9 @@ const NAMES: [&str; 26] = [
 #[derive(Debug)]
 pub(super) struct Chain {
     head: Head,
-    /// Name, colon and value of each, one behind the other.
-    members: Vec<u8>,
-    /// Where in `members` each ends, in the order of [`NAMES`].
-    ends: Vec<usize>,
-    /// The numbers of the names in the order of RFC 8785.
+    seq: Vec<u8>,
+    prev_hash: Vec<u8>,
+    /// The numbers of the members in the order of RFC 8785.
     canonical: Vec<usize>,
     /// What is hashed.
     text: Vec<u8>,
@@ -72,95 +43,58 @@ pub(super) struct Chain {
 
 impl Chain {
     pub(super) fn new(head: Head) -> Self {
-        let mut canonical: Vec<usize> = (0..NAMES.len()).collect();
-        canonical.sort_by_key(|at| NAMES.get(*at));
-        Self { head, members: Vec::new(), ends: Vec::new(), canonical, text: Vec::new() }
+        let mut canonical: Vec<usize> = (0..=PREV_HASH).collect();
+        canonical.sort_by_key(|number| name(*number));
+        Self { head, seq: Vec::new(), prev_hash: Vec::new(), canonical, text: Vec::new() }
     }
 
     /// Puts the event's line at the end of `lines`.
-    pub(super) fn append(&mut self, event: &Event, lines: &mut Vec<u8>) {
+    pub(super) fn append(&mut self, event: &Members, lines: &mut Vec<u8>) {
         self.head.seq += 1;
-        self.write_members(event);
+        begin(&mut self.seq, SEQ);
+        json::put_plain(&mut self.seq, self.head.seq);
+        begin(&mut self.prev_hash, PREV_HASH);
+        json::put_text(&mut self.prev_hash, &self.head.hash);
+        let member = |number: usize| match number {
+            SEQ => self.seq.as_slice(),
+            PREV_HASH => self.prev_hash.as_slice(),
+            other => event.get(other),
+        };
         self.text.clear();
         self.text.extend_from_slice(self.head.hash.as_bytes());
-        join(&self.members, &self.ends, self.canonical.iter().copied(), &mut self.text);
+        join(self.canonical.iter().copied().map(member), &mut self.text);
         self.text.push(b'}');
         let mut hash = [0; 64];
         // Cannot fail: there are twice as many digits as bytes.
         let _ = hex::encode_to_slice(digest(&SHA256, &self.text), &mut hash);
-        self.head.hash.clear();
-        self.head.hash.push_str(str::from_utf8(&hash).unwrap_or_default());
-        join(&self.members, &self.ends, 0..NAMES.len(), lines);
+        join((0..=PREV_HASH).map(member), lines);
         lines.extend_from_slice(b",\"hash\":\"");
         lines.extend_from_slice(&hash);
         lines.extend_from_slice(b"\"}\n");
-    }
-
-    fn write_members(&mut self, event: &Event) {
-        self.members.clear();
-        self.ends.clear();
-        self.member(&event.time);
-        self.member(&event.request_id);
-        self.text(event.session.as_ref().map(SessionId::as_str));
-        self.text(event.customer.as_ref().map(CustomerId::as_str));
-        self.text(event.connector.as_ref().map(ConnectorId::as_str));
-        self.text(event.account.as_deref());
-        self.text(event.role.as_ref().map(RoleName::as_str));
-        self.text(event.caller.as_deref());
-        self.text(event.method.as_deref());
-        self.text(event.path.as_deref());
-        self.text(event.operation.as_deref());
-        self.member(&event.parts);
-        self.member(&event.required);
-        self.member(&event.missing);
-        self.text(Some(event.decision.as_str()));
-        self.text(event.reason.map(Reason::as_str));
-        self.member(&event.status);
-        self.member(&event.upstream_called);
-        self.member(&event.upstream_status);
-        self.member(&event.duration_ms);
-        self.member(&event.upstream_ms);
-        self.member(&event.bytes_in);
-        self.member(&event.bytes_out);
-        self.text(event.policy_hash.as_deref());
-        let (seq, prev_hash) = (self.head.seq, std::mem::take(&mut self.head.hash));
-        self.member(&seq);
-        self.text(Some(&prev_hash));
-        self.head.hash = prev_hash;
-    }
-
-    /// Strings and whole numbers look the same in RFC 8785 and as serde writes them.
-    fn member(&mut self, value: &impl Serialize) {
-        self.name();
-        // Writing names and numbers into memory cannot fail.
-        let _ = serde_json::to_writer(&mut self.members, value);
-        self.ends.push(self.members.len());
-    }
-
-    /// The same for what is a text, where it is anything.
-    fn text(&mut self, value: Option<&str>) {
-        self.name();
-        match value {
-            Some(text) => json::put_text(&mut self.members, text),
-            None => self.members.extend_from_slice(b"null"),
-        }
-        self.ends.push(self.members.len());
-    }
-
-    fn name(&mut self) {
-        self.members.push(b'"');
-        self.members.extend_from_slice(NAMES.get(self.ends.len()).copied().unwrap_or_default().as_bytes());
-        self.members.extend_from_slice(b"\":");
+        self.head.hash.clear();
+        self.head.hash.push_str(str::from_utf8(&hash).unwrap_or_default());
     }
 }
 
-/// Puts the members with these numbers at the end of `text`: an object but for its last brace.
-fn join(members: &[u8], ends: &[usize], numbers: impl Iterator<Item = usize>, text: &mut Vec<u8>) {
-    for (order, at) in numbers.enumerate() {
-        let begin = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-        let end = ends.get(at).copied().unwrap_or(begin);
+fn name(number: usize) -> &'static str {
+    match number {
+        SEQ => "seq",
+        PREV_HASH => "prev_hash",
+        other => NAMES.get(other).copied().unwrap_or_default(),
+    }
+}
+
+/// Begins the member of that number anew.
+fn begin(member: &mut Vec<u8>, number: usize) {
+    member.clear();
+    put_name(member, name(number));
+}
+
+/// Puts the members at the end of `text`: an object but for its last brace.
+fn join<'a>(members: impl Iterator<Item = &'a [u8]>, text: &mut Vec<u8>) {
+    for (order, member) in members.enumerate() {
         text.push(if order == 0 { b'{' } else { b',' });
-        text.extend_from_slice(members.get(begin..end).unwrap_or_default());
+        text.extend_from_slice(member);
     }
 }
 
@@ -176,7 +110,7 @@ pub(super) enum LineFault {
 /// Reads a line without its line feed, and proves its own hash.
 pub(super) fn read_line(line: &[u8]) -> Result<Recorded, LineFault> {
     let recorded: Recorded = serde_json::from_slice(line).map_err(|_| LineFault::NoEvent)?;
-    let mut members: Members = serde_json::from_slice(line).map_err(|_| LineFault::NoEvent)?;
+    let mut members: Object = serde_json::from_slice(line).map_err(|_| LineFault::NoEvent)?;
     members.0.remove("hash");
     let mut text = recorded.prev_hash.clone();
     canonical_object(&members.0, &mut text).ok_or(LineFault::NoEvent)?;
@@ -191,24 +125,24 @@ impl Recorded {
 }
 
 /// The members of a JSON object, none of them twice.
-struct Members(BTreeMap<String, Value>);
+struct Object(BTreeMap<String, Value>);
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Once;
         impl<'de> Visitor<'de> for Once {
-            type Value = Members;
+            type Value = Object;
             fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
                 to.write_str("an object without a member twice")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if members.insert(name, value).is_some() {
                         return Err(A::Error::custom("a member twice"));
                     }
                 }
-                Ok(Members(members))
+                Ok(Object(members))
             }
         }
         from.deserialize_map(Once)
@@ -252,13 +186,14 @@ fn canonical_object(members: &BTreeMap<String, Value>, text: &mut String) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Event;
     use crate::audit::event::tests::full_event;
     use scopegate_core::id::RequestId;
     use scopegate_core::time::Timestamp;
 
     fn lines(events: &[Event]) -> Vec<String> {
         let (mut chain, mut lines) = (Chain::new(Head::default()), Vec::new());
-        events.iter().for_each(|event| chain.append(event, &mut lines));
+        events.iter().for_each(|event| chain.append(&Members::of(event), &mut lines));
         String::from_utf8(lines).unwrap().lines().map(Into::into).collect()
     }
 

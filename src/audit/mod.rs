@@ -10,6 +10,7 @@ mod backwards;
 mod chain;
 mod event;
 mod files;
+mod members;
 mod past;
 mod search;
 mod segment;
@@ -92,7 +93,7 @@ impl AuditLog {
 
     /// Writes the event of a request that made no call. Where the queue is full it is counted as lost:
     /// a refusal is answered all the same.
-    pub fn note(&self, event: Box<Event>) {
+    pub fn note(&self, event: &Event) {
         self.queue.note(event);
     }
 

@@ -1,6 +1,7 @@
 //! The queue, and the thread that writes what is in it.
 
 use super::chain::Chain;
+use super::members::Members;
 use super::segment::Segment;
 use super::{AuditFull, Event, Rotation};
 use crate::clock::Clock;
@@ -24,8 +25,8 @@ const BYTES: usize = 64 << 20;
 /// How many bytes of these a flood of refusals leaves to calls.
 const BYTES_FOR_CALLS: usize = BYTES / 2;
 
-/// What an event takes besides its path and what else its request made long.
-const USUAL: usize = 512;
+/// As much as most events take, and the least that any counts as.
+const USUAL: usize = 1024;
 
 /// A buffer that a backlog has made larger than this is given back.
 const BUFFER: usize = 4 << 20;
@@ -45,7 +46,7 @@ const GLANCE: Duration = Duration::from_hours(1);
 /// What the writing thread is told.
 pub(super) enum Message {
     /// Write it; it has a place.
-    Event(Box<Event>),
+    Event(Members),
     /// Tell when all before this is on disk, or cannot be.
     Flush(oneshot::Sender<()>),
 }
@@ -93,9 +94,10 @@ impl Queue {
         if self.is_healthy() && self.state.take_place(USUAL, Left::NOTHING) { Ok(Place { queue: Some(Arc::clone(self)) }) } else { Err(AuditFull) }
     }
 
-    pub(super) fn note(&self, event: Box<Event>) {
-        if self.state.take_place(weight(&event), Left::FOR_CALLS) {
-            self.send(Message::Event(event));
+    pub(super) fn note(&self, event: &Event) {
+        let members = Members::of(event);
+        if self.state.take_place(weight(&members), Left::FOR_CALLS) {
+            self.send(Message::Event(members));
         } else {
             self.state.metrics.audit_lost.inc();
         }
@@ -118,10 +120,9 @@ impl Left {
     const FOR_CALLS: Self = Self { places: FOR_CALLS, bytes: BYTES_FOR_CALLS };
 }
 
-/// What an event takes in memory, waiting and as a line. That an escaped text is longer does not matter: no long one needs it.
-fn weight(event: &Event) -> usize {
-    let of = |text: Option<&str>| text.map_or(0, str::len);
-    USUAL + of(event.path.as_deref()) + of(event.account.as_deref()) + of(event.method.as_deref())
+/// What an event counts as, waiting and as a line.
+fn weight(event: &Members) -> usize {
+    event.weight().max(USUAL)
 }
 
 impl State {
@@ -149,10 +150,11 @@ impl State {
 
 impl Place {
     /// Writes the event that it was taken for.
-    pub fn write(mut self, event: Box<Event>) {
+    pub fn write(mut self, event: &Event) {
         if let Some(queue) = self.queue.take() {
-            queue.state.taken.fetch_add(weight(&event).saturating_sub(USUAL), Ordering::Relaxed);
-            queue.send(Message::Event(event));
+            let members = Members::of(event);
+            queue.state.taken.fetch_add(weight(&members) - USUAL, Ordering::Relaxed);
+            queue.send(Message::Event(members));
         }
     }
 }

@@ -131,11 +131,9 @@ impl Record {
         if let Some(Watcher(watch)) = &self.watcher {
             watch(&self.event, &self.dropped_headers);
         }
-        let empty = Event::draft(self.event.request_id.clone(), self.event.time);
-        let event = Box::new(std::mem::replace(&mut self.event, empty));
         match self.place.take() {
-            Some(place) => place.write(event),
-            None => self.audit.note(event),
+            Some(place) => place.write(&self.event),
+            None => self.audit.note(&self.event),
         }
     }
 

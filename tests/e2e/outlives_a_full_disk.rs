@@ -226,7 +226,7 @@ async fn keeps_to_its_retention_in_the_small_file_system_where_it_is_told_to() {
     };
     for number in [1, 2] {
         let audit = open();
-        audit.note(Event::draft(RequestId::from_bytes([number; 16]), clock.timestamp()).into());
+        audit.note(&Event::draft(RequestId::from_bytes([number; 16]), clock.timestamp()));
         audit.flush().await;
     }
     let old = small.join("audit/audit.jsonl.1");

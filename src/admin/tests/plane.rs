@@ -192,7 +192,7 @@ async fn events_are_found_by_each_filter_and_a_session_is_their_chain() {
         let (customer, connector) = (Some("acme".parse().unwrap()), Some("crm".parse().unwrap()));
         let (account, operation) = (Some(format!("agent_{number}").into()), Some("account.get".into()));
         let event = Event { session: Some(session.clone()), customer, connector, account, operation, decision, ..draft };
-        stage.parts.audit.note(event.into());
+        stage.parts.audit.note(&event);
     }
     for (query, number) in [
         ("session=run-1", 5),
@@ -224,7 +224,7 @@ async fn events_are_found_by_each_filter_and_a_session_is_their_chain() {
     for (number, customer, reason) in [(6, "globex", Some(Reason::SessionCustomerMismatch)), (7, "acme", None)] {
         let draft = Event::draft(RequestId::from_bytes([number; 16]), stage.parts.clock.timestamp());
         let event = Event { session: Some("run-3".parse().unwrap()), customer: Some(customer.parse().unwrap()), reason, ..draft };
-        stage.parts.audit.note(event.into());
+        stage.parts.audit.note(&event);
     }
     let run = stage.must(200, "GET", "/v1/sessions/run-3", None).await;
     assert_eq!((run["customer"].as_str(), run["events"].as_array().unwrap().len()), (Some("acme"), 2), "{run}");

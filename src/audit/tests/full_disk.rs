@@ -1,5 +1,6 @@
 //! Where the disk takes nothing, or less than comes.
 
+use super::super::members::Members;
 use super::super::sink::RETRY;
 use super::*;
 use scopegate_core::time::Instant;
@@ -23,7 +24,7 @@ impl<'a> Desk<'a> {
     }
 
     fn write(&mut self, number: u8) {
-        self.queue.note(self.room.event(number).into());
+        self.queue.note(&self.room.event(number));
         self.messages.try_iter().for_each(|message| self.writer.take(message));
         self.writer.write_out();
     }
@@ -44,7 +45,7 @@ async fn what_a_failed_write_left_does_not_stay_in_a_file_that_is_left_for_anoth
         desk.write(2);
         // A whole line and half of another came to the disk before it was full.
         let (mut chain, mut lines) = (Chain::new(Head { seq: 1, hash: verify(&room.path()).unwrap().head.unwrap() }), Vec::new());
-        (2..=3).for_each(|number| chain.append(&room.event(number), &mut lines));
+        (2..=3).for_each(|number| chain.append(&Members::of(&room.event(number)), &mut lines));
         room.append(&lines[..lines.len() - 10]);
         desk.writer.segment().exchange(real);
         if moved {
@@ -69,7 +70,7 @@ async fn a_disk_that_takes_nothing_stops_calls_and_not_refusals_until_it_takes_e
     let real = desk.writer.segment().exchange(full());
     desk.write(2);
     assert!(!desk.queue.is_healthy() && desk.queue.reserve().is_err());
-    desk.queue.note(room.event(9).into());
+    desk.queue.note(&room.event(9));
     assert_eq!((room.metrics.audit_failures.get(), room.metrics.audit_lost.get()), (1, 0));
 
     // What the disk took of it before it was full is not there twice afterwards.
@@ -93,7 +94,7 @@ async fn a_disk_that_takes_nothing_is_tried_now_and_then_and_not_for_each_event(
     let began = Clock::system();
     // More than are flushed together.
     for events in [5_000, 500] {
-        (0..events).for_each(|_| queue.note(room.event(1).into()));
+        (0..events).for_each(|_| queue.note(&room.event(1)));
         let (done, tried) = oneshot::channel();
         queue.send(Message::Flush(done));
         tried.await.unwrap();
@@ -111,7 +112,7 @@ async fn no_more_calls_are_let_in_than_there_are_places() {
     let (queue, _messages) = Queue::new(room.metrics.clone());
     let places: Vec<Place> = std::iter::from_fn(|| queue.reserve().ok()).take(1 << 20).collect();
     assert_eq!(places.len(), 1 << 16);
-    queue.note(room.event(2).into());
+    queue.note(&room.event(2));
     assert_eq!(room.metrics.audit_lost.get(), 1);
 }
 
@@ -119,7 +120,7 @@ async fn no_more_calls_are_let_in_than_there_are_places() {
 async fn a_flood_of_refusals_leaves_places_for_calls() {
     let room = Room::new();
     let (queue, messages) = Queue::new(room.metrics.clone());
-    (0..1_u32 << 16).for_each(|_| queue.note(room.event(1).into()));
+    (0..1_u32 << 16).for_each(|_| queue.note(&room.event(1)));
     let taken = messages.try_iter().count() as u64;
     assert_eq!(taken + room.metrics.audit_lost.get(), 1 << 16);
     assert_eq!(taken, 1 << 15);
@@ -131,13 +132,13 @@ async fn events_wait_within_a_bound_however_long_their_paths_are() {
     let room = Room::new();
     let (queue, messages) = Queue::new(room.metrics.clone());
     let long = Event { path: Some("/a".repeat(16 << 10)), ..room.event(1) };
-    (0..10_000).for_each(|_| queue.note(long.clone().into()));
+    (0..10_000).for_each(|_| queue.note(&long));
     let taken = messages.try_iter().count();
     assert!((950..1_050).contains(&taken), "{taken} refusals of 32 KiB each in 32 MiB");
     assert_eq!(room.metrics.audit_lost.get(), 10_000 - taken as u64);
     let mut calls = 0;
     while let Ok(place) = queue.reserve() {
-        place.write(long.clone().into());
+        place.write(&long);
         calls += 1;
     }
     assert!((950..1_050).contains(&calls), "{calls} calls of 32 KiB each in the other 32 MiB");

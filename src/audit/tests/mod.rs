@@ -52,7 +52,7 @@ impl Room {
     /// Lets a process write these events and end.
     async fn run(&self, numbers: &[u8]) {
         let audit = self.audit();
-        numbers.iter().for_each(|number| audit.note(self.event(*number).into()));
+        numbers.iter().for_each(|number| audit.note(&self.event(*number)));
         end(audit).await;
     }
 
@@ -91,8 +91,8 @@ fn numbers(events: &[Recorded]) -> Vec<u8> {
 async fn events_of_all_kinds_of_ends_are_on_disk_after_a_flush() {
     let room = Room::new();
     let audit = room.audit();
-    audit.reserve().unwrap().write(room.event(1).into());
-    audit.note(room.event(2).into());
+    audit.reserve().unwrap().write(&room.event(1));
+    audit.note(&room.event(2));
     let open = audit.reserve().unwrap();
     audit.flush().await;
     let text = fs::read_to_string(room.path()).unwrap();
@@ -109,7 +109,7 @@ async fn many_writers_leave_one_chain() {
     let audit = room.audit();
     let writers = (0..8).map(|number| {
         let (audit, event) = (audit.clone(), room.event(number));
-        room.tasks().blocking(move || (0..100).for_each(|_| audit.reserve().unwrap().write(event.clone().into())))
+        room.tasks().blocking(move || (0..100).for_each(|_| audit.reserve().unwrap().write(&event)))
     });
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
@@ -130,7 +130,7 @@ async fn writes_until_it_is_killed_where_it_is_told_to() {
     let audit = room.audit();
     println!("\nat {}", room.path().display());
     for number in (10..).step_by(10) {
-        (0..10).for_each(|_| audit.note(room.event(1).into()));
+        (0..10).for_each(|_| audit.note(&room.event(1)));
         audit.flush().await;
         println!("\nflushed {number}");
     }
@@ -175,11 +175,11 @@ async fn two_processes_side_by_side_write_two_sound_files() {
     let room = Room::new();
     room.run(&[1]).await;
     let old = room.audit();
-    old.note(room.event(2).into());
+    old.note(&room.event(2));
     old.flush().await;
     let new = room.audit();
     for (audit, number) in [(&old, 3), (&new, 4), (&old, 5), (&new, 6)] {
-        audit.note(room.event(number).into());
+        audit.note(&room.event(number));
         audit.flush().await;
     }
     room.sound();
@@ -194,7 +194,7 @@ async fn two_processes_side_by_side_write_two_sound_files() {
     let room = Room::new();
     let (old, new) = (room.audit(), room.audit());
     for (audit, number) in [(&old, 1), (&new, 2), (&old, 3)] {
-        audit.note(room.event(number).into());
+        audit.note(&room.event(number));
         audit.flush().await;
     }
     room.sound();
@@ -288,20 +288,20 @@ async fn files_end_by_size_and_age_and_are_deleted_when_too_old() {
     room.rotation.size = 1_000;
     let audit = room.audit();
     for number in 1..=5 {
-        audit.note(room.event(number).into());
+        audit.note(&room.event(number));
         audit.flush().await;
     }
     assert_eq!(room.files().len(), 3, "two events fill a file");
     room.sound();
 
     room.hands.advance(Duration::from_hours(24));
-    audit.note(room.event(6).into());
+    audit.note(&room.event(6));
     audit.flush().await;
     assert_eq!(room.files().len(), 4, "a day ends a file");
     assert_eq!(numbers(&audit.search(Filter::default(), None, 10).await.unwrap().events), [6, 5, 4, 3, 2, 1]);
 
     room.hands.advance(room.rotation.keep);
-    audit.note(room.event(7).into());
+    audit.note(&room.event(7));
     audit.flush().await;
     assert_eq!(room.files(), ["audit.jsonl", "pruned-audit.jsonl"], "all others are too old");
     let verified = room.sound();
@@ -315,7 +315,7 @@ async fn what_is_missing_beyond_what_was_too_old_is_found() {
     room.rotation.size = 1;
     let audit = room.audit();
     for number in 1..=6 {
-        audit.note(room.event(number).into());
+        audit.note(&room.event(number));
         audit.flush().await;
     }
     end(audit).await;
@@ -356,7 +356,7 @@ async fn whoever_reads_does_not_keep_others_from_beginning_a_file() {
     assert_eq!(read, 2);
     let audit = room.audit();
     for number in 0..=255_u8 {
-        (0..10).for_each(|_| audit.note(room.event(number).into()));
+        (0..10).for_each(|_| audit.note(&room.event(number)));
     }
     audit.flush().await;
     let mut told = 0;
@@ -373,17 +373,17 @@ async fn a_file_that_somebody_moved_away_is_followed_by_a_new_one() {
     for left_behind in [None, Some("")] {
         let room = Room::new();
         let audit = room.audit();
-        audit.note(room.event(1).into());
+        audit.note(&room.event(1));
         audit.flush().await;
         fs::rename(room.path(), room.folder.path().join("data/audit.jsonl.1")).unwrap();
         if let Some(text) = left_behind {
             fs::write(room.path(), text).unwrap();
         }
         audit.reopen();
-        audit.note(room.event(2).into());
+        audit.note(&room.event(2));
         audit.flush().await;
         audit.reopen();
-        audit.note(room.event(3).into());
+        audit.note(&room.event(3));
         audit.flush().await;
         assert_eq!(fs::read_to_string(room.path()).unwrap().lines().count(), 2);
         assert_eq!(room.sound().events, 3);
@@ -403,7 +403,7 @@ async fn events_are_found_by_each_filter_over_all_files() {
         (3, Event { time: at(3), connector: Some("desk".parse().unwrap()), customer: Some("globex".parse().unwrap()), ..full_event() }),
         (4, Event { time: at(4), decision: Verdict::Allow, reason: None, operation: None, ..full_event() }),
     ] {
-        audit.note(Event { request_id: RequestId::from_bytes([number; 16]), ..event }.into());
+        audit.note(&Event { request_id: RequestId::from_bytes([number; 16]), ..event });
         audit.flush().await;
     }
     assert_eq!(room.files().len(), 4, "each event has a file of its own");
@@ -452,7 +452,7 @@ async fn of_a_session_with_very_many_events_the_beginning_is_shown_and_that_it_i
     for (more, truncated) in [(SESSION, false), (2, true)] {
         for _ in 0..more {
             room.hands.advance(Duration::from_millis(1));
-            audit.note(room.event(7).into());
+            audit.note(&room.event(7));
         }
         let run = audit.session(&"run-1".parse().unwrap()).await.unwrap();
         assert_eq!((run.events.len(), run.truncated), (SESSION, truncated));
@@ -467,14 +467,14 @@ async fn a_search_goes_on_at_its_cursor_whatever_was_written_and_rotated_since()
     let mut room = Room::new();
     room.rotation.size = 2_000;
     let audit = room.audit();
-    (1..=5).for_each(|number| audit.note(room.event(number).into()));
+    (1..=5).for_each(|number| audit.note(&room.event(number)));
     let (mut seen, mut cursor) = (Vec::new(), None);
     for later in 6.. {
         let page = audit.search(Filter::default(), cursor.clone(), 2).await.unwrap();
         seen.extend(numbers(&page.events));
         let Some(next) = page.next else { break };
         cursor = Some(next.to_string().parse().unwrap());
-        (0..3).for_each(|_| audit.note(room.event(later).into()));
+        (0..3).for_each(|_| audit.note(&room.event(later)));
         audit.flush().await;
     }
     assert_eq!(seen, [5, 4, 3, 2, 1]);
@@ -495,7 +495,7 @@ async fn behind_a_number_events_come_as_they_happened_over_all_files() {
     let audit = room.audit();
     for number in 0..1_000_u32 {
         let account = if number % 100 == 7 { "seven" } else { "other" };
-        audit.note(Event { account: Some(account.into()), ..room.event(0) }.into());
+        audit.note(&Event { account: Some(account.into()), ..room.event(0) });
         if number % 300 == 299 {
             audit.flush().await;
         }
