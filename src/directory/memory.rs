@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use crate::store::{News, Snapshot};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use foldhash::fast::RandomState;
 use papaya::{Equivalent, HashMap};
 use scopegate_core::account::{AccountRecord, ConnectedAccount, GrantFacts, HandleDigest, HandleRecord, HandleTarget};
@@ -32,7 +32,11 @@ pub(super) struct Memory {
 /// An account as it stands, found by what an agent names it by. That is the same in every version of its record; so the record is exchanged
 /// in its place, and the place is all that the map keeps.
 #[derive(Debug)]
-struct Named(ArcSwap<AccountRecord>);
+struct Named {
+    record: ArcSwap<AccountRecord>,
+    /// Its grant, at hand, so that a request need not look for it. For a moment it is not the one of the record.
+    grant: ArcSwapOption<GrantFacts>,
+}
 
 /// The same, found by its id.
 #[derive(Debug)]
@@ -57,21 +61,21 @@ impl<'a> Name<'a> {
 
 impl Equivalent<Named> for Name<'_> {
     fn equivalent(&self, named: &Named) -> bool {
-        *self == Name::of(&named.0.load())
+        *self == Name::of(&named.record.load())
     }
 }
 
 macro_rules! found_by {
-    ($($place:ident, $key:expr;)+) => {$(
+    ($($place:ident.$held:tt, $key:expr;)+) => {$(
         impl Hash for $place {
             fn hash<H: Hasher>(&self, state: &mut H) {
-                ($key)(&self.0.load()).hash(state);
+                ($key)(&self.$held.load()).hash(state);
             }
         }
 
         impl PartialEq for $place {
             fn eq(&self, other: &Self) -> bool {
-                ($key)(&self.0.load()) == ($key)(&other.0.load())
+                ($key)(&self.$held.load()) == ($key)(&other.$held.load())
             }
         }
 
@@ -79,9 +83,9 @@ macro_rules! found_by {
     )+};
 }
 found_by! {
-    Named, Name::of;
-    Account, |record: &Arc<AccountRecord>| record.id.clone();
-    Grant, |facts: &Arc<GrantFacts>| facts.id.clone();
+    Named.record, Name::of;
+    Account.0, |record: &Arc<AccountRecord>| record.id.clone();
+    Grant.0, |facts: &Arc<GrantFacts>| facts.id.clone();
 }
 
 impl Equivalent<Account> for AccountId {
@@ -98,7 +102,20 @@ impl Equivalent<Grant> for GrantId {
 
 impl Memory {
     pub(super) fn account_named(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<Arc<AccountRecord>> {
-        self.by_name.pin().get_key_value(&Name { connector, identifier }).map(|(named, ())| named.0.load_full())
+        self.by_name.pin().get_key_value(&Name { connector, identifier }).map(|(named, ())| named.record.load_full())
+    }
+
+    /// The account of that name with its grant.
+    pub(super) fn named(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<ConnectedAccount> {
+        let (record, grant) = {
+            let names = self.by_name.pin();
+            let (named, ()) = names.get_key_value(&Name { connector, identifier })?;
+            (named.record.load_full(), named.grant.load_full())
+        };
+        if grant.as_ref().map(|facts| &facts.id) == record.grant.as_ref() {
+            return Some(ConnectedAccount { record, grant });
+        }
+        self.with_grant(|memory| memory.account_named(connector, identifier))
     }
 
     pub(super) fn account(&self, id: &AccountId) -> Option<Arc<AccountRecord>> {
@@ -196,9 +213,7 @@ impl Memory {
                 News::Handle(record) => self.put_handle(record),
                 News::AccountGone(id) => self.remove_account(&id),
                 News::HandleGone(id) => self.remove_handle(&id),
-                News::GrantGone(id) => {
-                    self.grants.pin().remove(&id);
-                }
+                News::GrantGone(id) => self.remove_grant(&id),
             }
         }
         self.batches.fetch_add(1, Ordering::Release);
@@ -220,7 +235,7 @@ impl Memory {
         snapshot.handles.into_iter().for_each(|record| self.put_handle(record));
         gone.iter().for_each(|id| self.remove_account(id));
         lost.iter().for_each(|id| self.remove_handle(id));
-        ended.iter().for_each(|id| _ = self.grants.pin().remove(id));
+        ended.iter().for_each(|id| self.remove_grant(id));
     }
 
     fn put_grant(&self, mut facts: GrantFacts) {
@@ -228,8 +243,9 @@ impl Memory {
         index.share_names(&mut facts.connector, &mut facts.customer);
         index.share_scopes(&mut facts.granted);
         drop(index);
-        let grants = self.grants.pin();
         let facts = Arc::new(facts);
+        self.place_with_sharers(&facts.id, Some(&facts));
+        let grants = self.grants.pin();
         match grants.get_key_value(&facts.id) {
             Some((grant, ())) => grant.0.store(facts),
             None => drop(grants.insert(Grant(ArcSwap::new(facts)), ())),
@@ -240,17 +256,37 @@ impl Memory {
         let mut index = self.index_mut();
         index.share_names(&mut record.connector, &mut record.customer);
         index.share_role(&mut record.role);
+        let grant = record.grant.as_ref().and_then(|id| self.grant(id));
         let record = Arc::new(record);
         let (names, accounts) = (self.by_name.pin(), self.accounts.pin());
         match names.get_key_value(&Name::of(&record)) {
-            Some((named, ())) => named.0.store(Arc::clone(&record)),
-            None => drop(names.insert(Named(ArcSwap::new(Arc::clone(&record))), ())),
+            Some((named, ())) => {
+                named.record.store(Arc::clone(&record));
+                named.grant.store(grant);
+            }
+            None => drop(names.insert(Named { record: ArcSwap::new(Arc::clone(&record)), grant: ArcSwapOption::new(grant) }, ())),
         }
         match accounts.get_key_value(&record.id) {
             Some((account, ())) => account.0.store(Arc::clone(&record)),
             None => drop(accounts.insert(Account(ArcSwap::new(Arc::clone(&record))), ())),
         }
         index.put(record);
+    }
+
+    /// Leaves the facts of a grant, or nothing, with all accounts that use it.
+    fn place_with_sharers(&self, grant: &GrantId, facts: Option<&Arc<GrantFacts>>) {
+        let index = self.index();
+        let names = self.by_name.pin();
+        for record in index.sharers(grant) {
+            if let Some((named, ())) = names.get_key_value(&Name::of(record)) {
+                named.grant.store(facts.cloned());
+            }
+        }
+    }
+
+    fn remove_grant(&self, id: &GrantId) {
+        self.place_with_sharers(id, None);
+        self.grants.pin().remove(id);
     }
 
     fn put_handle(&self, record: HandleRecord) {
@@ -264,7 +300,7 @@ impl Memory {
         let names = self.by_name.pin();
         let name = Name::of(&record);
         // The name may have been given to another account in the same batch.
-        if names.get_key_value(&name).is_some_and(|(named, ())| named.0.load().id == *id) {
+        if names.get_key_value(&name).is_some_and(|(named, ())| named.record.load().id == *id) {
             names.remove(&name);
         }
         self.index_mut().remove(&record);

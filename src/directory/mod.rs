@@ -75,7 +75,7 @@ impl Directory {
     /// An account by its name, as of this moment.
     #[must_use]
     pub fn find(&self, connector: &ConnectorId, identifier: &Identifier) -> Option<ConnectedAccount> {
-        self.memory.with_grant(|memory| memory.account_named(connector, identifier))
+        self.memory.named(connector, identifier)
     }
 
     /// An account by its id.
@@ -384,6 +384,30 @@ mod tests {
         assert!(directory.sharers(&another.facts.id).is_empty());
         assert_eq!(identifiers(directory.holders(&"acme".parse().unwrap(), &"desk".parse().unwrap())), ["a"]);
         assert_eq!(directory.named(&"a".parse().unwrap()).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn all_who_share_a_grant_find_it_as_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = crowded(folder.path()).await;
+        let (shared, another) = (grant(7, "acme", 1), grant(8, "acme", 5));
+        let of = |number, identifier, grant: &GrantRecord, version| {
+            News::Account(AccountRecord { grant: Some(grant.facts.id.clone()), version, ..account(number, "crm", identifier, "acme") })
+        };
+        let versions = || {
+            let connector = "crm".parse().unwrap();
+            let found = ["a", "b"].map(|identifier| directory.find(&connector, &identifier.parse().unwrap()).unwrap());
+            found.map(|account| account.grant.map(|facts| facts.version))
+        };
+        directory.memory.take_over(vec![of(1, "b", &shared, 2), News::Grant(shared.facts.clone()), of(2, "a", &shared, 2)]);
+        assert_eq!(versions(), [Some(1), Some(1)]);
+        directory.memory.take_over(vec![News::Grant(grant(7, "acme", 2).facts)]);
+        assert_eq!(versions(), [Some(2), Some(2)]);
+        directory.memory.take_over(vec![of(1, "b", &another, 3), News::Grant(another.facts.clone())]);
+        directory.memory.take_over(vec![News::Grant(grant(7, "acme", 3).facts)]);
+        assert_eq!(versions(), [Some(3), Some(5)]);
+        directory.memory.take_over(vec![News::GrantGone(shared.facts.id)]);
+        assert_eq!(versions(), [None, Some(5)]);
     }
 
     #[tokio::test]
