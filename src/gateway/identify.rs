@@ -66,7 +66,7 @@ impl Sources {
         let mut found: Vec<_> = self.headers.iter().flat_map(|name| headers.all(name)).map(|value| Cow::Borrowed(value.as_ref())).collect();
         if self.token_slot == TokenSlot::Taken {
             found.extend(headers.all("authorization").flat_map(|value| handles_in(value)).map(Cow::Owned));
-            if let Some(Inject::Header { name, scheme }) = connector.map(|connector| &connector.inject)
+            if let Some(Inject::Header { name, scheme }) = connector.map(|connector| connector.inject.as_ref())
                 && name != "authorization"
             {
                 found.extend(headers.all(name).filter_map(|value| own_header(value, scheme.as_deref())).map(Cow::Borrowed));

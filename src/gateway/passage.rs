@@ -146,7 +146,7 @@ impl Exchange {
         }
         let held = passage.websocket || is_grpc(headers);
         if !passage.needles.is_empty() {
-            passage.mask = Some(Mask::new(&passage.needles, if held { Holding::Never } else { Holding::Long }));
+            passage.mask = Some(Mask::new(Arc::clone(&passage.needles), if held { Holding::Never } else { Holding::Long }));
         }
         let mut headers = answer.headers;
         let own = [(REQUEST_ID, self.record.event.request_id.to_string()), (DECISION, decision)];

@@ -1,13 +1,13 @@
 //! An admission: the credential for the one request whose permit opened it.
 
-use super::lives::Answer;
+use super::lives::{Answer, Token, habits};
 use super::opened::OpenedGrant;
 use super::{NoToken, Shared};
 use scopegate_core::account::{AccountRecord, Credential};
 use scopegate_core::answer::Needle;
 use scopegate_core::connector::Connector;
 use scopegate_core::connector::variables::{Variables, effective};
-use scopegate_core::refresh::{Ask, Event, Landing};
+use scopegate_core::refresh::{Ask, Event, Landing, Moment};
 use scopegate_core::request::OutgoingHead;
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Admission {
     shared: Arc<Shared>,
     connector: Arc<Connector>,
     account: Arc<AccountRecord>,
-    opened: Arc<OpenedGrant>,
+    token: Token,
     variables: Variables,
     sent: Sent,
 }
@@ -54,14 +54,14 @@ pub enum Replayable {
 
 impl fmt::Debug for Admission {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.debug_struct("Admission").field("account", &self.account.id).field("grant", &self.opened.facts.id).finish_non_exhaustive()
+        to.debug_struct("Admission").field("account", &self.account.id).field("grant", &self.token.opened.facts.id).finish_non_exhaustive()
     }
 }
 
 impl Admission {
-    pub(super) fn new(shared: Arc<Shared>, connector: Arc<Connector>, account: Arc<AccountRecord>, opened: Arc<OpenedGrant>) -> Self {
-        let variables = variables(&shared, &connector, &account, &opened);
-        Self { shared, connector, account, opened, variables, sent: Sent::Once }
+    pub(super) fn new(shared: Arc<Shared>, connector: Arc<Connector>, account: Arc<AccountRecord>, token: Token) -> Self {
+        let variables = variables(&shared, &connector, &account, &token.opened);
+        Self { shared, connector, account, token, variables, sent: Sent::Once }
     }
 
     /// All values that templates of the connector may be filled with, for this account.
@@ -72,7 +72,7 @@ impl Admission {
 
     /// Writes the credential. Where the connector's place cannot carry it the head stays without one, so that the API refuses it.
     pub fn authorize(&self, head: &mut OutgoingHead) {
-        if let Err(error) = self.connector.inject.write(&self.opened.credential, head) {
+        if let Err(error) = self.connector.inject.write(&self.token.opened.credential, head) {
             tracing::error!(
                 connector = %self.connector.id, account = %self.account.id, error = &error as &dyn Error,
                 "the credential does not fit where the connector wants it"
@@ -83,26 +83,26 @@ impl Admission {
     /// What no answer may show.
     #[must_use]
     pub fn needles(&self) -> Arc<[Needle]> {
-        self.opened.needles(&self.connector.inject)
+        self.token.opened.needles(&self.connector.inject)
     }
 
     /// The API answered 401. If the token is still the current one, one refresh is forced; a request that can be sent once more
     /// waits for it, others are answered at once and the next call waits. Dropping the future does not stop the refresh.
     pub async fn after_401(&mut self, replayable: Replayable) -> After401 {
-        let Some(facts) = self.shared.directory.grant(&self.opened.facts.id) else { return After401::Refuse(NoToken::ConsentRequired) };
-        match (&self.opened.credential, self.sent) {
+        let Some(facts) = self.shared.directory.grant(&self.token.opened.facts.id) else { return After401::Refuse(NoToken::ConsentRequired) };
+        match (&self.token.opened.credential, self.sent) {
             (Credential::Key(_) | Credential::Basic { .. }, _) => return without_refresh(replayable),
             (Credential::Tokens(_), Sent::Again) => {
-                self.shared.step(&facts, Event::Unhealed { version: self.opened.facts.version });
+                self.shared.step(&facts, Event::Unhealed { version: self.token.opened.facts.version });
                 return After401::Answer;
             }
             (Credential::Tokens(_), Sent::Once) => {}
         }
-        let answer = self.shared.ask(&facts, Ask::Unauthorized { version: self.opened.facts.version });
+        let answer = self.shared.ask(&facts, &self.connector, Ask::Unauthorized { version: self.token.opened.facts.version });
         match (answer, replayable) {
             (Answer::Pass, _) | (_, Replayable::No) => After401::Answer,
             (Answer::Refuse(why), Replayable::Yes) => After401::Refuse(why),
-            (Answer::Use(_), Replayable::Yes) => self.renew().await,
+            (Answer::Use { .. }, Replayable::Yes) => self.renew().await,
             (Answer::Wait(landing), Replayable::Yes) => match landing.await {
                 Ok(Landing::Refused(why)) => After401::Refuse(why.into()),
                 Ok(Landing::Fresh) | Err(_) => self.renew().await,
@@ -112,14 +112,14 @@ impl Admission {
 
     /// The API answered something other than 401.
     pub fn not_401(&self) {
-        self.shared.honoured(&self.opened.facts);
+        self.token.seat.lock().life.step(Event::Honoured, &habits(None), Moment::default());
     }
 
     async fn renew(&mut self) -> After401 {
-        match self.shared.token(&self.opened.facts.id, &self.connector, Ask::Request).await {
-            Ok(opened) => {
-                self.variables = variables(&self.shared, &self.connector, &self.account, &opened);
-                self.opened = opened;
+        match self.shared.token(&self.token.opened.facts.id, &self.connector, Ask::Request).await {
+            Ok(token) => {
+                self.variables = variables(&self.shared, &self.connector, &self.account, &token.opened);
+                self.token = token;
                 self.sent = Sent::Again;
                 After401::Replay
             }

@@ -181,7 +181,7 @@ fn capped(lifetime: Duration) -> Duration {
 
 /// Whether user and password can stand where the connector wants its credential.
 fn takes_a_pair(connector: &Connector) -> bool {
-    match &connector.inject {
+    match connector.inject.as_ref() {
         Inject::Basic { .. } => true,
         Inject::Header { name, .. } => name == "authorization",
         Inject::Query { .. } => false,

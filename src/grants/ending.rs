@@ -180,7 +180,7 @@ impl Shared {
             let changes = [put].into_iter().chain(account.into_iter().flat_map(deletion)).collect();
             if self.directory.apply(changes).await.map_err(store)? == Applied::Done {
                 log(&ended.record.facts, "revoked");
-                self.opened.forget(grant);
+                self.forget_opened(grant);
                 self.step(&ended.record.facts, Event::Learned(super::lives::known_of(&ended.record.facts, None)));
                 return Ok(Ending::Ended(EndedHere { facts: ended.record.facts, tokens: ended.tokens }));
             }

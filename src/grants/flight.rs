@@ -5,7 +5,7 @@
 use super::Shared;
 use super::install::log;
 use super::lives::{habits, known_of};
-use super::opened::OpenedGrant;
+use super::opened::{OpenedGrant, OpenedGrants};
 use super::provider::{Place, ProviderFault, Urgency};
 use super::sealing::KeepError;
 use crate::metrics::OutcomeLabels;
@@ -54,7 +54,7 @@ impl Drop for Flight {
             );
         }
         if !self.landed {
-            self.shared.fly_on(&self.grant, Event::Aborted, &habits(self.connector().as_ref()));
+            self.shared.fly_on(&self.grant, Event::Aborted, &habits(self.connector().as_deref()));
         }
         if let Some(lease) = self.lease.take() {
             let (store, grant) = (Arc::clone(&self.shared.store), self.grant.clone());
@@ -87,7 +87,7 @@ impl Flight {
             }
             let last = !pause.is_zero() && end.is_cancelled() && self.hand.is_none();
             let step = self.perform(deed).await;
-            let habits = habits(self.connector().as_ref());
+            let habits = habits(self.connector().as_deref());
             next = self.shared.fly_on(&self.grant, Event::Done(step), &habits);
             if last {
                 break;
@@ -211,10 +211,11 @@ impl Flight {
         if matches!(step, Step::Wrote(Wrote::Done)) {
             self.hand = None;
             log(&facts, "refreshed");
-            let opened = Arc::new(OpenedGrant::new(facts, credential));
-            match self.urgency {
-                Urgency::Now => self.shared.opened.put(&opened),
-                Urgency::Ahead => self.shared.opened.renew(&opened),
+            let opened = OpenedGrant::new(self.shared.shared_facts(facts), credential);
+            match (self.urgency, self.shared.lives.seat(&self.grant)) {
+                (Urgency::Now, Some(seat)) => self.shared.opened.put(&seat, &opened),
+                (Urgency::Ahead, Some(seat)) => OpenedGrants::renew(&seat, &opened),
+                (Urgency::Now | Urgency::Ahead, None) => {}
             }
         }
         Ok(step)
@@ -253,7 +254,7 @@ impl Flight {
         let put = Change::PutGrant { record: GrantRecord { facts: facts.clone(), sealed, intent: None }, expected: Some(version) };
         let step = self.write(vec![put]).await?;
         if matches!(step, Step::Wrote(Wrote::Done)) {
-            self.shared.opened.forget(&self.grant);
+            self.shared.forget_opened(&self.grant);
             tracing::warn!(
                 connector = %facts.connector, customer = %facts.customer, grant = %facts.id, version = facts.version,
                 "the provider does not honour the grant any more: its accounts need a new authorization"

@@ -36,7 +36,7 @@ impl Grants {
     /// Begins to keep a grant fresh that somebody else has stored.
     pub fn keep_fresh(&self, facts: &GrantFacts) {
         log(facts, "connected");
-        let habits = habits(self.0.connector(&facts.connector).as_ref());
+        let habits = habits(self.0.connector(&facts.connector).as_deref());
         let wake = first_wake(&known_of(facts, None), facts.used_at, &habits, self.0.moment());
         if let Some(at) = wake {
             self.0.schedule.begin(&facts.id, at);

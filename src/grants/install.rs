@@ -98,8 +98,8 @@ impl Shared {
             match self.directory.apply(changes).await.map_err(|cause| KeepError::Store { grant: facts.id.clone(), cause })? {
                 Applied::Done => {
                     log(&facts, "connected");
-                    self.opened.put(&Arc::new(OpenedGrant::new(facts.clone(), fresh.credential)));
-                    self.step(&facts, Event::Learned(super::lives::known_of(&facts, None)));
+                    let seat = self.step(&facts, Event::Learned(super::lives::known_of(&facts, None)));
+                    self.opened.put(&seat, &OpenedGrant::new(self.shared_facts(facts), fresh.credential));
                     return self.directory.by_id(account).ok_or_else(gone);
                 }
                 Applied::Conflict => {}

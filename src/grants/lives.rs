@@ -3,6 +3,7 @@
 use super::flight::Flight;
 use super::opened::OpenedGrant;
 use super::provider::{Place, Urgency};
+use super::seat::{Seat, Seated};
 use super::{NoToken, Shared};
 use crate::chance;
 use crate::store::{Change, Intent};
@@ -12,8 +13,7 @@ use scopegate_core::connector::Connector;
 use scopegate_core::connector::oauth::RefreshMode;
 use scopegate_core::id::GrantId;
 use scopegate_core::refresh::{Ask, Deed, Effects, Event, Habits, Known, Landing, Life, Moment, Replay, Standing, Verdict, Wake};
-use scopegate_core::time::Instant;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -30,28 +30,22 @@ const ROUNDS: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Lives(papaya::HashMap<GrantId, Arc<Seat>, RandomState>);
 
-/// One grant's life, and who waits for its flight.
-#[derive(Debug)]
-struct Seat(Mutex<Seated>);
-
-#[derive(Debug)]
-struct Seated {
-    life: Life,
-    waiting: Vec<oneshot::Sender<Landing>>,
-    /// When a use was last being noted.
-    noting: Option<Instant>,
+impl Lives {
+    pub(super) fn seat(&self, grant: &GrantId) -> Option<Arc<Seat>> {
+        self.0.pin().get(grant).cloned()
+    }
 }
 
-impl Seat {
-    fn lock(&self) -> MutexGuard<'_, Seated> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A token that may be used now, and the life that it is of.
+pub(super) struct Token {
+    pub(super) opened: Arc<OpenedGrant>,
+    pub(super) seat: Arc<Seat>,
 }
 
 /// What whoever asked gets.
 pub(super) enum Answer {
-    /// The token of this version.
-    Use(u64),
+    /// The token of this version, which may have to be opened.
+    Use { version: u64, opened: Option<Arc<OpenedGrant>>, seat: Arc<Seat> },
     /// What the flight brings.
     Wait(oneshot::Receiver<Landing>),
     /// Nothing: 401s mean nothing at present.
@@ -61,7 +55,7 @@ pub(super) enum Answer {
 }
 
 /// The ways of a connector's provider; without OAuth nothing is ever refreshed.
-pub(super) fn habits(connector: Option<&Arc<Connector>>) -> Habits {
+pub(super) fn habits(connector: Option<&Connector>) -> Habits {
     let none = Habits { mode: RefreshMode::OnUse, keep_alive: None, replay: Replay::Never };
     connector.and_then(|connector| connector.oauth.as_ref()).map_or(none, Habits::of)
 }
@@ -87,7 +81,7 @@ impl Shared {
     }
 
     fn habits_of(&self, facts: &GrantFacts) -> Habits {
-        habits(self.connector(&facts.connector).as_ref())
+        habits(self.connector(&facts.connector).as_deref())
     }
 
     fn seat(&self, facts: &GrantFacts, habits: &Habits) -> Arc<Seat> {
@@ -98,8 +92,7 @@ impl Shared {
         let at = self.moment();
         let life = Life::new(&known_of(facts, None), habits, at);
         let wake = life.wake(at.mono);
-        let seat = Arc::new(Seat(Mutex::new(Seated { life, waiting: Vec::new(), noting: None })));
-        let seat = lives.get_or_insert(facts.id.clone(), seat);
+        let seat = lives.get_or_insert(facts.id.clone(), Seat::new(life));
         self.set_wake(&facts.id, wake);
         Arc::clone(seat)
     }
@@ -112,12 +105,13 @@ impl Shared {
         }
     }
 
-    /// Takes an event that is no question.
-    pub(super) fn step(self: &Arc<Self>, facts: &GrantFacts, event: Event) {
+    /// Takes an event that is no question; whose it was.
+    pub(super) fn step(self: &Arc<Self>, facts: &GrantFacts, event: Event) -> Arc<Seat> {
         let habits = self.habits_of(facts);
         let seat = self.seat(facts, &habits);
         let effects = self.take(&mut seat.lock(), facts, event, &habits);
         self.follow(&facts.id, effects, None);
+        seat
     }
 
     /// The moment has come that was planned for this grant; `place` is for its flight.
@@ -130,7 +124,7 @@ impl Shared {
 
     /// Takes what a flight has to say; its next deed.
     pub(super) fn fly_on(&self, grant: &GrantId, event: Event, habits: &Habits) -> Option<(Deed, Duration)> {
-        let seat = self.lives.0.pin().get(grant).cloned()?;
+        let seat = self.lives.seat(grant)?;
         let at = self.moment();
         let (effects, waiting) = {
             let mut seated = seat.lock();
@@ -146,27 +140,25 @@ impl Shared {
     }
 
     /// Asks for a token of the grant as `facts` show it.
-    pub(super) fn ask(self: &Arc<Self>, facts: &GrantFacts, ask: Ask) -> Answer {
-        let habits = self.habits_of(facts);
+    pub(super) fn ask(self: &Arc<Self>, facts: &GrantFacts, connector: &Connector, ask: Ask) -> Answer {
+        let habits = habits(Some(connector));
         let seat = self.seat(facts, &habits);
-        let (effects, waiter) = {
-            let mut seated = seat.lock();
-            let effects = self.take(&mut seated, facts, Event::Asked(ask), &habits);
-            let waiter = matches!(effects.verdict, Some(Verdict::Wait)).then(|| {
+        let mut seated = seat.lock();
+        let effects = self.take(&mut seated, facts, Event::Asked(ask), &habits);
+        let answer = match effects.verdict {
+            Some(Verdict::Use { version }) => Answer::Use { version, opened: seated.opened.get(version), seat: Arc::clone(&seat) },
+            Some(Verdict::Wait) => {
                 let (waiter, landing) = oneshot::channel();
                 seated.waiting.push(waiter);
-                landing
-            });
-            (effects, waiter)
+                Answer::Wait(landing)
+            }
+            Some(Verdict::Pass) => Answer::Pass,
+            Some(Verdict::Refuse(why)) => Answer::Refuse(why.into()),
+            None => Answer::Refuse(NoToken::Store),
         };
+        drop(seated);
         self.follow(&facts.id, effects, None);
-        match (effects.verdict, waiter) {
-            (Some(Verdict::Use { version }), _) => Answer::Use(version),
-            (Some(Verdict::Wait), Some(landing)) => Answer::Wait(landing),
-            (Some(Verdict::Pass), _) => Answer::Pass,
-            (Some(Verdict::Refuse(why)), _) => Answer::Refuse(why.into()),
-            (Some(Verdict::Wait) | None, _) => Answer::Refuse(NoToken::Store),
-        }
+        answer
     }
 
     /// Takes an event, and before it what the directory knows by now.
@@ -188,15 +180,19 @@ impl Shared {
     }
 
     /// A token that may be used now, after a flight where there has to be one.
-    pub(super) async fn token(self: &Arc<Self>, grant: &GrantId, connector: &Connector, first: Ask) -> Result<Arc<OpenedGrant>, NoToken> {
+    pub(super) async fn token(self: &Arc<Self>, grant: &GrantId, connector: &Connector, first: Ask) -> Result<Token, NoToken> {
         let mut ask = first;
         for _ in 0..ROUNDS {
             let facts = self.directory.grant(grant).ok_or(NoToken::ConsentRequired)?;
-            match self.ask(&facts, ask) {
-                Answer::Use(version) => {
-                    if let Some(opened) = self.opened_or_store_fault(grant, version).await? {
-                        self.note_use(&facts);
-                        return Ok(opened);
+            match self.ask(&facts, connector, ask) {
+                Answer::Use { version, opened, seat } => {
+                    let opened = match opened {
+                        None => self.open_or_store_fault(grant, &seat, version).await?,
+                        some => some,
+                    };
+                    if let Some(opened) = opened {
+                        self.note_use(&facts, &seat);
+                        return Ok(Token { opened, seat });
                     }
                 }
                 Answer::Wait(landing) => match landing.await {
@@ -213,20 +209,19 @@ impl Shared {
         Err(NoToken::Unavailable { retry_after: Duration::from_secs(1) })
     }
 
-    pub(super) async fn opened_or_store_fault(&self, grant: &GrantId, version: u64) -> Result<Option<Arc<OpenedGrant>>, NoToken> {
-        self.opened(grant, version).await.map_err(|error| {
+    async fn open_or_store_fault(&self, grant: &GrantId, seat: &Arc<Seat>, version: u64) -> Result<Option<Arc<OpenedGrant>>, NoToken> {
+        self.open(grant, seat, version).await.map_err(|error| {
             tracing::error!(grant = %grant, error = &error as &dyn std::error::Error, "a grant could not be opened");
             NoToken::Store
         })
     }
 
     /// Notes that the grant is used, at most once an hour, and waits for nothing.
-    fn note_use(self: &Arc<Self>, facts: &GrantFacts) {
+    fn note_use(self: &Arc<Self>, facts: &GrantFacts, seat: &Seat) {
         let now = self.clock.timestamp();
         if now.since(facts.used_at) < NOTED_EVERY {
             return;
         }
-        let Some(seat) = self.lives.0.pin().get(&facts.id).cloned() else { return };
         let moment = self.clock.instant();
         let mut seated = seat.lock();
         if seated.noting.is_some_and(|before| moment.since(before) < NOTING) {
@@ -241,19 +236,19 @@ impl Shared {
         });
     }
 
-    /// The API answered something other than 401.
-    pub(super) fn honoured(&self, facts: &GrantFacts) {
-        let Some(seat) = self.lives.0.pin().get(&facts.id).cloned() else { return };
-        let (habits, at) = (habits(None), Moment::default());
-        seat.lock().life.step(Event::Honoured, &habits, at);
-    }
-
     /// Forgets the life of a grant that is gone. Whoever waits for its flight is told at once; the map gives memory back when it likes.
     pub(super) fn forget(&self, grant: &GrantId) {
         if let Some(seat) = self.lives.0.pin().remove(grant) {
             seat.lock().waiting.clear();
+            self.opened.forget(seat);
         }
-        self.opened.forget(grant);
         self.schedule.forget(grant);
+    }
+
+    /// Forgets the token set of a grant, of whatever version.
+    pub(super) fn forget_opened(&self, grant: &GrantId) {
+        if let Some(seat) = self.lives.seat(grant) {
+            self.opened.forget(&seat);
+        }
     }
 }

@@ -22,6 +22,7 @@ mod outage;
 mod provider;
 mod schedule;
 mod sealing;
+mod seat;
 #[cfg(test)]
 mod tests;
 
@@ -189,8 +190,8 @@ impl Grants {
         // A permit comes of a set that has the connector; another set opens nothing.
         let connector = policies.connector(account.connector.as_str()).ok_or(NoToken::Store)?;
         let grant = account.grant.clone().ok_or(NoToken::ConsentRequired)?;
-        let opened = self.0.token(&grant, connector, Ask::Request).await?;
-        Ok(Admission::new(Arc::clone(&self.0), Arc::clone(connector), account, opened))
+        let token = self.0.token(&grant, connector, Ask::Request).await?;
+        Ok(Admission::new(Arc::clone(&self.0), Arc::clone(connector), account, token))
     }
 
     /// How many opened token sets are in memory.

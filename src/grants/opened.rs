@@ -1,187 +1,182 @@
 //! Opened token sets, within a bound.
 
-use foldhash::fast::RandomState;
+use super::seat::{Opened, Seat};
 use scopegate_core::account::{Credential, GrantFacts};
 use scopegate_core::answer::Needle;
 use scopegate_core::connector::Inject;
-use scopegate_core::id::GrantId;
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One version of a grant, opened.
 #[derive(Debug)]
 pub(super) struct OpenedGrant {
-    /// The facts that were sealed with it.
-    pub(super) facts: Arc<GrantFacts>,
+    pub(super) version: u64,
     /// What was sealed.
     pub(super) credential: Credential,
+    /// The facts that were sealed with it.
+    pub(super) facts: Arc<GrantFacts>,
     /// What searching for it needs, made for the first answer, and where it was injected then.
-    needles: OnceLock<(Inject, Arc<[Needle]>)>,
+    needles: OnceLock<(Arc<Inject>, Arc<[Needle]>)>,
 }
 
 impl OpenedGrant {
-    pub(super) fn new(facts: GrantFacts, credential: Credential) -> Self {
-        Self { facts: Arc::new(facts), credential, needles: OnceLock::new() }
+    pub(super) fn new(facts: Arc<GrantFacts>, credential: Credential) -> Arc<Self> {
+        Arc::new(Self { version: facts.version, credential, facts, needles: OnceLock::new() })
     }
 
     /// What no answer may show, where it is injected so.
-    pub(super) fn needles(&self, inject: &Inject) -> Arc<[Needle]> {
+    pub(super) fn needles(&self, inject: &Arc<Inject>) -> Arc<[Needle]> {
         let made = || Needle::of(&self.credential, inject).into();
-        let (known, needles) = self.needles.get_or_init(|| (inject.clone(), made()));
-        if known == inject { Arc::clone(needles) } else { made() }
+        let (known, needles) = self.needles.get_or_init(|| (Arc::clone(inject), made()));
+        if Arc::ptr_eq(known, inject) || known == inject { Arc::clone(needles) } else { made() }
     }
 }
 
 /// The token sets that were used last, approximately: when there is no place, the hand goes round and takes the
-/// first one that was not used since it last came by.
+/// first one that was not used since it last came by. Each lies with its seat; here is only who has one.
 #[derive(Debug)]
 pub(super) struct OpenedGrants {
     most: usize,
-    clock: Mutex<Clock>,
+    count: AtomicUsize,
+    round: Mutex<Round>,
 }
 
 #[derive(Debug, Default)]
-struct Clock {
-    places: Vec<Place>,
-    at: HashMap<GrantId, usize, RandomState>,
+struct Round {
+    seats: Vec<Arc<Seat>>,
     hand: usize,
-}
-
-#[derive(Debug)]
-struct Place {
-    grant: GrantId,
-    opened: Arc<OpenedGrant>,
-    used: bool,
 }
 
 impl OpenedGrants {
     /// At most `most` of them, and at least one.
     pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), clock: Mutex::default() }
-    }
-
-    /// The token set of exactly this version.
-    pub(super) fn get(&self, grant: &GrantId, version: u64) -> Option<Arc<OpenedGrant>> {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = *clock.at.get(grant)?;
-        let place = clock.places.get_mut(at).filter(|place| place.opened.facts.version == version)?;
-        place.used = true;
-        Some(Arc::clone(&place.opened))
+        Self { most: most.max(1), count: AtomicUsize::new(0), round: Mutex::default() }
     }
 
     /// Keeps a token set instead of an older version.
-    pub(super) fn put(&self, opened: &Arc<OpenedGrant>) {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        let grant = &opened.facts.id;
-        match clock.at.get(grant).copied().and_then(|at| clock.places.get_mut(at)) {
-            Some(place) if place.opened.facts.version > opened.facts.version => {}
-            Some(place) => place.opened = Arc::clone(opened),
-            None => clock.insert(Place { grant: grant.clone(), opened: Arc::clone(opened), used: true }, self.most),
+    pub(super) fn put(&self, seat: &Arc<Seat>, fresh: &Arc<OpenedGrant>) {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let opened = &mut seat.lock().opened;
+            match &opened.grant {
+                Some(known) if known.version > fresh.version => return,
+                Some(_) => {}
+                None => drop(self.count.fetch_add(1, Ordering::Relaxed)),
+            }
+            (opened.grant, opened.used) = (Some(Arc::clone(fresh)), true);
+            if std::mem::replace(&mut opened.listed, true) {
+                return;
+            }
+        }
+        self.make_room(&mut round);
+        round.seats.push(Arc::clone(seat));
+    }
+
+    /// Keeps a token set where an older version is kept: nobody needs one that nobody uses.
+    pub(super) fn renew(seat: &Seat, fresh: &Arc<OpenedGrant>) {
+        let opened = &mut seat.lock().opened;
+        if opened.grant.as_ref().is_some_and(|known| known.version < fresh.version) {
+            opened.grant = Some(Arc::clone(fresh));
+        }
+    }
+
+    /// Forgets a token set of whatever version.
+    pub(super) fn forget(&self, seat: &Seat) {
+        if seat.lock().opened.grant.take().is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner).places.len()
+        self.count.load(Ordering::Relaxed)
     }
 
-    /// Keeps a token set where an older version is kept: nobody needs one that nobody uses.
-    pub(super) fn renew(&self, opened: &Arc<OpenedGrant>) {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = clock.at.get(&opened.facts.id).copied().and_then(|at| clock.places.get_mut(at))
-            && place.opened.facts.version < opened.facts.version
-        {
-            place.opened = Arc::clone(opened);
-        }
-    }
-
-    /// Forgets a token set of whatever version.
-    pub(super) fn forget(&self, grant: &GrantId) {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = clock.at.get(grant).copied() {
-            clock.take_out(at);
-        }
-    }
-}
-
-impl Clock {
-    fn insert(&mut self, place: Place, most: usize) {
-        while self.places.len() >= most {
-            self.hand %= self.places.len();
-            match self.places.get_mut(self.hand) {
-                Some(place) if place.used => {
-                    place.used = false;
-                    self.hand += 1;
-                }
-                Some(_) | None => self.take_out(self.hand),
+    fn make_room(&self, round: &mut Round) {
+        while round.seats.len() >= self.most {
+            round.hand %= round.seats.len();
+            let Some(seat) = round.seats.get(round.hand) else { return };
+            if self.makes_room(&mut seat.lock().opened) {
+                // The last one moves into the gap.
+                drop(round.seats.swap_remove(round.hand));
+            } else {
+                round.hand += 1;
             }
         }
-        self.at.insert(place.grant.clone(), self.places.len());
-        self.places.push(place);
     }
 
-    /// The last place moves into the gap.
-    fn take_out(&mut self, at: usize) {
-        if at < self.places.len() {
-            let gone = self.places.swap_remove(at);
-            self.at.remove(&gone.grant);
-            if let Some(moved) = self.places.get(at) {
-                self.at.insert(moved.grant.clone(), at);
-            }
+    fn makes_room(&self, opened: &mut Opened) -> bool {
+        if opened.grant.is_some() && std::mem::replace(&mut opened.used, false) {
+            return false;
         }
+        if opened.grant.take().is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        opened.listed = false;
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::lives::{habits, known_of};
     use crate::grants::tests::facts;
+    use scopegate_core::refresh::{Life, Moment};
     use scopegate_core::secret::ApiKey;
 
-    fn opened(number: u8, version: u64) -> Arc<OpenedGrant> {
-        let id = GrantId::from_bytes([number; 16]);
-        Arc::new(OpenedGrant::new(GrantFacts { id, version, ..facts() }, Credential::Key(ApiKey::new("k".into()))))
+    fn seat() -> Arc<Seat> {
+        Seat::new(Life::new(&known_of(&facts(), None), &habits(None), Moment::default()))
     }
 
-    fn known(grants: &OpenedGrants, numbers: std::ops::Range<u8>) -> Vec<u8> {
-        numbers.filter(|number| grants.get(&GrantId::from_bytes([*number; 16]), 1).is_some()).collect()
+    fn opened(version: u64) -> Arc<OpenedGrant> {
+        OpenedGrant::new(GrantFacts { version, ..facts() }.into(), Credential::Key(ApiKey::new("k".into())))
+    }
+
+    fn has(seat: &Seat, version: u64) -> bool {
+        seat.lock().opened.get(version).is_some()
     }
 
     #[test]
     fn only_the_asked_version_comes_out_and_an_older_one_never_takes_its_place() {
-        let grants = OpenedGrants::new(2);
-        let id = GrantId::from_bytes([1; 16]);
+        let (grants, seat) = (OpenedGrants::new(2), seat());
         for (put, found) in [(1, [true, false]), (2, [false, true]), (1, [false, true])] {
-            grants.put(&opened(1, put));
-            assert_eq!([grants.get(&id, 1).is_some(), grants.get(&id, 2).is_some()], found, "{put}");
+            grants.put(&seat, &opened(put));
+            assert_eq!([has(&seat, 1), has(&seat, 2)], found, "{put}");
         }
         for (renewed, found) in [(3, [false, true]), (1, [false, true])] {
-            grants.renew(&opened(1, renewed));
-            assert_eq!([grants.get(&id, 2).is_some(), grants.get(&id, 3).is_some()], found, "{renewed}");
+            OpenedGrants::renew(&seat, &opened(renewed));
+            assert_eq!([has(&seat, 2), has(&seat, 3)], found, "{renewed}");
         }
-        grants.forget(&id);
-        grants.renew(&opened(1, 4));
-        assert!(grants.get(&id, 3).is_none() && grants.get(&id, 4).is_none(), "what nobody uses is not kept");
+        grants.forget(&seat);
+        OpenedGrants::renew(&seat, &opened(4));
+        assert!(!has(&seat, 3) && !has(&seat, 4), "what nobody uses is not kept");
+        assert_eq!(grants.count(), 0);
+        grants.put(&seat, &opened(1));
+        assert!(has(&seat, 1), "whoever was forgotten may come again");
+        assert_eq!(grants.count(), 1);
     }
 
     #[test]
     fn the_bound_holds_and_what_is_used_stays() {
-        let grants = OpenedGrants::new(3);
-        for number in 0..3 {
-            grants.put(&opened(number, 1));
+        let (grants, seats) = (OpenedGrants::new(3), Vec::from_iter((0..40).map(|_| seat())));
+        let held = || Vec::from_iter(seats.iter().map(|seat| seat.lock().opened.grant.is_some()));
+        let count = || held().into_iter().filter(|held| *held).count();
+        for seat in &seats[..4] {
+            grants.put(seat, &opened(1));
         }
-        grants.put(&opened(3, 1));
-        let mut left = known(&grants, 0..4);
-        assert_eq!((left.len(), left.pop()), (3, Some(3)));
+        assert_eq!((count(), held()[3]), (3, true));
         // All that are left were just used; of the next two newcomers the second takes the place of the first.
-        for number in 4..40 {
-            grants.put(&opened(number, 1));
-            assert!(grants.get(&GrantId::from_bytes([number; 16]), 1).is_some());
-            assert!(known(&grants, 0..40).len() <= 3);
+        for seat in &seats[4..] {
+            grants.put(seat, &opened(1));
+            assert!(has(seat, 1));
+            assert_eq!((count(), grants.count()), (3, 3));
         }
-        for number in 0..40 {
-            grants.forget(&GrantId::from_bytes([number; 16]));
-        }
-        assert!(known(&grants, 0..40).is_empty());
+        grants.forget(&seats[39]);
+        grants.put(&seats[0], &opened(1));
+        assert!(held()[0] && count() <= 3);
+        assert_eq!(grants.count(), count());
+        seats.iter().for_each(|seat| grants.forget(seat));
+        assert_eq!((count(), grants.count()), (0, 0));
     }
 }

@@ -280,7 +280,7 @@ impl Provider {
         let Some(lookup) = &oauth.lookup else { return Ok(Told::default()) };
         let url = lookup.fill(variables).map_err(NoCall::Unfilled).and_then(|url| Url::parse(&url).map_err(NoCall::NoUrl));
         let url = url.map_err(ProviderFault::NoCall)?;
-        let (name, value) = match &connector.inject {
+        let (name, value) = match connector.inject.as_ref() {
             Inject::Header { name, scheme: Some(scheme) } => (name.as_str(), format!("{scheme} {}", credential.secret())),
             Inject::Header { name, scheme: None } => (name.as_str(), credential.secret().to_owned()),
             Inject::Query { .. } | Inject::Basic { .. } => ("authorization", format!("Bearer {}", credential.secret())),

@@ -194,7 +194,7 @@ impl Shared {
     fn plan_all(&self) {
         let policies = (self.policies)();
         self.directory.each_grant(|facts| {
-            let habits = habits(policies.connector(facts.connector.as_str()));
+            let habits = habits(policies.connector(facts.connector.as_str()).map(AsRef::as_ref));
             if let Some(at) = first_wake(&known_of(facts, None), facts.used_at, &habits, self.moment()) {
                 self.schedule.begin(&facts.id, at);
             }

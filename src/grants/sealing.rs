@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::opened::OpenedGrant;
+use super::seat::Seat;
 use crate::store::{GrantRecord, Sealed, StoreError};
 use crate::vault::{Binding, VaultError};
 use scopegate_core::account::{Credential, GrantFacts};
@@ -105,15 +106,17 @@ impl Shared {
         self.directory.sealed(grant).await.map_err(|cause| KeepError::Store { grant: grant.clone(), cause })
     }
 
-    /// The opened token set of exactly this version; none where the record has another by now.
-    pub(super) async fn opened(&self, grant: &GrantId, version: u64) -> Result<Option<Arc<OpenedGrant>>, KeepError> {
-        if let Some(opened) = self.opened.get(grant, version) {
-            return Ok(Some(opened));
-        }
+    /// Opens the token set of exactly this version, and keeps it; none where the record has another by now.
+    pub(super) async fn open(&self, grant: &GrantId, seat: &Arc<Seat>, version: u64) -> Result<Option<Arc<OpenedGrant>>, KeepError> {
         let Some(record) = self.record(grant).await?.filter(|record| record.facts.version == version) else { return Ok(None) };
         let Some(credential) = self.unseal(&record).await? else { return Ok(None) };
-        let opened = Arc::new(OpenedGrant::new(record.facts, credential));
-        self.opened.put(&opened);
+        let opened = OpenedGrant::new(self.shared_facts(record.facts), credential);
+        self.opened.put(seat, &opened);
         Ok(Some(opened))
+    }
+
+    /// The same facts, as the directory has them where it has them.
+    pub(super) fn shared_facts(&self, facts: GrantFacts) -> Arc<GrantFacts> {
+        self.directory.grant(&facts.id).filter(|known| known.version == facts.version).unwrap_or_else(|| Arc::new(facts))
     }
 }

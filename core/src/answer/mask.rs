@@ -13,11 +13,8 @@ const HELD_FROM: usize = 16;
 
 const STAR: u8 = b'*';
 
-/// A secret to look for; cheap to clone. What searching needs is made once, when it is first searched for.
-#[derive(Clone)]
-pub struct Needle(Arc<Inner>);
-
-struct Inner {
+/// A secret to look for. What searching needs is made once, when it is first searched for.
+pub struct Needle {
     finder: Finder<'static>,
     /// For each length of a beginning of the needle: the longest shorter beginning that it ends with.
     fallback: OnceLock<Box<[usize]>>,
@@ -47,22 +44,22 @@ impl Needle {
     /// None for an empty text, which is found everywhere.
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(Arc::new(Inner { finder: Finder::new(text).into_owned(), fallback: OnceLock::new() })))
+        (!text.is_empty()).then(|| Self { finder: Finder::new(text).into_owned(), fallback: OnceLock::new() })
     }
 
     /// `value` with the needle overwritten; none where it does not hold it.
     pub(super) fn overwritten(&self, value: &[u8]) -> Option<Vec<u8>> {
-        self.0.finder.find(value)?;
+        self.finder.find(value)?;
         let mut made = value.to_vec();
         let length = self.text().len();
-        for at in self.0.finder.find_iter(value) {
+        for at in self.finder.find_iter(value) {
             made.iter_mut().skip(at).take(length).for_each(|byte| *byte = STAR);
         }
         Some(made)
     }
 
     fn text(&self) -> &[u8] {
-        self.0.finder.needle()
+        self.finder.needle()
     }
 
     /// The length of the longest beginning of the needle that stands at the end, after `byte` followed one of length `matched`.
@@ -79,7 +76,7 @@ impl Needle {
     }
 
     fn fallback(&self, matched: usize) -> usize {
-        self.0.fallback.get_or_init(|| fallbacks(self.text())).get(matched).copied().unwrap_or(0)
+        self.fallback.get_or_init(|| fallbacks(self.text())).get(matched).copied().unwrap_or(0)
     }
 
     /// The longest proper beginning of the needle with which `text`, which does not hold the needle, ends.
@@ -114,28 +111,35 @@ pub enum Holding {
 
 /// Overwrites needles in one body, chunk by chunk.
 #[derive(Debug)]
-pub struct Mask(Vec<Search>);
+pub struct Mask {
+    needles: Arc<[Needle]>,
+    holding: Holding,
+    /// One for each needle.
+    searches: Vec<Search>,
+}
 
 impl Mask {
     /// At the beginning of a body.
     #[must_use]
-    pub fn new(needles: &[Needle], holding: Holding) -> Self {
-        Self(needles.iter().map(|needle| Search { needle: needle.clone(), holding, matched: 0, held: 0, hits: 0 }).collect())
+    pub fn new(needles: Arc<[Needle]>, holding: Holding) -> Self {
+        Self { searches: needles.iter().map(|_| Search::default()).collect(), needles, holding }
     }
 
     /// Takes a chunk and gives what can be passed on; it is the chunk itself, uncopied, where there is nothing to do.
     #[must_use]
     pub fn feed(&mut self, chunk: Bytes) -> Bytes {
-        self.0.iter_mut().fold(chunk, |chunk, search| search.feed(chunk))
+        let Self { needles, holding, searches } = self;
+        searches.iter_mut().zip(needles.iter()).fold(chunk, |chunk, (search, needle)| search.feed(needle, *holding, chunk))
     }
 
     /// What was held back when the body ended.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
+        let Self { needles, holding, searches } = self;
         let mut rest = Bytes::new();
-        for search in &mut self.0 {
-            let mut passed = BytesMut::from(search.feed(rest));
-            passed.extend_from_slice(&search.release());
+        for (search, needle) in searches.iter_mut().zip(needles.iter()) {
+            let mut passed = BytesMut::from(search.feed(needle, *holding, rest));
+            passed.extend_from_slice(&search.release(needle));
             rest = passed.freeze();
         }
         rest
@@ -144,32 +148,30 @@ impl Mask {
     /// How often a needle was found.
     #[must_use]
     pub fn hits(&self) -> u64 {
-        self.0.iter().map(|search| search.hits).sum()
+        self.searches.iter().map(|search| search.hits).sum()
     }
 }
 
 /// The search for one needle. Of the `matched` bytes that ended the last chunk and begin the needle, the last `held` were not passed on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Search {
-    needle: Needle,
-    holding: Holding,
     matched: usize,
     held: usize,
     hits: u64,
 }
 
 impl Search {
-    fn feed(&mut self, chunk: Bytes) -> Bytes {
-        let (ends, matched) = self.scan(&chunk);
+    fn feed(&mut self, needle: &Needle, holding: Holding, chunk: Bytes) -> Bytes {
+        let (ends, matched) = self.scan(needle, &chunk);
         self.hits += ends.len() as u64;
-        let waiting = match self.holding {
+        let waiting = match holding {
             Holding::Long if matched >= HELD_FROM => matched,
             Holding::Long | Holding::Never => 0,
         };
         // Of what waits, so much stands in this chunk, and so much of what stands before it has not been passed on.
         let waits_here = waiting.min(chunk.len());
         let waits_before = (waiting - waits_here).min(self.held);
-        let before = self.released(ends.first().copied(), self.held - waits_before);
+        let before = self.released(needle, ends.first().copied(), self.held - waits_before);
         self.matched = matched;
         self.held = waits_here + waits_before;
         let mut chunk = chunk;
@@ -181,46 +183,46 @@ impl Search {
         let shift = made.len();
         made.extend_from_slice(&chunk);
         for end in ends {
-            let from = (shift + end).saturating_sub(self.needle.text().len()).max(shift);
+            let from = (shift + end).saturating_sub(needle.text().len()).max(shift);
             made.iter_mut().take(shift + end).skip(from).for_each(|byte| *byte = STAR);
         }
         made.freeze()
     }
 
     /// Where in `chunk` the needle ends, and how much of its beginning stands at the very end.
-    fn scan(&self, chunk: &[u8]) -> (Vec<usize>, usize) {
-        let length = self.needle.text().len();
+    fn scan(&self, needle: &Needle, chunk: &[u8]) -> (Vec<usize>, usize) {
+        let length = needle.text().len();
         let (mut ends, mut at, mut matched) = (Vec::new(), 0, self.matched);
         while matched > 0 {
             let Some(byte) = chunk.get(at) else { return (ends, matched) };
             at += 1;
-            matched = self.needle.step(matched, *byte);
+            matched = needle.step(matched, *byte);
             if matched == length {
                 ends.push(at);
                 matched = 0;
             }
         }
         let mut rest = chunk.get(at..).unwrap_or_default();
-        while let Some(found) = self.needle.0.finder.find(rest) {
+        while let Some(found) = needle.finder.find(rest) {
             at += found + length;
             ends.push(at);
             rest = rest.get(found + length..).unwrap_or_default();
         }
-        (ends, self.needle.beginning_at_the_end_of(rest))
+        (ends, needle.beginning_at_the_end_of(rest))
     }
 
     /// The first `count` of the held bytes: stars where the needle, which ends at `end` of the chunk, covers them.
-    fn released(&self, end: Option<usize>, count: usize) -> Vec<u8> {
+    fn released(&self, needle: &Needle, end: Option<usize>, count: usize) -> Vec<u8> {
         let from = self.matched - self.held;
         let covered_from =
-            end.filter(|end| *end < self.needle.text().len()).map_or(self.matched, |end| self.matched + end - self.needle.text().len());
-        let held = self.needle.text().iter().enumerate().skip(from).take(count);
+            end.filter(|end| *end < needle.text().len()).map_or(self.matched, |end| self.matched + end - needle.text().len());
+        let held = needle.text().iter().enumerate().skip(from).take(count);
         held.map(|(at, byte)| if at >= covered_from { STAR } else { *byte }).collect()
     }
 
     /// All that is held: the body has ended, it is no token.
-    fn release(&mut self) -> Vec<u8> {
-        let held = self.released(None, self.held);
+    fn release(&mut self, needle: &Needle) -> Vec<u8> {
+        let held = self.released(needle, None, self.held);
         (self.matched, self.held) = (0, 0);
         held
     }
@@ -237,7 +239,7 @@ mod tests {
     const TOKEN: &str = "tok-0123456789abcdefghij";
 
     fn mask(text: &str, holding: Holding) -> Mask {
-        Mask::new(&[Needle::new(text.as_bytes()).unwrap()], holding)
+        Mask::new([Needle::new(text.as_bytes()).unwrap()].into(), holding)
     }
 
     /// What is passed on for each chunk, and at the end.
@@ -316,7 +318,7 @@ mod tests {
     #[test]
     fn several_needles_are_all_overwritten() {
         let needles = [Needle::new(b"secret").unwrap(), Needle::new(b"c2VjcmV0LWluLWJhc2U2NA").unwrap()];
-        let mut mask = Mask::new(&needles, Holding::Long);
+        let mut mask = Mask::new(needles.into(), Holding::Long);
         assert_eq!(passed(&mut mask, &["a secret b c2VjcmV0LWluLWJhc", "2U2NA c"]).concat(), "a ****** b ********************** c");
     }
 

@@ -11,6 +11,7 @@ use crate::id::ConnectorId;
 use crate::request::HeaderPattern;
 use crate::scope::{ProviderScope, Scope};
 use indexmap::{IndexMap, IndexSet};
+use std::sync::Arc;
 
 pub use inject::Inject;
 pub use oauth::OAuth;
@@ -40,7 +41,7 @@ pub struct Connector {
     /// The gateway scopes in the author's order.
     pub scopes: IndexMap<Scope, ScopeFacts>,
     /// Where the credential goes in the upstream request.
-    pub inject: Inject,
+    pub inject: Arc<Inject>,
     /// Fixed headers that are added; values may hold variables. Names are lower case.
     pub headers: Vec<(String, Template)>,
     /// Request headers that pass besides the common list.

@@ -42,7 +42,7 @@ pub(super) fn connector(id: &str, declared: &[&str]) -> Connector {
         variables: IndexMap::new(),
         oauth: None,
         scopes: declared.iter().map(|text| facts(text)).collect(),
-        inject: Inject::default(),
+        inject: Inject::default().into(),
         headers: Vec::new(),
         request_headers: Vec::new(),
         refuse_headers: Vec::new(),

@@ -215,7 +215,7 @@ mod tests {
             variables: IndexMap::new(),
             oauth: None,
             scopes: IndexMap::new(),
-            inject: Inject::default(),
+            inject: Inject::default().into(),
             headers: Vec::new(),
             request_headers: ["X-Desk-Version", "x-desk-meta-*"].map(|pattern| pattern.parse().unwrap()).into(),
             refuse_headers: Vec::new(),

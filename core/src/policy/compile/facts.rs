@@ -87,7 +87,7 @@ impl Facts {
             variables: variables.sound,
             oauth: self.oauth,
             scopes,
-            inject: self.inject,
+            inject: self.inject.into(),
             headers: self.headers,
             request_headers: self.request_headers,
             refuse_headers: self.refuse_headers,

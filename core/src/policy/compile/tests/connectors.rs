@@ -211,7 +211,7 @@ fn a_credential_goes_where_inject_says() {
         ("inject: {query: practice_token}", Inject::Query { name: "practice_token".into() }),
         ("inject: {basic: user}", Inject::Basic { side: crate::connector::inject::BasicSide::User }),
     ] {
-        assert_eq!(only_connector(&with_facts(facts)).inject, inject, "{facts}");
+        assert_eq!(*only_connector(&with_facts(facts)).inject, inject, "{facts}");
     }
 }
 
