@@ -11,6 +11,7 @@ use super::pool::Pool;
 use super::request::{Departure, Visit};
 use super::response::AnswerHead;
 use super::side::Side;
+use super::together::Together;
 use crate::gateway::{Arrival, Ending, Exchange, Gateway, Step};
 use crate::limits::Seat;
 use crate::tasks::Tasks;
@@ -37,6 +38,7 @@ const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(10), Duratio
 pub(super) struct Shared {
     pub(super) gateway: Arc<Gateway>,
     pub(super) pool: Pool,
+    pub(super) together: Together,
     pub(super) heads: HeadLimits,
     pub(super) patience: Patience,
     pub(super) tasks: Tasks,

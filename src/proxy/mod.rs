@@ -19,6 +19,7 @@ mod response;
 mod side;
 mod stream;
 mod tap;
+mod together;
 mod trust;
 mod under_way;
 mod upstream;

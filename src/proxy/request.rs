@@ -241,6 +241,12 @@ impl<'a> Visit<'a> {
         self.exchange.answer_out(body.len());
         self.side.send_head(head, self.next)?;
         self.side.send_body(body, BodyEnd::Last).await?;
+        self.send_rest().await
+    }
+
+    /// Sends what was collected of the answer.
+    async fn send_rest(&mut self) -> Result<(), Cut> {
+        self.shared.together.gather().await;
         Ok(self.side.flush().await?)
     }
 
@@ -255,7 +261,7 @@ impl<'a> Visit<'a> {
         self.tell_to_go_on().await?;
         loop {
             let failure = match self.attempt(&forward).await {
-                Ok(()) => return Ok(self.side.flush().await?),
+                Ok(()) => return self.send_rest().await,
                 Err(failure) => failure,
             };
             match failure {
@@ -334,6 +340,7 @@ impl<'a> Visit<'a> {
         let whole = forward.body.as_ref().or(self.whole.as_ref()).cloned();
         let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         let request = Self::request(forward, upstream.version(), framing)?;
+        self.shared.together.gather().await;
         self.side.await_answer(forward.head_timeout);
         self.exchange.upstream_begins();
         let bodiless = matches!(framing, Framing::None | Framing::Length(0));
