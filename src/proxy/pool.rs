@@ -3,6 +3,7 @@
 //! Those that speak HTTP/1 are kept here: pingora's own pool starts a task for each one that waits, which costs more than the rest of
 //! keeping it. Those that speak HTTP/2 carry many requests at once, and stay with pingora.
 
+use super::sluice::Sluice;
 use super::upstream::Link;
 use crate::tasks::Tasks;
 use pingora::connectors::ConnectorOptions;
@@ -94,6 +95,10 @@ impl Pool {
             return Ok((HttpSession::H1(Http1::new(stream)), Link::Pooled));
         }
         let (session, reused) = self.connector.get_http_session(&to.for_pingora()?).await?;
+        let session = match session {
+            HttpSession::H1(session) => HttpSession::H1(Http1::new(Box::new(Sluice::new(session.into_inner())))),
+            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => other,
+        };
         Ok((session, if reused { Link::Pooled } else { Link::Fresh }))
     }
 

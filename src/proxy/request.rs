@@ -331,10 +331,11 @@ impl<'a> Visit<'a> {
     /// Sends the request, and passes on what comes back, both at once.
     async fn relay(&mut self, upstream: &mut Conversation, forward: &Forward) -> Result<Leaves, Failure> {
         self.heard = false;
+        self.side.await_no_answer();
+        self.is_awaited().await?;
         let whole = forward.body.as_ref().or(self.whole.as_ref()).cloned();
         let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         let request = Self::request(forward, upstream.version(), framing)?;
-        self.side.await_answer(forward.head_timeout);
         self.exchange.upstream_begins();
         let bodiless = matches!(framing, Framing::None | Framing::Length(0));
         upstream.ask(request, if bodiless { BodyEnd::Last } else { BodyEnd::More }).await?;
@@ -344,6 +345,7 @@ impl<'a> Visit<'a> {
             None if !self.kept.bytes.is_empty() => upload.put(upstream, self.kept.bytes.clone().freeze(), self.end_of_body()).await,
             Some(_) | None => {}
         }
+        self.expects_answer(forward);
         let mut answered = false;
         // whoever moved last comes second where both can move
         let mut clients_turn = true;
@@ -368,6 +370,7 @@ impl<'a> Visit<'a> {
                 .await
             };
             clients_turn = matches!(event, Event::Upstream(_));
+            let was_answered = answered;
             match event {
                 Event::Client(Ok(piece)) => {
                     self.count_body();
@@ -379,9 +382,7 @@ impl<'a> Visit<'a> {
                         self.kept.keep(&piece);
                     }
                     upload.put(upstream, piece, end).await;
-                    if upload.ended && !self.heard {
-                        self.side.await_answer(forward.head_timeout);
-                    }
+                    self.expects_answer(forward);
                 }
                 // the client has what it asked for, and leaves the rest of its own body out
                 Event::Client(Err(Broken)) if answered => {
@@ -411,16 +412,42 @@ impl<'a> Visit<'a> {
                     self.side.send_trailers(trailers).await?;
                     answered = true;
                 }
-                Event::Upstream(Ok(Came::Left)) if upload.ended && !self.heard => self.side.await_answer(forward.head_timeout),
-                Event::Upstream(Ok(Came::Left)) => {}
-                Event::Upstream(Ok(Came::Stuck(error))) => upload.give_up(upstream, error),
+                Event::Upstream(Ok(Came::Left)) => self.expects_answer(forward),
+                Event::Upstream(Ok(Came::Stuck(error))) => {
+                    upload.give_up(upstream, error);
+                    self.expects_answer(forward);
+                }
                 Event::Upstream(Err(error)) => return Err(upload.error.unwrap_or(error).into()),
             }
-            if answered && self.is_raw() {
-                break;
+            if self.is_raw() {
+                // what cannot be sent whole is not sent in part and forgotten
+                if let Some(error) = upload.error.take() {
+                    return Err(error.into());
+                }
+                if answered {
+                    break;
+                }
+            } else if answered && !was_answered && !upload.ended {
+                self.side.rest_is_due();
             }
         }
         Ok(if upload.error.is_none() { Leaves::Clean } else { Leaves::Spoilt })
+    }
+
+    /// Nothing is done at an upstream for a client that left while its token was fetched, or a connection made.
+    async fn is_awaited(&mut self) -> Result<(), Broken> {
+        if self.head.method.is_safe() {
+            return Ok(());
+        }
+        let gone = poll_fn(|cx| Poll::Ready(self.side.poll_attend(cx, Wants::Nothing).is_ready())).await;
+        if gone { Err(Broken) } else { Ok(()) }
+    }
+
+    /// The upstream took something of the request, or all of it: its answer is due from now on, whenever the client has nothing to add.
+    fn expects_answer(&mut self, forward: &Forward) {
+        if !self.heard {
+            self.side.await_answer(forward.head_timeout);
+        }
     }
 
     fn is_raw(&self) -> bool {
@@ -539,6 +566,8 @@ impl<'a> Visit<'a> {
             (Some(101), _) => Ending::Sent { status: 101 },
             (None, _) => Ending::ClientGone,
             (Some(_), _) if self.side.client() == Client::Gone => Ending::ClientGone,
+            // its body was at fault, and the client has seen this status
+            (Some(status), Some(Cut::Client)) if self.side.fault().is_some() => Ending::CutShort { status },
             (Some(_), Some(Cut::Client)) => Ending::ClientGone,
             (Some(status), Some(Cut::Upstream)) => Ending::CutShort { status },
             (Some(status), None) => Ending::Sent { status },

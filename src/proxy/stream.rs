@@ -61,6 +61,11 @@ impl Stream {
         self.progress.limit(limit, self.announced);
     }
 
+    /// What is left of the body is due as if it began now.
+    pub(super) fn rest_is_due(&mut self) {
+        self.progress.rest_is_due(self.pace);
+    }
+
     /// Lets no more than `most` bytes come of what is left of the body, and says whether it could all be read past so.
     pub(super) fn limit_rest(&mut self, most: u64) -> bool {
         self.progress.limit_rest(most);
