@@ -46,6 +46,7 @@ mod keeps_connections_straight;
 mod keeps_sessions_to_their_customer;
 mod keeps_to_rfc_9113;
 mod keeps_what_the_store_does_not_take;
+mod leaves_an_event_however_it_is_cut;
 mod leaves_others_undisturbed;
 mod lets_neither_way_wait;
 mod loses_nothing_when_it_is_killed;
