@@ -277,7 +277,7 @@ impl<'a> Visit<'a> {
     /// One connection's try; a pooled one that was dead is made up for by another, once.
     async fn attempt(&mut self, forward: &Forward) -> Result<(), Failure> {
         let Some(address) = forward.addresses.get(self.address) else { return Err(Error::new_up(ErrorType::ConnectNoRoute).into()) };
-        let peer = Peer {
+        let mut peer = Peer {
             address: *address,
             tls: forward.tls.as_deref(),
             // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
@@ -298,9 +298,8 @@ impl<'a> Visit<'a> {
             match relayed {
                 Ok(_) => return Ok(()),
                 Err(Failure::Upstream(error)) if self.tries_again(&error, link) => {
-                    if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
-                        pool.prefer_http1(&peer);
-                    }
+                    // this once: what one request brought about is nobody else's
+                    peer.http1 |= matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -530,7 +529,7 @@ impl<'a> Visit<'a> {
     /// HTTP/2 upstream turned the request away unread, and sending it twice does as much as sending it once.
     fn tries_again(&mut self, error: &Error, link: Link) -> bool {
         tracing::debug!(error = error.etype().as_str(), ?link, "upstream broke off");
-        let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly;
+        let died = link == Link::Pooled && has_died(error);
         // an HTTP/2 upstream that goes away, refuses a stream, or wants HTTP/1 after all
         let turned_away =
             error.retry == RetryType::Decided(true) && matches!(error.etype, ErrorType::H2Error | ErrorType::H2Downgrade | ErrorType::InvalidH2);
@@ -575,4 +574,10 @@ impl<'a> Visit<'a> {
         let next = if served.is_ok() { self.next } else { Next::Ends };
         Departure { exchange: self.exchange, ending, next }
     }
+}
+
+/// Whether this is how a connection fails that its upstream had closed. pingora says so of some such errors only: of none where the request
+/// could not be written, or where TLS ended without a word.
+fn has_died(error: &Error) -> bool {
+    error.retry == RetryType::ReusedOnly || matches!(error.etype, ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError)
 }
