@@ -42,6 +42,8 @@ pub(super) struct Conversation {
 enum Stage {
     Head,
     Body,
+    /// An answer that has no body (RFC 9110, section 6.4.1), whose end is still to come.
+    Bare,
     Trailers,
     Ended,
 }
@@ -230,11 +232,19 @@ async fn read(session: &mut HttpSession, stage: &mut Stage, idle: Duration) -> R
         Stage::Head => {
             let end = read_head(session).await?;
             session.set_read_timeout(Some(idle));
-            *stage = if end == BodyEnd::Last { Stage::Ended } else { Stage::Body };
+            *stage = match end {
+                BodyEnd::Last => Stage::Ended,
+                BodyEnd::More if is_bare(session) => Stage::Bare,
+                BodyEnd::More => Stage::Body,
+            };
             Ok(Came::Head(end))
         }
-        Stage::Body => loop {
+        Stage::Body | Stage::Bare => loop {
             match session.read_response_body().await? {
+                Some(piece) if *stage == Stage::Bare && !piece.is_empty() => {
+                    *stage = Stage::Ended;
+                    return Ok(Came::End);
+                }
                 Some(piece) => {
                     let end = has_ended(session)?;
                     if end == BodyEnd::Last {
@@ -266,20 +276,23 @@ async fn read_head(session: &mut HttpSession) -> Result<BodyEnd> {
         }
     }
     let end = has_ended(session)?;
-    if let HttpSession::H2(session) = session
+    // the `h2` crate lets a length pass that nothing follows (RFC 9113, section 8.1.1)
+    if let HttpSession::H2(stream) = &*session
         && end == BodyEnd::Last
+        && !is_bare(session)
+        && let Some(length) = stream.response_header().and_then(|head| head.headers.get(CONTENT_LENGTH))
+        && length.as_bytes().iter().any(|digit| *digit != b'0')
     {
-        // the `h2` crate lets a length pass that nothing follows (RFC 9113, section 8.1.1)
-        let asked_for_head = session.request_header().is_some_and(|request| request.method == Method::HEAD);
-        let announced = session.response_header().is_some_and(|head| {
-            let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-            !bodiless && head.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes().iter().any(|digit| *digit != b'0'))
-        });
-        if announced && !asked_for_head {
-            return Error::err(ErrorType::InvalidHTTPHeader);
-        }
+        return Error::err(ErrorType::InvalidHTTPHeader);
     }
     Ok(end)
+}
+
+/// Whether an answer over HTTP/2 has no body whatever its head says and its stream brings. Over HTTP/1 none is ever read there.
+fn is_bare(session: &HttpSession) -> bool {
+    let HttpSession::H2(session) = session else { return false };
+    session.request_header().is_some_and(|request| request.method == Method::HEAD)
+        || session.response_header().is_some_and(|head| matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
 }
 
 /// Whether nothing of the answer is left; over HTTP/2 an end may be an error.
