@@ -545,7 +545,7 @@ impl<'a> Visit<'a> {
     async fn has_failed(&mut self, upstream: Option<&Error>) -> Result<(), Cut> {
         let cut = if upstream.is_some() { Cut::Upstream } else { Cut::Client };
         if self.said.is_some() || self.side.client() == Client::Gone {
-            self.side.cut();
+            self.next = self.side.cut();
             // what came of the answer is the client's
             let _ = self.side.flush().await;
             return Err(cut);
@@ -571,7 +571,7 @@ impl<'a> Visit<'a> {
             (Some(status), Some(Cut::Upstream)) => Ending::CutShort { status },
             (Some(status), None) => Ending::Sent { status },
         };
-        let next = if served.is_ok() { self.next } else { Next::Ends };
+        let next = if served.is_err() && self.next == Next::Follows { Next::Ends } else { self.next };
         Departure { exchange: self.exchange, ending, next }
     }
 }

@@ -182,12 +182,15 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Lets the client see that its answer is not whole.
-    pub(super) fn cut(&mut self) {
+    /// Lets the client see that its answer is not whole; how a connection of HTTP/1 ends says that, as it is told here.
+    pub(super) fn cut(&mut self) -> Next {
         match self {
-            // the connection ends
-            Self::Http1(..) => {}
-            Self::Http2(stream) => stream.cut(),
+            Self::Http1(_, Framed::UntilClose) => Next::Breaks,
+            Self::Http1(..) => Next::Ends,
+            Self::Http2(stream) => {
+                stream.cut();
+                Next::Ends
+            }
         }
     }
 

@@ -364,6 +364,21 @@ async fn a_connection_that_its_answer_ends_or_makes_doubtful_is_not_used_again()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_cut_is_no_whole_one_to_a_client_that_knows_no_chunks() {
+    let upstream = Scripted::start(&[("cut", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n(wait)(close)")]).await;
+    let mut stage = stage(&upstream).await;
+    let mut stream = raw::connect(stage.gateway).await;
+    stream.write_all(get("/crm/v1/files/cut").replace("HTTP/1.1", "HTTP/1.0").as_bytes()).await.unwrap();
+    assert!(read_until(&mut stream, b"hello").await.starts_with("HTTP/1.1 200 "));
+    upstream.release();
+    let ended = stream.read(&mut [0; 1]).await;
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+    let events = audit::all(&mut stage);
+    let cut = events.iter().find(|event| event["path"] == "/v1/files/cut").unwrap();
+    assert_eq!(cut["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_whose_kept_connection_was_dead_goes_over_another() {
     let upstream = Actor::http1(async |mut stream: TcpStream, mut head: String| {
         for number in 0.. {
