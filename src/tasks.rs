@@ -54,6 +54,12 @@ impl Tasks {
         })
     }
 
+    /// Where they run.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Is cancelled when the process begins to end.
     #[must_use]
     pub fn token(&self) -> CancellationToken {

@@ -41,7 +41,11 @@ impl Exchange {
         let verdict = if status == StatusCode::UNAUTHORIZED { self.after_401(body).await } else { self.after_success() };
         match verdict {
             Ok(Some(replay)) => replay,
-            Ok(None) => self.pass(status, headers),
+            Ok(None) => {
+                // what the client sees from here on, should nobody come to finish this
+                self.record.event.status = Some(status.as_u16());
+                self.pass(status, headers)
+            }
             Err(refusal) => Reply::Refuse(self.refuse(refusal)),
         }
     }

@@ -135,7 +135,7 @@ pub enum Ending {
         /// The status that the client saw.
         status: u16,
     },
-    /// The upstream broke off in the middle of its answer, and so did we.
+    /// The upstream broke off in the middle of its answer, or the request's own body was at fault then, and so did we.
     CutShort {
         /// The status that the client saw.
         status: u16,

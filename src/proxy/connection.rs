@@ -55,6 +55,8 @@ pub(super) enum Next {
     Follows,
     /// The connection ends.
     Ends,
+    /// It ends so that nobody takes what was sent last for whole.
+    Breaks,
 }
 
 /// Serves `door` until either side ends it.
@@ -67,6 +69,9 @@ pub(super) async fn serve(mut door: Door, arrival: Arrival, seat: Seat, shared: 
             Ok(head) => visit(&mut door, &shared, head, exchange).await,
             Err(fault) => refuse(&mut door, fault, exchange).await,
         };
+        if next == Next::Breaks {
+            return door.wire().breaks();
+        }
         let may_stay = seat.may_stay();
         if next == Next::Ends || !may_stay || !skip_rest(&mut door).await {
             tokio::select! {

@@ -5,6 +5,7 @@
 //!
 //! **Invariant: no byte is given out as a request's body that does not belong to it.**
 
+use super::due::Due;
 use super::progress::Pace;
 use super::under_way::{Stage, UnderWay};
 use super::wire::Wire;
@@ -27,6 +28,8 @@ const LEAST: usize = 4 * 1024;
 const AHEAD: usize = 64 * 1024;
 /// How much of an answer is collected before it is sent unasked.
 const COLLECT: usize = 16 * 1024;
+/// How often is looked whether a client is still there that has sent ahead as much as is kept.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a client may take nothing of what it is sent.
 const STALLS: Duration = Duration::from_secs(60);
 
@@ -42,6 +45,8 @@ pub(super) struct Door {
     pace: Pace,
     /// When a client that takes nothing counts as gone; none while it does.
     stalls: Option<Pin<Box<Sleep>>>,
+    /// When to look after a client of whom nothing more is read; may long be past where it is read again.
+    look: Option<Due>,
     pub(super) request: UnderWay,
 }
 
@@ -63,7 +68,7 @@ pub(super) struct Broken;
 impl Door {
     pub(super) fn new(wire: Wire, pace: Pace) -> Self {
         let (came, going) = (BytesMut::new(), BytesMut::new());
-        Self { wire, came, going, client: Client::Open, pace, stalls: None, request: UnderWay::none() }
+        Self { wire, came, going, client: Client::Open, pace, stalls: None, look: None, request: UnderWay::none() }
     }
 
     /// The request that `head` began is under way.
@@ -77,10 +82,15 @@ impl Door {
         self.request.progress.limit(limit, announced);
     }
 
+    /// What is left of the body is due as if it began now.
+    pub(super) fn rest_is_due(&mut self) {
+        self.request.progress.rest_is_due(self.pace);
+    }
+
     /// Whatever comes is given out, from here to the end of the connection.
     pub(super) fn go_raw(&mut self) {
         self.request.stage = Stage::Raw;
-        self.request.progress.is_raw();
+        self.request.progress.takes_its_time();
     }
 
     /// Whether all of the request came.
@@ -220,7 +230,20 @@ impl Door {
                 return Poll::Ready(Broken);
             }
         }
-        Poll::Pending
+        if self.client == Client::Open { self.poll_look(cx) } else { Poll::Pending }
+    }
+
+    /// Ready where the client is gone, which nothing else tells while what it has sent is not read.
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        loop {
+            let look = self.look.get_or_insert_with(|| Due::after(LOOK));
+            ready!(look.poll(cx));
+            self.look = None;
+            if self.wire.was_reset() {
+                self.client = Client::Gone;
+                return Poll::Ready(Broken);
+            }
+        }
     }
 
     fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>> {
@@ -386,7 +409,7 @@ mod tests {
         let (mut door, _client) = door(1024);
         door.begin(&head("GET / HTTP/1.1\nHost: a"));
         door.request.progress.await_answer(Duration::from_secs(60));
-        door.request.progress.answer_came();
+        door.request.progress.await_no_answer();
         door.request.progress.await_answer(Duration::from_secs(10));
         let early = tokio::time::timeout(Duration::from_millis(9_999), idle(&mut door));
         assert!(early.await.is_err());

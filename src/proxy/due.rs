@@ -14,6 +14,13 @@ pub(super) struct Due {
 }
 
 impl Due {
+    /// After `wait`, from now on.
+    pub(super) fn after(wait: Duration) -> Self {
+        let mut due = Self::default();
+        due.put(wait);
+        due
+    }
+
     /// From now on it is due after `wait`.
     pub(super) fn put(&mut self, wait: Duration) {
         self.at = Some(sleep(wait).deadline());
@@ -52,12 +59,6 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn after(wait: Duration) -> Due {
-        let mut due = Due::default();
-        due.put(wait);
-        due
-    }
-
     async fn waited(due: &mut Due) -> Duration {
         let now = || sleep(Duration::ZERO).deadline();
         let began = now();
@@ -67,13 +68,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_due_when_it_was_last_said_to_be() {
-        let mut due = after(10 * SECOND);
+        let mut due = Due::after(10 * SECOND);
         assert_eq!(waited(&mut due).await, 10 * SECOND);
         assert_eq!(waited(&mut due).await, Duration::ZERO, "it stays due");
         due.put(3 * SECOND);
         assert_eq!(waited(&mut due).await, 3 * SECOND);
         for (first, then) in [(5, 60), (60, 5), (5, 5)] {
-            let mut due = after(first * SECOND);
+            let mut due = Due::after(first * SECOND);
             let early = tokio::time::timeout(2 * SECOND, waited(&mut due)).await;
             assert!(early.is_err());
             due.put(then * SECOND);
@@ -86,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_due_never_comes() {
-        let mut due = after(SECOND);
+        let mut due = Due::after(SECOND);
         due.clear();
         assert!(tokio::time::timeout(3600 * SECOND, waited(&mut due)).await.is_err());
         due.put(SECOND);

@@ -4,6 +4,7 @@ use super::connection::{self, Shared};
 use super::door::Door;
 use super::pool::Pool;
 use super::tap::PREFACE;
+use super::together::Together;
 use super::wire::{Rewound, Wire};
 use super::{Patience, ProxyError, multiplex, trust};
 use crate::certificates::Certificates;
@@ -131,7 +132,8 @@ impl Proxy {
         let (closing, watched) = watch::channel(false);
         let door_shuts = CancellationToken::new();
         let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
-        let shared = Shared { gateway, pool, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
+        let (together, tasks_of_all, idle_ends) = (Together::new(tasks.runtime()), tasks.clone(), door_shuts.clone());
+        let shared = Shared { gateway, pool, together, heads, patience, tasks: tasks_of_all, closing: watched, idle_ends };
         Ok(Self {
             shared: Arc::new(shared),
             tasks,

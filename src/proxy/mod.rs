@@ -17,6 +17,7 @@ mod progress;
 mod request;
 mod response;
 mod side;
+mod sluice;
 mod stream;
 mod tap;
 mod together;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// In metrics.
@@ -43,6 +44,9 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
         Left::Head => drop(left.fetch_add(1, Ordering::Relaxed)),
         Left::Error => gateway.ended_below(HTTP2, 1),
     });
+    // a connection that is cut takes its streams along, whatever they wait for, so that each leaves its event
+    let cut = CancellationToken::new();
+    let _cuts = cut.clone().drop_guard();
     let (streams, running) = (TaskTracker::new(), Arc::new(AtomicUsize::new(0)));
     let largest = u32::try_from(shared.heads.bytes).unwrap_or(u32::MAX).saturating_mul(TOLD);
     let mut builder = Builder::new();
@@ -69,12 +73,12 @@ pub(super) async fn serve(wire: impl AsyncRead + AsyncWrite + Unpin, arrival: Ar
                 Some(Some(Ok((request, answer)))) => {
                     seat.has_a_request();
                     let served = serve_stream(request, answer, arrival, Arc::clone(&shared), Arc::clone(&answered));
-                    let (seat, running) = (Arc::clone(&seat), Arc::clone(&running));
+                    let (seat, running, cut) = (Arc::clone(&seat), Arc::clone(&running), cut.clone());
                     running.fetch_add(1, Ordering::Relaxed);
                     shared.tasks.spawn(
                         "gateway stream",
                         streams.track_future(async move {
-                            served.await;
+                            let _ = cut.run_until_cancelled(served).await;
                             // were it mistaken for idle in between, it would still end its streams before it leaves
                             if running.fetch_sub(1, Ordering::Relaxed) == 1 {
                                 let _ = seat.may_stay();

@@ -3,8 +3,12 @@
 //! Those that speak HTTP/1 are kept here: pingora's own pool starts a task for each one that waits, which costs more than the rest of
 //! keeping it. Those that speak HTTP/2 carry many requests at once, and stay with pingora.
 
+use super::sluice::Sluice;
 use super::upstream::Link;
 use crate::tasks::Tasks;
+use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use memchr::memchr_iter;
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
 use pingora::protocols::ALPN;
@@ -28,10 +32,11 @@ const LOOK: Duration = Duration::from_secs(10);
 const LOOKS: u8 = 6;
 /// How long an idle connection over HTTP/2 is kept.
 const IDLE: Duration = Duration::from_secs(60);
-/// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead.
-const STREAMS: usize = 100;
+/// Requests at once on one connection to an upstream, how often it is asked whether it is alive, and how much of one answer may come ahead;
+/// of all answers together so much that none which its client does not take holds up another's.
+const STREAMS: u32 = 100;
 const ALIVE: Duration = Duration::from_secs(15);
-const WINDOW: u32 = 1 << 20;
+const WINDOW: u32 = 256 * 1024;
 
 /// Where a connection goes, and what it may be used for.
 #[derive(Debug)]
@@ -94,6 +99,10 @@ impl Pool {
             return Ok((HttpSession::H1(Http1::new(stream)), Link::Pooled));
         }
         let (session, reused) = self.connector.get_http_session(&to.for_pingora()?).await?;
+        let session = match session {
+            HttpSession::H1(session) => HttpSession::H1(Http1::new(Box::new(Sluice::new(session.into_inner())))),
+            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => other,
+        };
         Ok((session, if reused { Link::Pooled } else { Link::Fresh }))
     }
 
@@ -102,6 +111,9 @@ impl Pool {
         match session {
             HttpSession::H1(mut session) => {
                 session.respect_keepalive();
+                if is_doubtful(&session) {
+                    return;
+                }
                 if let Some(stream) = session.reuse().await {
                     let refused = lock(&self.idle).put(to.key(), stream);
                     drop(refused);
@@ -115,13 +127,6 @@ impl Pool {
     pub(super) async fn let_go(&self, session: HttpSession, to: &Peer<'_>) {
         if let (HttpSession::H2(_), Ok(peer)) = (&session, to.for_pingora()) {
             self.connector.release_http_session(session, &peer, Some(IDLE)).await;
-        }
-    }
-
-    /// Speaks HTTP/1 there from now on.
-    pub(super) fn prefer_http1(&self, to: &Peer<'_>) {
-        if let Ok(peer) = to.for_pingora() {
-            self.connector.prefer_h1(&peer);
         }
     }
 }
@@ -141,10 +146,10 @@ impl Peer<'_> {
         let mut peer = HttpPeer::new(self.address, name.is_some(), name.unwrap_or_default().to_owned());
         if name.is_some() && !self.http1 {
             peer.options.alpn = ALPN::H2H1;
-            peer.options.max_h2_streams = STREAMS;
+            peer.options.max_h2_streams = STREAMS as usize;
             peer.options.h2_ping_interval = Some(ALIVE);
             peer.options.h2_stream_window_size = Some(WINDOW);
-            peer.options.h2_connection_window_size = Some(4 * WINDOW);
+            peer.options.h2_connection_window_size = Some(STREAMS * WINDOW);
         }
         // pingora's pool does not look at protocols
         (_, peer.group_key) = self.key();
@@ -191,6 +196,27 @@ impl Idle {
         self.count -= old.len();
         old
     }
+}
+
+/// Whether what was answered leaves no other request to the connection. pingora sees to most of that, but reads one `Connection` alone (RFC
+/// 9112, section 9.6), and drops a length where there are chunks too: to somebody else that may have been two answers (section 6.3).
+fn is_doubtful(session: &Http1) -> bool {
+    let chunks_too = |headers: &HeaderMap| headers.contains_key(TRANSFER_ENCODING) && says_length(session);
+    session.resp_header().is_none_or(|head| says_close(&head.headers) || chunks_too(&head.headers))
+}
+
+/// Whether any `Connection` says `close`.
+fn says_close(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.map(<[u8]>::trim_ascii).any(|option| option.eq_ignore_ascii_case(b"close"))
+}
+
+/// Whether the head said a length, as it came.
+fn says_length(session: &Http1) -> bool {
+    let name = CONTENT_LENGTH.as_str().as_bytes();
+    let head = session.get_headers_raw_bytes();
+    let mut lines = memchr_iter(b'\n', &head).filter_map(|end| head.get(end + 1..));
+    lines.any(|line| line.get(..name.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(name)))
 }
 
 /// Whether the other end says nothing, as it should where nobody has asked: what it says now would be taken for the answer to another

@@ -81,9 +81,14 @@ impl Progress {
         self.received += bytes as u64;
     }
 
-    /// What comes from here on has all the time of the world.
-    pub(super) fn is_raw(&mut self) {
+    /// What comes from here on has all the time of the world: beside an answer that goes on, or where this is no HTTP any more.
+    pub(super) fn takes_its_time(&mut self) {
         self.body_due.clear();
+    }
+
+    /// What is left of a body has `pace` to come, as if it began now.
+    pub(super) fn rest_is_due(&mut self, pace: Pace) {
+        self.body_due.put(pace.grace);
     }
 
     /// From here on, and while no body is under way, the upstream may take `timeout` to answer.
@@ -91,8 +96,8 @@ impl Progress {
         self.answer_due.put(timeout);
     }
 
-    /// The upstream has answered.
-    pub(super) fn answer_came(&mut self) {
+    /// Nothing is due from the upstream: it has answered, or was not asked yet.
+    pub(super) fn await_no_answer(&mut self) {
         self.answer_due.clear();
     }
 
@@ -112,5 +117,33 @@ impl Progress {
     pub(super) fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.overdue |= self.answer_due.poll(cx).is_ready();
         if self.overdue { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::time::timeout;
+
+    const PACE: Pace = Pace { grace: Duration::from_secs(60), per_second: 1024 };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_all_the_time_that_its_answer_takes_and_its_own_before_and_after() {
+        let is_late = async |progress: &mut Progress, wait| {
+            let late = timeout(Duration::from_secs(wait), poll_fn(|cx| progress.poll_late(cx))).await;
+            (late.is_ok(), progress.fault())
+        };
+        let mut progress = Progress::default();
+        progress.begin(Some(PACE));
+        progress.limit(u64::MAX, 0);
+        assert_eq!(is_late(&mut progress, 59).await, (false, None));
+        progress.takes_its_time();
+        assert_eq!(is_late(&mut progress, 3600).await, (false, None));
+        progress.arrived(1, PACE);
+        assert_eq!(is_late(&mut progress, 3600).await, (false, None));
+        progress.rest_is_due(PACE);
+        assert_eq!(is_late(&mut progress, 59).await, (false, None));
+        assert_eq!(is_late(&mut progress, 2).await, (true, Some(BodyFault::TooSlow)));
     }
 }

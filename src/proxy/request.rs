@@ -283,7 +283,7 @@ impl<'a> Visit<'a> {
     /// One connection's try; a pooled one that was dead is made up for by another, once.
     async fn attempt(&mut self, forward: &Forward) -> Result<(), Failure> {
         let Some(address) = forward.addresses.get(self.address) else { return Err(Error::new_up(ErrorType::ConnectNoRoute).into()) };
-        let peer = Peer {
+        let mut peer = Peer {
             address: *address,
             tls: forward.tls.as_deref(),
             // an upgrade is HTTP/1's alone, and a client of HTTP/1.0 cannot be sent an answer of unknown length in chunks
@@ -304,9 +304,8 @@ impl<'a> Visit<'a> {
             match relayed {
                 Ok(_) => return Ok(()),
                 Err(Failure::Upstream(error)) if self.tries_again(&error, link) => {
-                    if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
-                        pool.prefer_http1(&peer);
-                    }
+                    // this once: what one request brought about is nobody else's
+                    peer.http1 |= matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -337,11 +336,12 @@ impl<'a> Visit<'a> {
     /// Sends the request, and passes on what comes back, both at once.
     async fn relay(&mut self, upstream: &mut Conversation, forward: &Forward) -> Result<Leaves, Failure> {
         self.heard = false;
+        self.shared.together.gather().await;
+        self.side.await_no_answer();
+        self.is_awaited().await?;
         let whole = forward.body.as_ref().or(self.whole.as_ref()).cloned();
         let framing = forward.body.as_ref().map_or(self.head.framing, |body| Framing::Length(body.len() as u64));
         let request = Self::request(forward, upstream.version(), framing)?;
-        self.shared.together.gather().await;
-        self.side.await_answer(forward.head_timeout);
         self.exchange.upstream_begins();
         let bodiless = matches!(framing, Framing::None | Framing::Length(0));
         upstream.ask(request, if bodiless { BodyEnd::Last } else { BodyEnd::More }).await?;
@@ -351,6 +351,7 @@ impl<'a> Visit<'a> {
             None if !self.kept.bytes.is_empty() => upload.put(upstream, self.kept.bytes.clone().freeze(), self.end_of_body()).await,
             Some(_) | None => {}
         }
+        self.expects_answer(forward);
         let mut answered = false;
         // whoever moved last comes second where both can move
         let mut clients_turn = true;
@@ -375,6 +376,7 @@ impl<'a> Visit<'a> {
                 .await
             };
             clients_turn = matches!(event, Event::Upstream(_));
+            let was_answered = answered;
             match event {
                 Event::Client(Ok(piece)) => {
                     self.count_body();
@@ -386,9 +388,7 @@ impl<'a> Visit<'a> {
                         self.kept.keep(&piece);
                     }
                     upload.put(upstream, piece, end).await;
-                    if upload.ended && !self.heard {
-                        self.side.await_answer(forward.head_timeout);
-                    }
+                    self.expects_answer(forward);
                 }
                 // the client has what it asked for, and leaves the rest of its own body out
                 Event::Client(Err(Broken)) if answered => {
@@ -418,16 +418,42 @@ impl<'a> Visit<'a> {
                     self.side.send_trailers(trailers).await?;
                     answered = true;
                 }
-                Event::Upstream(Ok(Came::Left)) if upload.ended && !self.heard => self.side.await_answer(forward.head_timeout),
-                Event::Upstream(Ok(Came::Left)) => {}
-                Event::Upstream(Ok(Came::Stuck(error))) => upload.give_up(upstream, error),
+                Event::Upstream(Ok(Came::Left)) => self.expects_answer(forward),
+                Event::Upstream(Ok(Came::Stuck(error))) => {
+                    upload.give_up(upstream, error);
+                    self.expects_answer(forward);
+                }
                 Event::Upstream(Err(error)) => return Err(upload.error.unwrap_or(error).into()),
             }
-            if answered && self.is_raw() {
-                break;
+            if self.is_raw() {
+                // what cannot be sent whole is not sent in part and forgotten
+                if let Some(error) = upload.error.take() {
+                    return Err(error.into());
+                }
+                if answered {
+                    break;
+                }
+            } else if answered && !was_answered && !upload.ended {
+                self.side.rest_is_due();
             }
         }
         Ok(if upload.error.is_none() { Leaves::Clean } else { Leaves::Spoilt })
+    }
+
+    /// Nothing is done at an upstream for a client that left while its token was fetched, or a connection made.
+    async fn is_awaited(&mut self) -> Result<(), Broken> {
+        if self.head.method.is_safe() {
+            return Ok(());
+        }
+        let gone = poll_fn(|cx| Poll::Ready(self.side.poll_attend(cx, Wants::Nothing).is_ready())).await;
+        if gone { Err(Broken) } else { Ok(()) }
+    }
+
+    /// The upstream took something of the request, or all of it: its answer is due from now on, whenever the client has nothing to add.
+    fn expects_answer(&mut self, forward: &Forward) {
+        if !self.heard {
+            self.side.await_answer(forward.head_timeout);
+        }
     }
 
     fn is_raw(&self) -> bool {
@@ -510,7 +536,7 @@ impl<'a> Visit<'a> {
     /// HTTP/2 upstream turned the request away unread, and sending it twice does as much as sending it once.
     fn tries_again(&mut self, error: &Error, link: Link) -> bool {
         tracing::debug!(error = error.etype().as_str(), ?link, "upstream broke off");
-        let died = link == Link::Pooled && error.retry == RetryType::ReusedOnly;
+        let died = link == Link::Pooled && has_died(error);
         // an HTTP/2 upstream that goes away, refuses a stream, or wants HTTP/1 after all
         let turned_away =
             error.retry == RetryType::Decided(true) && matches!(error.etype, ErrorType::H2Error | ErrorType::H2Downgrade | ErrorType::InvalidH2);
@@ -526,7 +552,7 @@ impl<'a> Visit<'a> {
     async fn has_failed(&mut self, upstream: Option<&Error>) -> Result<(), Cut> {
         let cut = if upstream.is_some() { Cut::Upstream } else { Cut::Client };
         if self.said.is_some() || self.side.client() == Client::Gone {
-            self.side.cut();
+            self.next = self.side.cut();
             // what came of the answer is the client's
             let _ = self.side.flush().await;
             return Err(cut);
@@ -546,11 +572,19 @@ impl<'a> Visit<'a> {
             (Some(101), _) => Ending::Sent { status: 101 },
             (None, _) => Ending::ClientGone,
             (Some(_), _) if self.side.client() == Client::Gone => Ending::ClientGone,
+            // its body was at fault, and the client has seen this status
+            (Some(status), Some(Cut::Client)) if self.side.fault().is_some() => Ending::CutShort { status },
             (Some(_), Some(Cut::Client)) => Ending::ClientGone,
             (Some(status), Some(Cut::Upstream)) => Ending::CutShort { status },
             (Some(status), None) => Ending::Sent { status },
         };
-        let next = if served.is_ok() { self.next } else { Next::Ends };
+        let next = if served.is_err() && self.next == Next::Follows { Next::Ends } else { self.next };
         Departure { exchange: self.exchange, ending, next }
     }
+}
+
+/// Whether this is how a connection fails that its upstream had closed. pingora says so of some such errors only: of none where the request
+/// could not be written, or where TLS ended without a word.
+fn has_died(error: &Error) -> bool {
+    error.retry == RetryType::ReusedOnly || matches!(error.etype, ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError)
 }

@@ -37,7 +37,7 @@ impl AnswerHead {
     /// An answer of our own to a request of `method`.
     pub(super) fn own(answer: &Answer, method: &str) -> Self {
         let length = answer.body.len() as u64;
-        let length = if method == "HEAD" { Length::Bodiless(Some(length)) } else { Length::Known(length) };
+        let length = if method == "HEAD" || length == 0 { Length::Bodiless(Some(length)) } else { Length::Known(length) };
         // the gateway says no other
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self { status, headers: answer.headers.clone(), length }
@@ -51,6 +51,8 @@ impl AnswerHead {
             // it has none, whatever it says (RFC 9110, section 8.6)
             _ if status.is_informational() || status == StatusCode::NO_CONTENT => Length::Bodiless(None),
             announced if request.method.as_str() == "HEAD" || status == StatusCode::NOT_MODIFIED => Length::Bodiless(announced),
+            // of length 0 it may still have trailers
+            Some(0) if end == BodyEnd::Last => Length::Bodiless(Some(0)),
             Some(announced) => Length::Known(announced),
             // a stream says itself where its answer ends
             None if end == BodyEnd::Last && request.version == Version::Http2 => Length::Bodiless(None),
@@ -107,7 +109,7 @@ impl AnswerHead {
             headers.insert(CONTENT_LENGTH, length.into());
         }
         headers.entry(DATE).or_insert_with(get_cached_date);
-        let all = matches!(self.length, Length::Bodiless(_) | Length::Known(0));
+        let all = matches!(self.length, Length::Bodiless(_));
         (self.status, headers, if all { BodyEnd::Last } else { BodyEnd::More })
     }
 }

@@ -60,9 +60,20 @@ impl<'a> Side<'a> {
         self.progress_mut().await_answer(timeout);
     }
 
-    /// The upstream has answered.
+    /// Nothing is due from the upstream yet.
+    pub(super) fn await_no_answer(&mut self) {
+        self.progress_mut().await_no_answer();
+    }
+
+    /// The upstream has answered. Whoever sends and is sent something at once may be silent for as long as the upstream.
     pub(super) fn answer_came(&mut self) {
-        self.progress_mut().answer_came();
+        self.progress_mut().await_no_answer();
+        self.progress_mut().takes_its_time();
+    }
+
+    /// What is left of the body is due as if it began now.
+    pub(super) fn rest_is_due(&mut self) {
+        each!(self, side => side.rest_is_due());
     }
 
     /// Whether the upstream took longer than it may.
@@ -171,12 +182,15 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// Lets the client see that its answer is not whole.
-    pub(super) fn cut(&mut self) {
+    /// Lets the client see that its answer is not whole; how a connection of HTTP/1 ends says that, as it is told here.
+    pub(super) fn cut(&mut self) -> Next {
         match self {
-            // the connection ends
-            Self::Http1(..) => {}
-            Self::Http2(stream) => stream.cut(),
+            Self::Http1(_, Framed::UntilClose) => Next::Breaks,
+            Self::Http1(..) => Next::Ends,
+            Self::Http2(stream) => {
+                stream.cut();
+                Next::Ends
+            }
         }
     }
 
@@ -192,5 +206,31 @@ impl<'a> Side<'a> {
             Self::Http1(door, _) => &mut door.request.progress,
             Self::Http2(stream) => &mut stream.progress,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Patience;
+    use super::super::wire::Wire;
+    use super::*;
+    use scopegate_core::request::{Head, HeadLimits};
+    use tokio::io::duplex;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_not_late_beside_its_answer_and_due_again_behind_it() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let (_client, ours) = duplex(1024);
+        let mut door = Door::new(Wire::Memory(ours), Patience::STANDARD.body);
+        let head = Bytes::from_static(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+        door.begin(&Head::read(&head, &HeadLimits::STANDARD).unwrap());
+        let mut side = Side::of(&mut door);
+        side.limit_body(5);
+        side.answer_came();
+        assert!(timeout(HOUR, side.body()).await.is_err(), "the answer is under way");
+        side.rest_is_due();
+        assert_eq!(timeout(HOUR, side.body()).await, Ok(Err(Broken)));
+        assert_eq!(side.fault(), Some(BodyFault::TooSlow));
     }
 }

@@ -61,6 +61,11 @@ impl Stream {
         self.progress.limit(limit, self.announced);
     }
 
+    /// What is left of the body is due as if it began now.
+    pub(super) fn rest_is_due(&mut self) {
+        self.progress.rest_is_due(self.pace);
+    }
+
     /// Lets no more than `most` bytes come of what is left of the body, and says whether it could all be read past so.
     pub(super) fn limit_rest(&mut self, most: u64) -> bool {
         self.progress.limit_rest(most);
@@ -145,8 +150,11 @@ impl Stream {
         Ok(())
     }
 
-    /// Hands `data` over as the client makes room for it.
+    /// Hands `data` over as the client makes room for it; nothing where the head was all of the answer.
     pub(super) async fn send_body(&mut self, mut data: Bytes, end: BodyEnd) -> Result<(), Broken> {
+        if self.ended {
+            return Ok(());
+        }
         while !data.is_empty() {
             let room = poll_fn(|cx| self.poll_room(cx, data.len())).await?;
             let piece = data.split_to(room.min(data.len()));
@@ -159,8 +167,11 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends the answer with trailers.
+    /// Ends the answer with trailers, unless its head was all of it.
     pub(super) fn send_trailers(&mut self, trailers: HeaderMap) -> Result<(), Broken> {
+        if self.ended {
+            return Ok(());
+        }
         let Some(sending) = &mut self.sending else { return Err(Broken) };
         self.answered.fetch_add(1, Ordering::Relaxed);
         sending.send_trailers(trailers).map_err(|_| self.gone())?;

@@ -24,13 +24,22 @@ impl Wire {
     /// Whether the other end is known to have reset the connection. A reset that answers our own bytes shows here even
     /// after the client's FIN, where reading keeps telling of a plain end.
     pub(super) fn was_reset(&self) -> bool {
-        let stream = match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+        self.tcp().is_some_and(|stream| !matches!(stream.take_error(), Ok(None)))
+    }
+
+    /// Its end, when it comes, is a reset.
+    pub(super) fn breaks(&self) {
+        // where the system cannot, the connection ends as any other
+        let _ = self.tcp().map(TcpStream::set_zero_linger);
+    }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.get_ref().0),
             #[cfg(test)]
-            Self::Memory(_) => return false,
-        };
-        !matches!(stream.take_error(), Ok(None))
+            Self::Memory(_) => None,
+        }
     }
 }
 

@@ -7,6 +7,11 @@ use serde_json::Value;
 pub(crate) fn all(stage: &mut Stage) -> Vec<Value> {
     let status = stage.stop();
     assert!(status.success(), "{status}: {}", stage.log());
+    written(stage)
+}
+
+/// What a gateway that has ended has written, oldest first.
+pub(crate) fn written(stage: &Stage) -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(stage.path("data")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with("audit.jsonl"));
     let mut events: Vec<Value> = Vec::new();

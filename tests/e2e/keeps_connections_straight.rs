@@ -1,5 +1,6 @@
 //! A connection serves one request after another, whatever became of the one before; and each side learns of the other's end.
 
+use crate::actor::{self, Actor};
 use crate::audit;
 use crate::http2::Http2;
 use crate::raw::{self, Answer};
@@ -337,4 +338,70 @@ async fn an_upstream_that_never_comes_to_the_point_is_given_up() {
 /// Whether an answer in chunks that begins well lacks its end; a head that never ends cannot begin well.
 fn answer_is_cut(name: &str, heard: &[u8]) -> bool {
     !name.starts_with("a head") && !heard.ends_with(b"0\r\n\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_its_answer_ends_or_makes_doubtful_is_not_used_again() {
+    let close = "Connection: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+    let both = "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    for (name, lines) in [("a second Connection says close", close), ("two framings", both)] {
+        let upstream = Actor::http1(move |mut stream: TcpStream, _| async move {
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}").as_bytes()).await?;
+            // should another request come all the same
+            actor::head(&mut stream).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain").await?;
+            std::future::pending().await
+        })
+        .await;
+        let script = Script { upstream: Some(format!("http://{}", upstream.address)), ..Script::default() };
+        let stage = Stage::with(script).await;
+        stage.account("acme", "user_1", "researcher").await;
+        for _ in 0..3 {
+            let reply = stage.call(Method::GET, "/crm/v1/files/a", "user_1").await;
+            assert_eq!((reply.status, reply.body.as_str()), (200, Some("ok")), "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_cut_is_no_whole_one_to_a_client_that_knows_no_chunks() {
+    let upstream = Scripted::start(&[("cut", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n(wait)(close)")]).await;
+    let mut stage = stage(&upstream).await;
+    let mut stream = raw::connect(stage.gateway).await;
+    stream.write_all(get("/crm/v1/files/cut").replace("HTTP/1.1", "HTTP/1.0").as_bytes()).await.unwrap();
+    assert!(read_until(&mut stream, b"hello").await.starts_with("HTTP/1.1 200 "));
+    upstream.release();
+    let ended = stream.read(&mut [0; 1]).await;
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+    let events = audit::all(&mut stage);
+    let cut = events.iter().find(|event| event["path"] == "/v1/files/cut").unwrap();
+    assert_eq!(cut["status"], 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_whose_kept_connection_was_dead_goes_over_another() {
+    let upstream = Actor::http1(async |mut stream: TcpStream, mut head: String| {
+        for number in 0.. {
+            if head.starts_with("PUT") && number > 0 {
+                // as a system does whose program closed just before
+                raw::reset(stream);
+                return Ok(());
+            }
+            if head.starts_with("PUT") {
+                stream.read_exact(&mut [0; 60_000]).await?;
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?;
+            head = actor::head(&mut stream).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let stage = Stage::with(Script { upstream: Some(format!("http://{}", upstream.address)), ..Script::default() }).await;
+    stage.account("acme", "user_2", "publisher").await;
+    for number in 0..20 {
+        // each leaves its connection to the next
+        assert_eq!(stage.call(Method::GET, "/crm/v1/opportunities/O-1", "user_2").await.status, 200);
+        let reply = stage.send(stage.request(Method::PUT, "/crm/v1/files/a", "user_2").body(vec![b'x'; 60_000])).await;
+        assert_eq!(reply.status, 200, "{number}: {reply:?}");
+    }
 }

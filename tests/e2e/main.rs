@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests, also where a function is none")]
 
+mod actor;
 mod audit;
 mod canary;
 mod certified;
@@ -45,7 +46,9 @@ mod keeps_connections_straight;
 mod keeps_sessions_to_their_customer;
 mod keeps_to_rfc_9113;
 mod keeps_what_the_store_does_not_take;
+mod leaves_an_event_however_it_is_cut;
 mod leaves_others_undisturbed;
+mod lets_neither_way_wait;
 mod loses_nothing_when_it_is_killed;
 mod never_tells_secrets;
 mod one_event_per_request;

@@ -19,7 +19,8 @@ use tokio_rustls::server::TlsStream;
 
 /// Answers with what it got: `{protocol, headers}`; a POST is echoed as it comes, in its content type, with trailers. Over HTTP/2
 /// `Collect` is answered with the number of bytes once all came, `Watch` with messages as they are allowed, and `Fail` with trailers
-/// alone.
+/// alone; `old` is refused: it wants HTTP/1.1. Over HTTP/1.1 the connection ends without a word at `dies`, unless that is its first
+/// request.
 pub(crate) struct SecureUpstream {
     pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -83,6 +84,9 @@ async fn http2(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, m
     if parts.uri.path().ends_with("refused") && parts.headers.get("idempotency-key").is_none() {
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
+    if parts.uri.path().ends_with("old") {
+        return respond.send_reset(Reason::HTTP_1_1_REQUIRED);
+    }
     let mut answer = Response::new(());
     answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
     if parts.method != "POST" {
@@ -140,11 +144,14 @@ pub(crate) fn message(text: &str) -> Bytes {
 
 async fn http1(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
     let mut bytes = Vec::new();
-    loop {
+    for number in 0.. {
         while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Ok(());
             }
+        }
+        if number > 0 && bytes.windows(4).any(|four| four == b"dies") {
+            return Ok(());
         }
         bytes.clear();
         let body = r#"{"protocol": "http/1.1"}"#;
@@ -152,4 +159,5 @@ async fn http1(mut stream: TlsStream<TcpStream>) -> std::io::Result<()> {
             .write_all(format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
             .await?;
     }
+    Ok(())
 }

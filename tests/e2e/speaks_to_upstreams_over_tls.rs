@@ -1,5 +1,7 @@
 //! Upstreams over TLS: certificates are checked, HTTP/2 is spoken where it is offered, and gRPC passes whole.
 
+use crate::actor::Actor;
+use crate::audit;
 use crate::certified::Authority;
 use crate::http2::{self, Http2};
 use crate::moody::Moody;
@@ -8,7 +10,8 @@ use crate::scripted::Scripted;
 use crate::secure_upstream::{SecureUpstream, message};
 use crate::stage::{POLICY, Script, Stage, account_path};
 use bytes::Bytes;
-use http::HeaderMap;
+use h2::server::SendResponse;
+use http::{HeaderMap, Response};
 use reqwest::Method;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -291,4 +294,129 @@ async fn what_an_upstream_refused_unread_is_sent_once_more_where_that_is_safe() 
     assert_eq!((reply.status, reply.text("reason")), (502, "upstream_unreachable"), "{}", reply.body);
     let reply = stage.send(stage.request(Method::GET, "/crm/v1/files/refused", "user_1").header("Idempotency-Key", "a")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_upstream_wants_over_http1_goes_so_and_nothing_else_does() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["h2", "http/1.1"]).await;
+    let stage = stage(&upstream, &authority).await;
+    for _ in 0..2 {
+        for (target, protocol) in [("/crm/v1/files/a", "h2"), ("/crm/v1/files/old", "http/1.1"), ("/crm/v1/files/a", "h2")] {
+            let reply = stage.call(Method::GET, target, "user_1").await;
+            assert_eq!((reply.status, reply.text("protocol")), (200, protocol), "{target}: {}", reply.body);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_connection_that_ends_without_a_word_is_made_up_for() {
+    let authority = Authority::new();
+    let upstream = SecureUpstream::start(&authority.sign("upstream", "127.0.0.1"), &["http/1.1"]).await;
+    let stage = stage(&upstream, &authority).await;
+    for _ in 0..3 {
+        assert_eq!(stage.call(Method::GET, "/crm/v1/files/a", "user_1").await.status, 200);
+        let reply = stage.call(Method::GET, "/crm/v1/files/dies", "user_1").await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+}
+
+/// Answers with what cannot have a body, or has none, and something behind it.
+async fn more_than_there_can_be(target: &str, mut answer: SendResponse<Bytes>) {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", "0".parse().unwrap());
+    let word = target.rsplit('/').next().unwrap();
+    let status = if word.starts_with("204") {
+        204
+    } else if word.starts_with("304") {
+        304
+    } else {
+        200
+    };
+    let mut response = Response::builder().status(status);
+    if status == 200 {
+        response = response.header("content-length", "0");
+    }
+    let mut sending = answer.send_response(response.body(()).unwrap(), false).unwrap();
+    // an answer that is no longer wanted may be gone
+    let _ = if word.ends_with("data") { sending.send_data(Bytes::from_static(b"hello"), true) } else { sending.send_trailers(trailers) };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_a_body_is_whole_whatever_follows_it() {
+    let authority = Authority::new();
+    let upstream =
+        Actor::http2(&authority.sign("upstream", "127.0.0.1"), async |request, answer| more_than_there_can_be(request.uri().path(), answer).await)
+            .await;
+    let mut stage = Stage::with(Script {
+        listen: "[\"127.0.0.1:0\", {address: \"127.0.0.1:0\", h2c: true}]".into(),
+        upstream: Some(format!("https://{}", upstream.address)),
+        egress: format!(", ca_file: {}", authority.file().display()),
+        ..Script::default()
+    })
+    .await;
+    stage.account("acme", "user_1", "researcher").await;
+    let client = Http2::over(raw::connect(stage.gateways[1]).await, "http").await;
+    let words = [("204data", 204, false), ("304data", 304, false), ("204trailers", 204, false), ("0trailers", 200, true)];
+    for (word, status, passes) in words {
+        let target = format!("/crm/v1/files/{word}");
+        let (answer, _) = client.open(client.request("GET", &target, &[("scopegate-account", "user_1")]), true).await;
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), status, "{word}");
+        let (body, trailers) = http2::whole(answer.into_body()).await.unwrap();
+        assert_eq!((body.as_slice(), trailers.is_some()), (b"".as_slice(), passes), "{word}");
+        let reply = stage.call(Method::GET, &target, "user_1").await;
+        assert_eq!((reply.status, reply.body.as_str()), (status, Some("")), "{word}");
+    }
+    let events = audit::all(&mut stage);
+    for (word, status, _) in words {
+        let told: Vec<_> = events.iter().filter(|event| event["path"].as_str().is_some_and(|path| path.ends_with(word))).collect();
+        assert_eq!(told.len(), 2, "{word}");
+        for event in told {
+            assert_eq!((event["status"].as_u64(), event["bytes_out"].as_u64()), (Some(u64::from(status)), Some(0)), "{word}: {event}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_their_clients_do_not_take_hold_up_nobody_elses() {
+    static LARGE: [u8; 16 << 20] = [b'x'; 16 << 20];
+    let authority = Authority::new();
+    let upstream =
+        Actor::http2(&authority.sign("upstream", "127.0.0.1"), async |request: http::Request<h2::RecvStream>, mut answer: SendResponse<Bytes>| {
+            let body = if request.uri().path().ends_with("large") { Bytes::from_static(&LARGE) } else { Bytes::from_static(b"ok") };
+            // whoever asked may have left
+            let _ = answer.send_response(Response::new(()), false).unwrap().send_data(body, true);
+        })
+        .await;
+    let stage = Stage::with(Script {
+        upstream: Some(format!("https://{}", upstream.address)),
+        egress: format!(", ca_file: {}", authority.file().display()),
+        ..Script::default()
+    })
+    .await;
+    stage.account("acme", "user_1", "researcher").await;
+    stage.account("evilcorp", "crowd", "researcher").await;
+    let mut readers = Vec::new();
+    for _ in 0..12 {
+        let mut stream = raw::connect(stage.gateway).await;
+        let request = "GET /crm/v1/files/large HTTP/1.1\r\nHost: 127.0.0.1\r\nScopegate-Account: crowd\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 16]).await.unwrap(), 0);
+        readers.push(stream);
+    }
+    // until what the systems hold on the way to them is full
+    let mut last = 0;
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let now = stage.resident();
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    for _ in 0..20 {
+        let call = tokio::time::timeout(std::time::Duration::from_secs(20), stage.call(Method::GET, "/crm/v1/files/small", "user_1"));
+        assert_eq!(call.await.map(|reply| reply.status).ok(), Some(200), "its answer waits for others'");
+    }
 }
