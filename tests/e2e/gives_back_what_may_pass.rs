@@ -373,3 +373,17 @@ fn content(bytes: &[u8]) -> Vec<u8> {
     }
     content
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_that_is_named_after_the_token_stays_behind() {
+    let upstream = Scripted::start(&[]).await;
+    let both = Both::before(upstream.address).await;
+    let named = format!("HTTP/1.1 200 OK\r\nX-{}: a\r\nX-Other: b\r\nContent-Length: 2\r\n\r\nok", both.token);
+    upstream.answer("files/named", named.into_bytes());
+    let token = both.token.to_ascii_lowercase();
+    for (status, headers, body) in both.answers("GET", "/crm/v1/files/named", &[]).await {
+        let names: Vec<_> = headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        assert_eq!((status, body.as_slice(), names.iter().any(|name| name == "x-other")), (200, b"ok".as_slice(), true));
+        assert!(!names.iter().any(|name| name.contains(&token)), "{names:?}");
+    }
+}

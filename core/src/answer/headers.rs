@@ -86,6 +86,10 @@ impl AnswerHeaders {
     }
 
     fn push(&mut self, name: HeaderName, mut value: HeaderValue, needles: &[Needle]) {
+        if needles.iter().any(|needle| needle.is_in(&name)) {
+            self.hits += 1;
+            return;
+        }
         for needle in needles {
             if let Some(clean) = needle.overwritten(value.as_bytes()) {
                 let Some(clean) = written(clean) else { return };

@@ -4,6 +4,7 @@ use crate::account::Credential;
 use crate::connector::Inject;
 use crate::request::encoded;
 use bytes::{Bytes, BytesMut};
+use http::HeaderName;
 use memchr::memmem::Finder;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -49,13 +50,19 @@ impl Needle {
 
     /// `value` with the needle overwritten; none where it does not hold it.
     pub(super) fn overwritten(&self, value: &[u8]) -> Option<Vec<u8>> {
-        self.finder.find(value)?;
+        // most values are too short for it
+        (value.len() >= self.text().len()).then(|| self.finder.find(value))??;
         let mut made = value.to_vec();
         let length = self.text().len();
         for at in self.finder.find_iter(value) {
             made.iter_mut().skip(at).take(length).for_each(|byte| *byte = STAR);
         }
         Some(made)
+    }
+
+    /// Whether a header's name holds the needle: in lower case, as all names are.
+    pub(super) fn is_in(&self, name: &HeaderName) -> bool {
+        name.as_str().as_bytes().windows(self.text().len()).any(|part| part.eq_ignore_ascii_case(self.text()))
     }
 
     fn text(&self) -> &[u8] {
