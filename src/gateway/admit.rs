@@ -125,7 +125,7 @@ impl Exchange {
         let account = self.usable(&named)?;
         self.known.found = Some((named, age));
         let event = &mut self.record.event;
-        event.account = Some(account.record.identifier.to_shared());
+        event.account.get_or_insert_with(|| account.record.identifier.to_shared());
         event.customer = Some(account.record.customer.clone());
         event.role = Some(account.record.role.clone());
         self.known.account = Some(account);

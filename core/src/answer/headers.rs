@@ -9,6 +9,9 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, LINK, LOCATION, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+/// At most so many headers are added, here and by the gateway.
+const ADDED: usize = 4;
+
 /// Whether a `Location` to another origin passes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Redirects {
@@ -50,7 +53,7 @@ impl AnswerHeaders {
     pub fn pass(status: StatusCode, headers: &HeaderMap, rules: &AnswerRules<'_>) -> Self {
         let packing = packing(status, headers, rules);
         let named = named_by_connection(headers);
-        let mut passed = Self { headers: Vec::with_capacity(headers.len()), packing, hits: 0 };
+        let mut passed = Self { headers: Vec::with_capacity(headers.len() + ADDED), packing, hits: 0 };
         for (name, value) in headers {
             let stays = belongs_to_the_hop(name) || speaks_for_the_server(name) || named.iter().any(|named| name.as_str() == named);
             if stays || (packing.is_some() && belongs_to_the_packed(name)) {
