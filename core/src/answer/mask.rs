@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// A possible token shorter than this is passed on at once.
+/// A possible token shorter than this is passed on at once, and not looked for in names of headers, where words are.
 const HELD_FROM: usize = 16;
 
 const STAR: u8 = b'*';
@@ -62,7 +62,8 @@ impl Needle {
 
     /// Whether a header's name holds the needle: in lower case, as all names are.
     pub(super) fn is_in(&self, name: &HeaderName) -> bool {
-        name.as_str().as_bytes().windows(self.text().len()).any(|part| part.eq_ignore_ascii_case(self.text()))
+        let length = self.text().len();
+        length >= HELD_FROM && name.as_str().as_bytes().windows(length).any(|part| part.eq_ignore_ascii_case(self.text()))
     }
 
     fn text(&self) -> &[u8] {
