@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// How long a session lives after its last use.
-pub(super) const LIFE: Duration = Duration::from_hours(24);
+const LIFE: Duration = Duration::from_hours(24);
 
-/// How far the store's idea of the last use may lag behind.
-const LAG: Duration = Duration::from_mins(1);
+/// How far the store's idea of the last use may lag behind. Where the store alone knows of a session it lives for so much longer: another
+/// customer never gets it before its time.
+const LAG: Duration = Duration::from_mins(10);
 
 /// How many sessions memory holds; the store knows all of them.
 const HELD: usize = 100_000;
@@ -52,8 +53,8 @@ enum Known {
     Answer(Bound),
     /// It is this customer's, and the store's idea of its last use is old.
     Lagging,
-    /// Ask the store.
-    Nothing,
+    /// Ask the store, for whom it is over where it was last used before then.
+    Nothing { over_before: Timestamp },
 }
 
 impl Sessions {
@@ -76,7 +77,7 @@ impl Sessions {
                 self.write_behind(session.clone(), customer.clone(), now);
                 Ok(Bound::Bound)
             }
-            Known::Nothing => self.bind_in_store(session, customer, now).await,
+            Known::Nothing { over_before } => self.bind_in_store(session, customer, now, over_before).await,
         }
     }
 
@@ -90,9 +91,9 @@ impl Sessions {
 
     fn known(&self, session: &SessionId, customer: &CustomerId, now: Timestamp) -> Known {
         let sessions = self.held.pin();
-        let Some(held) = sessions.get(session) else { return Known::Nothing };
+        let Some(held) = sessions.get(session) else { return Known::Nothing { over_before: over_for_sure(now) } };
         if is_over(held.used.load(Ordering::Relaxed), now, LIFE) {
-            return Known::Nothing;
+            return Known::Nothing { over_before: now.minus(LIFE) };
         }
         if held.customer != *customer {
             return Known::Answer(Bound::Mismatch);
@@ -103,8 +104,8 @@ impl Sessions {
         if is_over(written, now, LAG) && first_to_see() { Known::Lagging } else { Known::Answer(Bound::Bound) }
     }
 
-    async fn bind_in_store(&self, session: &SessionId, customer: &CustomerId, now: Timestamp) -> Result<Bound, StoreError> {
-        match self.store.apply(vec![use_of(session.clone(), customer.clone(), now)]).await? {
+    async fn bind_in_store(&self, session: &SessionId, customer: &CustomerId, now: Timestamp, over_before: Timestamp) -> Result<Bound, StoreError> {
+        match self.store.apply(vec![use_of(session.clone(), customer.clone(), now, over_before)]).await? {
             Applied::Done => {
                 self.hold(session.clone(), customer.clone(), now);
                 Ok(Bound::Bound)
@@ -112,7 +113,8 @@ impl Sessions {
             Applied::Conflict => {
                 // Held, so that a crew with the wrong session does not come back to the store with each call.
                 if let Some(record) = self.store.session(session).await? {
-                    self.hold(record.id, record.customer, record.last_used);
+                    let used = record.last_used.plus(LAG).min(now);
+                    self.hold(record.id, record.customer, used);
                 }
                 Ok(Bound::Mismatch)
             }
@@ -130,15 +132,20 @@ impl Sessions {
     fn write_behind(&self, session: SessionId, customer: CustomerId, now: Timestamp) {
         let store = Arc::clone(&self.store);
         self.tasks.spawn("note the use of a session", async move {
-            if let Err(fault) = store.apply(vec![use_of(session.clone(), customer, now)]).await {
+            if let Err(fault) = store.apply(vec![use_of(session.clone(), customer, now, over_for_sure(now))]).await {
                 tracing::warn!(%session, error = &fault as &(dyn Error + 'static), "the use of a session could not be noted");
             }
         });
     }
 }
 
-fn use_of(id: SessionId, customer: CustomerId, now: Timestamp) -> Change {
-    Change::BindSession { id, customer, now, over_before: now.minus(LIFE) }
+fn use_of(id: SessionId, customer: CustomerId, now: Timestamp, over_before: Timestamp) -> Change {
+    Change::BindSession { id, customer, now, over_before }
+}
+
+/// What the store saw used before then is over, whoever else knows of it.
+pub(super) fn over_for_sure(now: Timestamp) -> Timestamp {
+    now.minus(LIFE + LAG)
 }
 
 fn is_over(since: i64, now: Timestamp, span: Duration) -> bool {
@@ -219,7 +226,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn later_uses_are_written_behind_once_a_minute() {
+    async fn a_session_that_the_store_alone_knows_of_never_ends_early() {
+        let run = Run::new();
+        let sessions = run.sessions();
+        assert_eq!(bind(&sessions, "run-1", "acme").await, Bound::Bound);
+        run.hands.advance(LAG - Duration::from_secs(1));
+        assert_eq!(bind(&sessions, "run-1", "acme").await, Bound::Bound);
+        // Ends without having noted that.
+        let after = run.sessions();
+        run.hands.advance(LIFE - Duration::from_secs(1));
+        assert_eq!(bind(&run.sessions(), "run-1", "globex").await, Bound::Mismatch, "who has never heard of it");
+        assert_eq!(bind(&after, "run-1", "globex").await, Bound::Mismatch);
+        run.hands.advance(Duration::from_secs(3));
+        assert_eq!(bind(&after, "run-1", "globex").await, Bound::Bound, "whoever was told of it once");
+    }
+
+    #[tokio::test]
+    async fn later_uses_are_written_behind_now_and_then() {
         let run = Run::new();
         let sessions = run.sessions();
         let id: SessionId = "run-1".parse().unwrap();

@@ -1,7 +1,7 @@
 //! Forgetting what has ended: handles, authorizations, sessions.
 
 use super::Directory;
-use super::sessions::LIFE;
+use super::sessions::over_for_sure;
 use crate::clock::Clock;
 use crate::store::{Applied, Change, StoreError};
 use crate::tasks::Tasks;
@@ -29,7 +29,7 @@ impl Directory {
 
     async fn sweep(&self, clock: &Clock) -> Result<(), StoreError> {
         let now = clock.timestamp();
-        self.store.sweep(now.minus(LIFE)).await?;
+        self.store.sweep(over_for_sure(now)).await?;
         for handle in self.memory.ended_handles(now) {
             // Where another process was quicker there is nothing to do.
             let _: Applied = self.store.apply(vec![Change::DeleteHandle(handle)]).await?;

@@ -222,8 +222,7 @@ impl Search {
     /// The first `count` of the held bytes: stars where the needle, which ends at `end` of the chunk, covers them.
     fn released(&self, needle: &Needle, end: Option<usize>, count: usize) -> Vec<u8> {
         let from = self.matched - self.held;
-        let covered_from =
-            end.filter(|end| *end < needle.text().len()).map_or(self.matched, |end| self.matched + end - needle.text().len());
+        let covered_from = end.filter(|end| *end < needle.text().len()).map_or(self.matched, |end| self.matched + end - needle.text().len());
         let held = needle.text().iter().enumerate().skip(from).take(count);
         held.map(|(at, byte)| if at >= covered_from { STAR } else { *byte }).collect()
     }
