@@ -104,6 +104,7 @@ impl Sessions {
         if is_over(written, now, LAG) && first_to_see() { Known::Lagging } else { Known::Answer(Bound::Bound) }
     }
 
+    /// Where the store saw it used last before `over_before` it is nobody's any more.
     async fn bind_in_store(&self, session: &SessionId, customer: &CustomerId, now: Timestamp, over_before: Timestamp) -> Result<Bound, StoreError> {
         match self.store.apply(vec![use_of(session.clone(), customer.clone(), now, over_before)]).await? {
             Applied::Done => {
@@ -113,6 +114,7 @@ impl Sessions {
             Applied::Conflict => {
                 // Held, so that a crew with the wrong session does not come back to the store with each call.
                 if let Some(record) = self.store.session(session).await? {
+                    // it may have been used since
                     let used = record.last_used.plus(LAG).min(now);
                     self.hold(record.id, record.customer, used);
                 }

@@ -132,8 +132,8 @@ impl Proxy {
         let (closing, watched) = watch::channel(false);
         let door_shuts = CancellationToken::new();
         let heads = HeadLimits { bytes: gateway.header_bytes(), ..HeadLimits::STANDARD };
-        let (together, tasks_of_all, idle_ends) = (Together::new(tasks.runtime()), tasks.clone(), door_shuts.clone());
-        let shared = Shared { gateway, pool, together, heads, patience, tasks: tasks_of_all, closing: watched, idle_ends };
+        let together = Together::new(tasks.runtime());
+        let shared = Shared { gateway, pool, together, heads, patience, tasks: tasks.clone(), closing: watched, idle_ends: door_shuts.clone() };
         Ok(Self {
             shared: Arc::new(shared),
             tasks,
