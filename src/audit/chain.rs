@@ -4,7 +4,7 @@
 //! Canonicalization Scheme) writes it; the first `prev_hash` is empty.
 
 use super::Recorded;
-use super::members::{Members, NAMES, put_name};
+use super::members::{Members, NAMES};
 use aws_lc_rs::digest::{SHA256, digest};
 use scopegate_core::json;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -76,10 +76,11 @@ impl Chain {
     }
 }
 
+/// Its name, as it is written; no order differs for that.
 fn name(number: usize) -> &'static str {
     match number {
-        SEQ => "seq",
-        PREV_HASH => "prev_hash",
+        SEQ => r#""seq":"#,
+        PREV_HASH => r#""prev_hash":"#,
         other => NAMES.get(other).copied().unwrap_or_default(),
     }
 }
@@ -87,7 +88,7 @@ fn name(number: usize) -> &'static str {
 /// Begins the member of that number anew.
 fn begin(member: &mut Vec<u8>, number: usize) {
     member.clear();
-    put_name(member, name(number));
+    member.extend_from_slice(name(number).as_bytes());
 }
 
 /// Puts the members at the end of `text`: an object but for its last brace.

@@ -17,6 +17,7 @@ use scopegate_core::policy::{self, Decision, Operations, Permit};
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{Ambiguity, Body, Framing, Head, HeadFault, HeadFaultReason, OutgoingHead, Request};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -276,7 +277,8 @@ impl Exchange {
     async fn send(&mut self, permit: Permit) -> Result<Step, Refusal> {
         let operations = permit.operations().clone();
         let body = permit.allowance().body.clone();
-        let opened = self.unless_it_may_not(self.gateway.parts.grants.open(&self.policies, permit)).await?;
+        // pinned where it is made: it is large
+        let opened = self.unless_it_may_not(pin!(self.gateway.parts.grants.open(&self.policies, permit))).await?;
         let admission = opened.map_err(|why| self.gone_or(no_token(why, &operations)))?;
         if let (Some(body), Some(request)) = (body, &mut self.known.request) {
             request.body = Body::Whole(body.clone());

@@ -65,7 +65,7 @@ pub(super) struct Known {
 impl Exchange {
     pub(super) fn new(gateway: Arc<Gateway>, arrival: Arrival) -> Self {
         let policies = gateway.parts.policies.policies();
-        let mut record = Record::new(&gateway);
+        let mut record = Record::new(Arc::clone(&gateway));
         record.event.policy_hash = Some(policies.shared_hash().clone());
         Self { policies, arrival, record, known: Known::default(), gateway }
     }

@@ -10,6 +10,7 @@ use scopegate_core::answer::{AnswerHeaders, AnswerRules, Door, Holding, Links, M
 use scopegate_core::connector::Connector;
 use scopegate_core::refusal::Refusal;
 use scopegate_core::request::{OutgoingHead, Request};
+use std::pin::pin;
 use std::sync::Arc;
 
 /// What is known before the answer comes, and what happens to its body.
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Passage {
     links: Links,
     needles: Arc<[Needle]>,
-    unpacker: Option<Unpacker>,
+    unpacker: Option<Box<Unpacker>>,
     mask: Option<Mask>,
     websocket: bool,
 }
@@ -106,7 +107,7 @@ impl Exchange {
         };
         let harmless = request.method.is_idempotent() || connector.replay_after_401 || operations.replay_after_401();
         let replayable = if harmless && body != BodyAtHand::Gone { Replayable::Yes } else { Replayable::No };
-        let verdict = self.unless_it_may_not(admission.after_401(replayable)).await;
+        let verdict = self.unless_it_may_not(pin!(admission.after_401(replayable))).await;
         self.known.admission = Some(admission);
         match verdict? {
             After401::Answer => Ok(None),
@@ -145,7 +146,7 @@ impl Exchange {
             tracing::error!(request_id = %self.record.event.request_id, hits = answer.hits, "the API sent the injected token back in a header; it was overwritten");
         }
         match answer.packing.map(Unpacker::new).transpose() {
-            Ok(unpacker) => passage.unpacker = unpacker,
+            Ok(unpacker) => passage.unpacker = unpacker.map(Box::new),
             Err(error) => tracing::warn!(request_id = %self.record.event.request_id, error = %error, "no decoder for a packed answer"),
         }
         let held = passage.websocket || is_grpc(headers);

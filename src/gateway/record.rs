@@ -1,9 +1,8 @@
 //! The audit event of one request, from its first byte to its end.
 
 use super::{Gateway, Watcher};
-use crate::audit::{AuditFull, AuditLog, Event, Place, Verdict};
-use crate::clock::Clock;
-use crate::metrics::{ConnectorLabels, Metrics, Name, RequestLabels};
+use crate::audit::{AuditFull, Event, Place, Verdict};
+use crate::metrics::{ConnectorLabels, Name, RequestLabels};
 use scopegate_core::connector::Connector;
 use scopegate_core::policy::{Allowance, Operations};
 use scopegate_core::refusal::{Reason, Refusal};
@@ -21,10 +20,7 @@ pub(super) struct Record {
     state: State,
     started: Instant,
     upstream_from: Option<Instant>,
-    audit: AuditLog,
-    clock: Clock,
-    metrics: Metrics,
-    watcher: Option<Watcher>,
+    gateway: Arc<Gateway>,
     dropped_headers: Vec<String>,
 }
 
@@ -35,19 +31,16 @@ enum State {
 }
 
 impl Record {
-    pub(super) fn new(gateway: &Gateway) -> Self {
-        let parts = &gateway.parts;
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        let clock = &gateway.parts.clock;
         let request_id = scopegate_core::id::RequestId::from_bytes(crate::chance::name());
         Self {
-            event: Event::draft(request_id, parts.clock.timestamp()),
+            event: Event::draft(request_id, clock.timestamp()),
             place: None,
             state: State::Open,
-            started: parts.clock.instant(),
+            started: clock.instant(),
             upstream_from: None,
-            audit: parts.audit.clone(),
-            clock: parts.clock.clone(),
-            metrics: parts.metrics.clone(),
-            watcher: parts.watcher.clone(),
+            gateway,
             dropped_headers: Vec::new(),
         }
     }
@@ -55,7 +48,7 @@ impl Record {
     /// Takes a place in the audit's queue: no call is made without one.
     pub(super) fn reserve(&mut self) -> Result<(), AuditFull> {
         if self.place.is_none() {
-            self.place = Some(self.audit.reserve()?);
+            self.place = Some(self.gateway.parts.audit.reserve()?);
         }
         Ok(())
     }
@@ -98,7 +91,7 @@ impl Record {
 
     /// Notes which headers do not reach the API, where an author may look for them: in the debug log, and where somebody watches.
     pub(super) fn leaves_out(&mut self, request: &Request, connector: &Connector) {
-        if self.watcher.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
+        if self.gateway.parts.watcher.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
         self.dropped_headers = dropped_headers(request, connector);
@@ -110,7 +103,7 @@ impl Record {
     /// The API is being called.
     pub(super) fn upstream_begins(&mut self) {
         self.event.upstream_called = true;
-        self.upstream_from.get_or_insert_with(|| self.clock.instant());
+        self.upstream_from.get_or_insert_with(|| self.gateway.parts.clock.instant());
     }
 
     /// Whether bytes went to the API.
@@ -124,16 +117,16 @@ impl Record {
             return;
         }
         self.state = State::Written;
-        let now = self.clock.instant();
+        let now = self.gateway.parts.clock.instant();
         self.event.duration_ms = millis(now.since(self.started));
         self.event.upstream_ms = self.upstream_from.map(|from| millis(now.since(from)));
         self.count();
-        if let Some(Watcher(watch)) = &self.watcher {
+        if let Some(Watcher(watch)) = &self.gateway.parts.watcher {
             watch(&self.event, &self.dropped_headers);
         }
         match self.place.take() {
             Some(place) => place.write(&self.event),
-            None => self.audit.note(&self.event),
+            None => self.gateway.parts.audit.note(&self.event),
         }
     }
 
@@ -146,11 +139,11 @@ impl Record {
             Verdict::WouldDeny => "would_deny",
         };
         let labels = RequestLabels { connector: connector.clone(), decision, reason: event.reason.map_or("", Reason::as_str) };
-        self.metrics.requests.get_or_create(&labels).inc();
+        self.gateway.parts.metrics.requests.get_or_create(&labels).inc();
         let labels = ConnectorLabels { connector };
-        self.metrics.request_seconds.get_or_create(&labels).observe(seconds(event.duration_ms));
+        self.gateway.parts.metrics.request_seconds.get_or_create(&labels).observe(seconds(event.duration_ms));
         if let Some(upstream_ms) = event.upstream_ms {
-            self.metrics.upstream_seconds.get_or_create(&labels).observe(seconds(upstream_ms));
+            self.gateway.parts.metrics.upstream_seconds.get_or_create(&labels).observe(seconds(upstream_ms));
         }
     }
 }

@@ -8,6 +8,7 @@ use super::Patience;
 use super::door::{Client, Door};
 use super::due::Due;
 use super::pool::Pool;
+use super::rarely::Rarely;
 use super::request::{Departure, Visit};
 use super::response::AnswerHead;
 use super::side::Side;
@@ -92,28 +93,28 @@ pub(super) async fn serve(mut door: Door, arrival: Arrival, seat: Seat, shared: 
 struct Between {
     patience: Patience,
     silence: Due,
-    drained: Pin<Box<WaitForCancellationFutureOwned>>,
-    asked_to_leave: Pin<Box<WaitForCancellationFutureOwned>>,
+    drained: Rarely<Pin<Box<WaitForCancellationFutureOwned>>>,
+    asked_to_leave: Rarely<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Between {
     fn new(patience: &Patience, idle_ends: &CancellationToken, seat: &Seat) -> Self {
         // A token of its own: all connections would meet at the one that they share.
-        let drained = Box::pin(idle_ends.child_token().cancelled_owned());
-        Self { patience: *patience, silence: Due::default(), drained, asked_to_leave: Box::pin(seat.leaves()) }
+        let drained = Rarely::new(Box::pin(idle_ends.child_token().cancelled_owned()));
+        Self { patience: *patience, silence: Due::default(), drained, asked_to_leave: Rarely::new(Box::pin(seat.leaves())) }
     }
 
     /// The next head; none where the client, its silence, a drain, or another who needs the place ends the connection.
-    async fn next_head(&mut self, door: &mut Door, limits: HeadLimits) -> Option<Result<Head, HeadFault>> {
+    async fn next_head(&mut self, door: &mut Door, limits: HeadLimits) -> Option<Result<Arc<Head>, HeadFault>> {
         if door.came().is_empty() {
             self.silence.put(self.patience.idle);
             tokio::select! {
                 biased;
                 came = door.fill() => came.then_some(())?,
                 () = poll_fn(|cx| self.silence.poll(cx)) => return None,
-                () = self.drained.as_mut() => return None,
+                () = &mut self.drained => return None,
                 // A request that is here already, and was only not seen yet, is served.
-                () = self.asked_to_leave.as_mut() => timeout(GLANCE, door.fill()).await.ok()?.then_some(())?,
+                () = &mut self.asked_to_leave => timeout(GLANCE, door.fill()).await.ok()?.then_some(())?,
             }
         }
         let mut scanner = HeadScanner::new(limits);
@@ -124,23 +125,23 @@ impl Between {
         tokio::select! {
             biased;
             head = timeout(self.patience.head, rest_of_head(door, scanner, &limits)) => head.unwrap_or(Some(Err(late))),
-            () = self.asked_to_leave.as_mut() => None,
+            () = &mut self.asked_to_leave => None,
             // a head that is all but here still comes; a drain does not wait for one that does not
-            () = async { self.drained.as_mut().await; sleep(LINGER).await } => None,
+            () = async { (&mut self.drained).await; sleep(LINGER).await } => None,
         }
     }
 }
 
 /// The head, if all of it is here.
-fn scanned(door: &mut Door, scanner: &mut HeadScanner, limits: &HeadLimits) -> Option<Result<Head, HeadFault>> {
+fn scanned(door: &mut Door, scanner: &mut HeadScanner, limits: &HeadLimits) -> Option<Result<Arc<Head>, HeadFault>> {
     match scanner.scan(door.came()) {
-        Ok(Scan::Head(length)) => Some(Head::read(&door.came().split_to(length).freeze(), limits)),
+        Ok(Scan::Head(length)) => Some(Head::read(&door.came().split_to(length).freeze(), limits).map(Arc::new)),
         Ok(Scan::More) => None,
         Err(fault) => Some(Err(fault)),
     }
 }
 
-async fn rest_of_head(door: &mut Door, mut scanner: HeadScanner, limits: &HeadLimits) -> Option<Result<Head, HeadFault>> {
+async fn rest_of_head(door: &mut Door, mut scanner: HeadScanner, limits: &HeadLimits) -> Option<Result<Arc<Head>, HeadFault>> {
     loop {
         door.fill().await.then_some(())?;
         if let Some(head) = scanned(door, &mut scanner, limits) {
@@ -150,9 +151,8 @@ async fn rest_of_head(door: &mut Door, mut scanner: HeadScanner, limits: &HeadLi
 }
 
 /// Asks the gateway, and does what it says.
-async fn visit(door: &mut Door, shared: &Shared, head: Head, mut exchange: Box<Exchange>) -> Next {
+async fn visit(door: &mut Door, shared: &Shared, head: Arc<Head>, mut exchange: Box<Exchange>) -> Next {
     door.begin(&head);
-    let head = Arc::new(head);
     let step = exchange.admit(Ok(Arc::clone(&head))).await;
     let Departure { exchange, ending, next } = Visit::new(shared, head, Side::of(door), exchange).serve(step).await;
     depart(door, exchange, ending, next).await
@@ -234,7 +234,7 @@ mod tests {
         (Door::new(Wire::Memory(ours), Patience::STANDARD.body), client)
     }
 
-    async fn next(door: &mut Door) -> Option<Result<Head, HeadFaultReason>> {
+    async fn next(door: &mut Door) -> Option<Result<Arc<Head>, HeadFaultReason>> {
         let seat = Guests::new(1).seat().await?;
         let read = Between::new(&Patience::STANDARD, &CancellationToken::new(), &seat).next_head(door, HeadLimits::STANDARD).await?;
         Some(read.map_err(|fault| fault.reason))

@@ -39,8 +39,9 @@ pub(super) struct Door {
     wire: Wire,
     /// What came and was not used yet.
     came: BytesMut,
-    /// What was written and not sent yet.
+    /// What was written, and how much of it was sent: the same bytes of memory serve for each answer.
     going: BytesMut,
+    sent: usize,
     client: Client,
     pace: Pace,
     /// When a client that takes nothing counts as gone; none while it does.
@@ -68,7 +69,7 @@ pub(super) struct Broken;
 impl Door {
     pub(super) fn new(wire: Wire, pace: Pace) -> Self {
         let (came, going) = (BytesMut::new(), BytesMut::new());
-        Self { wire, came, going, client: Client::Open, pace, stalls: None, look: None, request: UnderWay::none() }
+        Self { wire, came, going, sent: 0, client: Client::Open, pace, stalls: None, look: None, request: UnderWay::none() }
     }
 
     /// The request that `head` began is under way.
@@ -160,6 +161,10 @@ impl Door {
             Client::Open => {}
             Client::Ended => return Poll::Ready(Ok(0)),
             Client::Gone => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        }
+        if self.came.is_empty() {
+            // where nobody keeps the last head any more, the next one takes its place
+            let _ = self.came.try_reclaim(READ);
         }
         if self.came.capacity() - self.came.len() < LEAST {
             self.came.reserve(READ);
@@ -257,12 +262,15 @@ impl Door {
 
     /// Sends all that was collected.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.going.is_empty() {
+        while self.sent < self.going.len() {
             let going = std::mem::take(&mut self.going);
-            let sent = self.poll_out(cx, |wire, cx| wire.poll_write(cx, &going));
+            let left = going.get(self.sent..).unwrap_or_default();
+            let sent = self.poll_out(cx, |wire, cx| wire.poll_write(cx, left));
             self.going = going;
-            self.going.advance(ready!(sent)?);
+            self.sent += ready!(sent)?;
         }
+        self.going.clear();
+        self.sent = 0;
         self.poll_out(cx, Wire::poll_flush)
     }
 

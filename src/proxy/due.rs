@@ -1,5 +1,6 @@
 //! A moment that is put off more often than it comes.
 
+use super::rarely::Rarely;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 #[derive(Debug, Default)]
 pub(super) struct Due {
     at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Rarely<Pin<Box<Sleep>>>>,
 }
 
 impl Due {
@@ -39,15 +40,19 @@ impl Due {
     /// Ready once it is due, and from then on until it is put off.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        let timer = self.timer.get_or_insert_with(|| Rarely::new(Box::pin(sleep_until(at))));
+        let mut stands = timer.get().deadline();
+        if stands > at {
+            stands = at;
+            timer.change(|timer| timer.as_mut().reset(at));
+        }
         loop {
-            if timer.deadline() > at || (timer.is_elapsed() && timer.deadline() < at) {
-                timer.as_mut().reset(at);
-            }
-            ready!(timer.as_mut().poll(cx));
-            if timer.deadline() >= at {
+            ready!(Pin::new(&mut *timer).poll(cx));
+            if stands >= at {
                 return Poll::Ready(());
             }
+            stands = at;
+            timer.change(|timer| timer.as_mut().reset(at));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::connection::{self, Shared};
 use super::door::Door;
 use super::pool::Pool;
+use super::rarely::Rarely;
 use super::tap::PREFACE;
 use super::together::Together;
 use super::wire::{Rewound, Wire};
@@ -198,9 +199,11 @@ impl Proxy {
         let here = self.shared.gateway.connection();
         let served = self.connections.track_future(async move {
             let _here = here;
+            let cut = Rarely::new(Box::pin(cut.cancelled_owned()));
             tokio::select! {
+                biased;
                 () = serve(stream, speaks, Arrival { peer, local }, seat, shared) => {}
-                () = cut.cancelled() => {}
+                () = cut => {}
             }
         });
         self.tasks.spawn("gateway connection", served);

@@ -14,6 +14,7 @@ mod listen;
 mod multiplex;
 mod pool;
 mod progress;
+mod rarely;
 mod request;
 mod response;
 mod side;

@@ -91,29 +91,31 @@ impl Pool {
         Self { connector: Connector::new(Some(options)), idle }
     }
 
-    /// A connection, the one that was used last if there is any.
+    /// A connection, the one that was used last if there is any; in a box, because it is large and goes from hand to hand.
     /// # Errors
     /// There is none to be had.
-    pub(super) async fn connect(&self, to: &Peer<'_>) -> Result<(HttpSession, Link)> {
+    pub(super) async fn connect(&self, to: &Peer<'_>) -> Result<(Box<HttpSession>, Link)> {
         if let Some(stream) = lock(&self.idle).take(&to.key()) {
-            return Ok((HttpSession::H1(Http1::new(stream)), Link::Pooled));
+            return Ok((over_http1(stream), Link::Pooled));
         }
         let (session, reused) = self.connector.get_http_session(&to.for_pingora()?).await?;
         let session = match session {
-            HttpSession::H1(session) => HttpSession::H1(Http1::new(Box::new(Sluice::new(session.into_inner())))),
-            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => other,
+            HttpSession::H1(session) => over_http1(Box::new(Sluice::new(session.into_inner()))),
+            other @ (HttpSession::H2(_) | HttpSession::Custom(())) => Box::new(other),
         };
         Ok((session, if reused { Link::Pooled } else { Link::Fresh }))
     }
 
     /// Keeps what a whole answer has left.
-    pub(super) async fn keep(&self, session: HttpSession, to: &Peer<'_>) {
-        match session {
-            HttpSession::H1(mut session) => {
-                session.respect_keepalive();
-                if is_doubtful(&session) {
-                    return;
-                }
+    pub(super) async fn keep(&self, mut session: Box<HttpSession>, to: &Peer<'_>) {
+        if let HttpSession::H1(session) = &mut *session {
+            session.respect_keepalive();
+            if is_doubtful(session) {
+                return;
+            }
+        }
+        match *session {
+            HttpSession::H1(session) => {
                 if let Some(stream) = session.reuse().await {
                     let refused = lock(&self.idle).put(to.key(), stream);
                     drop(refused);
@@ -196,6 +198,10 @@ impl Idle {
         self.count -= old.len();
         old
     }
+}
+
+fn over_http1(stream: Stream) -> Box<HttpSession> {
+    Box::new(HttpSession::H1(Http1::new(stream)))
 }
 
 /// Whether what was answered leaves no other request to the connection. pingora sees to most of that, but reads one `Connection` alone (RFC

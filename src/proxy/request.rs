@@ -299,7 +299,7 @@ impl<'a> Visit<'a> {
             let session = upstream.into_session();
             match &relayed {
                 Ok(Leaves::Clean) => pool.keep(session, &peer).await,
-                Ok(Leaves::Spoilt) | Err(_) => pool.let_go(session, &peer).await,
+                Ok(Leaves::Spoilt) | Err(_) => pool.let_go(*session, &peer).await,
             }
             match relayed {
                 Ok(_) => return Ok(()),

@@ -31,7 +31,7 @@ const PIECE: usize = 64 * 1024;
 
 /// A request that is on its way, or answered.
 pub(super) struct Conversation {
-    session: HttpSession,
+    session: Box<HttpSession>,
     idle: Duration,
     stage: Stage,
     up: Up,
@@ -80,7 +80,7 @@ pub(super) enum Came {
 
 impl Conversation {
     /// Begins on `session`, where nothing may stand still for longer than `idle` once the answer has begun.
-    pub(super) fn new(mut session: HttpSession, idle: Duration) -> Self {
+    pub(super) fn new(mut session: Box<HttpSession>, idle: Duration) -> Self {
         session.set_write_timeout(Some(idle));
         let up = Up { stream: None, waits: Bytes::new(), last: false, ended: false, behind: false };
         Self { session, idle, stage: Stage::Head, up }
@@ -88,7 +88,7 @@ impl Conversation {
 
     /// What is spoken.
     pub(super) fn version(&self) -> Version {
-        match self.session {
+        match *self.session {
             HttpSession::H2(_) => Version::HTTP_2,
             HttpSession::H1(_) | HttpSession::Custom(()) => Version::HTTP_11,
         }
@@ -97,7 +97,7 @@ impl Conversation {
     /// Sends the head of the request.
     pub(super) async fn ask(&mut self, request: RequestHeader, end: BodyEnd) -> Result<()> {
         self.up.ended = end == BodyEnd::Last;
-        match &mut self.session {
+        match &mut *self.session {
             HttpSession::H2(session) => {
                 session.write_request_header(Box::new(request), self.up.ended)?;
                 self.up.stream = session.take_request_body_writer();
@@ -147,7 +147,7 @@ impl Conversation {
 
     /// From here on bytes pass as they are, both ways.
     pub(super) fn go_raw(&mut self) -> bool {
-        match &mut self.session {
+        match &mut *self.session {
             HttpSession::H1(session) if session.was_upgraded() => {
                 session.maybe_upgrade_body_writer();
                 (self.up.last, self.up.ended) = (false, false);
@@ -207,7 +207,7 @@ impl Conversation {
     }
 
     /// What remains of it: its connection, or its stream of one.
-    pub(super) fn into_session(self) -> HttpSession {
+    pub(super) fn into_session(self) -> Box<HttpSession> {
         self.session
     }
 }

@@ -7,9 +7,11 @@
 use super::template::{Letters, Mixed, PathTemplate, Segment};
 use crate::request::Method;
 use foldhash::fast::FixedState;
+use hashbrown::{Equivalent, HashMap};
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
 
 /// All templates of one connector. What it finds are the numbers under which they were added.
 #[derive(Debug)]
@@ -22,20 +24,66 @@ pub(super) struct Router {
 #[derive(Debug)]
 pub(super) struct Route<'a>(SmallVec<[&'a str; 16]>);
 
+/// Laid out so that a request fetches as little as may be: where there are many operations none of it is at hand.
 #[derive(Debug)]
 struct Trie {
     nodes: Vec<Node>,
+    /// Where literals lead, of all nodes. Only documents add to them: nobody outside can make the table uneven.
+    literals: HashMap<Literal, Next, FixedState>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Literals that may follow, and where each leads. Only documents add to them: nobody outside can make the table uneven.
-    literals: HashMap<Box<str>, usize, FixedState>,
-    mixed: Vec<(Mixed, usize)>,
-    parameter: Option<usize>,
+    /// Whether a literal may follow.
+    literals: bool,
+    parameter: Option<Next>,
+    /// What ends here, if anything does.
+    end: Option<usize>,
+    /// What few nodes have.
+    more: Option<Box<More>>,
+}
+
+/// The root follows nothing.
+type Next = NonZeroUsize;
+
+#[derive(Debug, Default)]
+struct More {
+    mixed: Vec<(Mixed, Next)>,
     tails: Vec<Tail>,
-    /// What ends here.
+    /// What else ends here.
     ends: Vec<usize>,
+}
+
+/// A literal that may follow a node. Most are short enough to lie in the table itself.
+#[derive(Debug, Eq, PartialEq)]
+struct Literal {
+    node: usize,
+    text: SmallVec<[u8; 24]>,
+}
+
+/// A segment behind a node, to look up by.
+struct Behind<'a> {
+    node: usize,
+    text: &'a [u8],
+}
+
+impl Hash for Behind<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.node.hash(state);
+        self.text.hash(state);
+    }
+}
+
+impl Hash for Literal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Behind { node: self.node, text: &self.text }.hash(state);
+    }
+}
+
+impl Equivalent<Literal> for Behind<'_> {
+    fn equivalent(&self, literal: &Literal) -> bool {
+        self.node == literal.node && *self.text == *literal.text
+    }
 }
 
 /// What stands behind a `{+name}`. Its length says which segments are its own.
@@ -43,7 +91,7 @@ struct Node {
 struct Tail {
     least: usize,
     length: usize,
-    node: usize,
+    node: Next,
 }
 
 const ROOT: usize = 0;
@@ -56,7 +104,7 @@ impl Router {
     /// Adds a template under a number.
     pub(super) fn add(&mut self, method: &Method, template: &PathTemplate, number: usize) {
         let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
-            self.methods.push((method.clone(), Trie { nodes: vec![Node::default()] }));
+            self.methods.push((method.clone(), Trie { nodes: vec![Node::default()], literals: HashMap::default() }));
             self.methods.len() - 1
         });
         if let Some((_, trie)) = self.methods.get_mut(at) {
@@ -95,27 +143,34 @@ impl Trie {
     fn walk(&self, at: usize, route: &[&str], letters: Letters, found: &mut impl FnMut(usize)) {
         let Some(node) = self.nodes.get(at) else { return };
         match route.split_first() {
-            None => node.ends.iter().for_each(|number| found(*number)),
+            None => node.end.iter().chain(&node.more().ends).for_each(|number| found(*number)),
             Some((text, behind)) => {
-                if let Some(next) = node.literal(text, letters) {
-                    self.walk(next, behind, letters, found);
+                if node.literals
+                    && let Some(next) = self.next(at, text, letters)
+                {
+                    self.walk(next.get(), behind, letters, found);
                 }
                 if !text.is_empty() {
-                    for (_, next) in node.mixed.iter().filter(|(mixed, _)| mixed.matches(text, letters)) {
-                        self.walk(*next, behind, letters, found);
+                    for (_, next) in node.more().mixed.iter().filter(|(mixed, _)| mixed.matches(text, letters)) {
+                        self.walk(next.get(), behind, letters, found);
                     }
                     if let Some(next) = node.parameter {
-                        self.walk(next, behind, letters, found);
+                        self.walk(next.get(), behind, letters, found);
                     }
                 }
             }
         }
-        for tail in &node.tails {
+        for tail in &node.more().tails {
             let Some((taken, behind)) = route.len().checked_sub(tail.length).and_then(|taken| route.split_at_checked(taken)) else { continue };
             if taken.len() >= tail.least && taken.iter().all(|text| !text.is_empty()) {
-                self.walk(tail.node, behind, letters, found);
+                self.walk(tail.node.get(), behind, letters, found);
             }
         }
+    }
+
+    /// Where a literal leads.
+    fn next(&self, at: usize, text: &str, letters: Letters) -> Option<Next> {
+        self.literals.get(&Behind { node: at, text: literal(text, letters).as_bytes() }).copied()
     }
 
     fn add(&mut self, template: &PathTemplate, number: usize, letters: Letters) {
@@ -125,7 +180,7 @@ impl Trie {
             at = self.add_all(at, &rest.behind, letters);
         }
         if let Some(node) = self.nodes.get_mut(at) {
-            node.ends.push(number);
+            node.ends(number);
         }
     }
 
@@ -137,53 +192,59 @@ impl Trie {
         })
     }
 
-    fn literal(&mut self, at: usize, text: &str, letters: Letters) -> usize {
-        let next = self.nodes.len();
+    /// The node that `known` finds behind this one, or else a new one that `make` puts there.
+    fn follow(&mut self, at: usize, known: impl FnOnce(&Node) -> Option<Next>, make: impl FnOnce(&mut Node, Next)) -> usize {
+        let Some(new) = Next::new(self.nodes.len()) else { return at };
         let Some(node) = self.nodes.get_mut(at) else { return at };
-        if let Some(known) = node.literal(text, letters) {
-            return known;
+        if let Some(known) = known(node) {
+            return known.get();
         }
-        node.literals.insert(literal(text, letters).into(), next);
+        make(node, new);
         self.nodes.push(Node::default());
-        next
+        new.get()
+    }
+
+    fn literal(&mut self, at: usize, text: &str, letters: Letters) -> usize {
+        if let Some(known) = self.next(at, text, letters) {
+            return known.get();
+        }
+        let new = self.follow(at, |_| None, |node, _| node.literals = true);
+        if let Some(next) = Next::new(new) {
+            self.literals.insert(Literal { node: at, text: SmallVec::from_slice(literal(text, letters).as_bytes()) }, next);
+        }
+        new
     }
 
     fn mixed(&mut self, at: usize, mixed: &Mixed, letters: Letters) -> usize {
-        let next = self.nodes.len();
-        let Some(node) = self.nodes.get_mut(at) else { return at };
-        if let Some((_, known)) = node.mixed.iter().find(|(known, _)| known.same(mixed, letters)) {
-            return *known;
-        }
-        node.mixed.push((mixed.clone(), next));
-        self.nodes.push(Node::default());
-        next
+        let known = |node: &Node| node.more().mixed.iter().find(|(known, _)| known.same(mixed, letters)).map(|(_, next)| *next);
+        self.follow(at, known, |node, new| node.more_mut().mixed.push((mixed.clone(), new)))
     }
 
     fn parameter(&mut self, at: usize) -> usize {
-        let next = self.nodes.len();
-        let Some(node) = self.nodes.get_mut(at) else { return at };
-        let made = *node.parameter.get_or_insert(next);
-        if made == next {
-            self.nodes.push(Node::default());
-        }
-        made
+        self.follow(at, |node| node.parameter, |node, new| node.parameter = Some(new))
     }
 
     fn tail(&mut self, at: usize, least: usize, length: usize) -> usize {
-        let next = self.nodes.len();
-        let Some(node) = self.nodes.get_mut(at) else { return at };
-        if let Some(known) = node.tails.iter().find(|tail| tail.least == least && tail.length == length) {
-            return known.node;
-        }
-        node.tails.push(Tail { least, length, node: next });
-        self.nodes.push(Node::default());
-        next
+        let known = |node: &Node| node.more().tails.iter().find(|tail| tail.least == least && tail.length == length).map(|tail| tail.node);
+        self.follow(at, known, |node, new| node.more_mut().tails.push(Tail { least, length, node: new }))
     }
 }
 
 impl Node {
-    fn literal(&self, text: &str, letters: Letters) -> Option<usize> {
-        if self.literals.is_empty() { None } else { self.literals.get(&*literal(text, letters)).copied() }
+    fn more(&self) -> &More {
+        const NOTHING: &More = &More { mixed: Vec::new(), tails: Vec::new(), ends: Vec::new() };
+        self.more.as_deref().unwrap_or(NOTHING)
+    }
+
+    fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn ends(&mut self, number: usize) {
+        match self.end {
+            None => self.end = Some(number),
+            Some(_) => self.more_mut().ends.push(number),
+        }
     }
 }
 
