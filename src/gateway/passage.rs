@@ -39,7 +39,8 @@ impl Exchange {
     /// The upstream answered: what of its head passes, or what to do instead. Interim answers (1xx) never come here.
     pub async fn answered(&mut self, status: StatusCode, headers: &HeaderMap, body: BodyAtHand) -> Reply {
         self.record.event.upstream_status = Some(status.as_u16());
-        let verdict = if status == StatusCode::UNAUTHORIZED { self.after_401(body).await } else { self.after_success() };
+        // rare, and larger than all the rest
+        let verdict = if status == StatusCode::UNAUTHORIZED { Box::pin(self.after_401(body)).await } else { self.after_success() };
         match verdict {
             Ok(Some(replay)) => replay,
             Ok(None) => {

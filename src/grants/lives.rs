@@ -187,7 +187,8 @@ impl Shared {
             match self.ask(&facts, connector, ask) {
                 Answer::Use { version, opened, seat } => {
                     let opened = match opened {
-                        None => self.open_or_store_fault(grant, &seat, version).await?,
+                        // rare, and larger than all the rest
+                        None => Box::pin(self.open_or_store_fault(grant, &seat, version)).await?,
                         some => some,
                     };
                     if let Some(opened) = opened {
