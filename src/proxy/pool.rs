@@ -98,7 +98,7 @@ impl Pool {
         if let Some(stream) = lock(&self.idle).take(&to.key()) {
             return Ok((over_http1(stream), Link::Pooled));
         }
-        // in a box of its own: it takes ten times the room of all else that a request waits for
+        // in a box of its own: it takes many times the room of all else that a request waits for
         let (session, reused) = Box::pin(self.connector.get_http_session(&to.for_pingora()?)).await?;
         let session = match session {
             HttpSession::H1(session) => over_http1(Box::new(Sluice::new(session.into_inner()))),
