@@ -327,6 +327,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn answers_arrive_whole_and_in_order_however_little_the_client_takes_at_a_time() {
+        for room in [1, 4, 1024] {
+            let (mut door, mut client) = door(room);
+            for answer in ["the first answer", "the second"] {
+                door.write(answer.as_bytes()).await.unwrap();
+                let mut came = vec![0; answer.len()];
+                let (sent, read) = tokio::join!(door.send(&[]), client.read_exact(&mut came));
+                assert!(sent && read.is_ok(), "{room}");
+                assert_eq!(came, answer.as_bytes(), "{room}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_body_ends_where_its_framing_says() {
         for (framing, sent, content, left) in [
             ("Content-Length: 3", "abcGET /next", "abc", "GET /next"),

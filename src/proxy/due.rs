@@ -41,17 +41,14 @@ impl Due {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Rarely::new(Box::pin(sleep_until(at))));
-        let mut stands = timer.get().deadline();
-        if stands > at {
-            stands = at;
+        if timer.get().deadline() > at {
             timer.change(|timer| timer.as_mut().reset(at));
         }
         loop {
             ready!(Pin::new(&mut *timer).poll(cx));
-            if stands >= at {
+            if timer.get().deadline() >= at {
                 return Poll::Ready(());
             }
-            stands = at;
             timer.change(|timer| timer.as_mut().reset(at));
         }
     }
